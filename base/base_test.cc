@@ -1,0 +1,42 @@
+#include <string>
+
+#include "base/checksum.h"
+#include "base/coding.h"
+#include "base/slot.h"
+#include "gtest/gtest.h"
+
+namespace kvarts {
+namespace {
+
+TEST(SlotTest, AgreesWithRedisCluster) {
+  EXPECT_EQ(KeySlot("123456789"), 0x31C3 % kSlots);
+  EXPECT_EQ(KeySlot("foo"), 12182);
+  EXPECT_EQ(KeySlot("foo{bar}x"), 5061);
+  EXPECT_EQ(KeySlot("{}x"), 10595);
+  EXPECT_EQ(KeySlot(""), 0);
+  EXPECT_EQ(KeySlot("a{b}c{d}"), KeySlot("b"));
+}
+
+TEST(ChecksumTest, PiecesGiveTheChecksumOfTheWhole) {
+  const std::string text(10000, 'x');
+  ChecksumStream stream(7);
+  stream.Update(absl::string_view(text).substr(0, 3333));
+  stream.Update(absl::string_view(text).substr(3333));
+  EXPECT_EQ(stream.Digest(), Checksum(text, 7));
+  EXPECT_NE(Checksum(text, 8), Checksum(text, 7));
+  // The published value of XXH3_64bits for empty input and seed 0.
+  EXPECT_EQ(Checksum(""), 0x2D06800538D394C2u);
+}
+
+TEST(CodingTest, IsLittleEndian) {
+  std::string out;
+  AppendLE32(&out, 0x01020304);
+  AppendLE64(&out, 0x0102030405060708);
+  EXPECT_EQ(out, std::string("\4\3\2\1\10\7\6\5\4\3\2\1"));
+  EXPECT_EQ(LoadLE32(out.data()), 0x01020304u);
+  EXPECT_EQ(LoadLE64(out.data() + 4), 0x0102030405060708u);
+  EXPECT_EQ(LoadBE64(out.data() + 4), 0x0807060504030201u);
+}
+
+}  // namespace
+}  // namespace kvarts
