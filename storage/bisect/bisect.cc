@@ -1,0 +1,199 @@
+#include "storage/bisect/bisect.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "storage/bisect/bisect_cursor.h"
+#include "storage/bisect/dataset.h"
+
+namespace kvarts {
+namespace {
+
+Capabilities BisectCapabilities() {
+  Capabilities c;
+  c.scan = Support::kNative;
+  c.ordered_scan = Support::kNative;
+  c.backward_scan = Support::kNative;
+  c.slot_scan = Support::kEmulatedLinear;
+  c.snapshot = Support::kNative;  // nothing ever changes
+  c.shared_by_processes = true;
+  c.bounded_memory = true;
+  c.atomic_multi_get = true;
+  return c;
+}
+
+class BisectSnapshot final : public Snapshot {
+ public:
+  explicit BisectSnapshot(std::shared_ptr<const Dataset> dataset) : dataset_(std::move(dataset)) {}
+  const Dataset* dataset() const { return dataset_.get(); }
+
+ private:
+  const std::shared_ptr<const Dataset> dataset_;
+};
+
+// Thread-safe: all but the flag is constant.
+class BisectStore final : public Store {
+ public:
+  explicit BisectStore(std::shared_ptr<const Dataset> dataset)
+      : dataset_(std::move(dataset)), pin_(dataset_) {}
+
+  Capabilities capabilities() const override { return BisectCapabilities(); }
+
+  void MultiGet(absl::Span<const absl::string_view> keys, const ReadOptions& options,
+                ReadResults* results) override {
+    const absl::Status ready = Check(options);
+    if (!ready.ok()) return results->Fail(keys.size(), ready);
+    results->Reset(keys.size());
+    for (size_t i = 0; i < keys.size(); i += Dataset::kBatch) {
+      absl::string_view values[Dataset::kBatch];
+      Dataset::Outcome outcomes[Dataset::kBatch];
+      const auto batch = keys.subspan(i, Dataset::kBatch);
+      dataset_->FindBatch(batch, values, outcomes);
+      for (size_t j = 0; j < batch.size(); ++j) {
+        Set(batch[j], outcomes[j], values[j], options, &results->mutable_result(i + j));
+      }
+    }
+    Lend(results);
+  }
+
+  void Read(absl::string_view key, const ReadOptions& options, ReadResults* results) override {
+    const absl::Status ready = Check(options);
+    if (!ready.ok()) return results->Fail(1, ready);
+    results->Reset(1);
+    absl::string_view value;
+    const Dataset::Outcome outcome = dataset_->Find(key, &value, nullptr);
+    Set(key, outcome, value, options, &results->mutable_result(0));
+    Lend(results);
+  }
+
+  absl::Status Write(const WriteBatch& batch, const WriteOptions&, WriteResults* results) override {
+    return FailWrite(batch, closed() ? ClosedError() : ReadOnlyError(), results);
+  }
+
+  absl::Status Modify(absl::string_view, const WriteOptions&, Modifier) override {
+    return closed() ? ClosedError() : ReadOnlyError();
+  }
+
+  absl::StatusOr<std::unique_ptr<Cursor>> NewCursor(const ScanOptions& options) override {
+    if (closed()) return ClosedError();
+    KVARTS_RETURN_IF_ERROR(CheckScan(options, BisectCapabilities()));
+    KVARTS_RETURN_IF_ERROR(CheckSnapshot(options.snapshot));
+    return NewBisectCursor(dataset_, options);
+  }
+
+  absl::StatusOr<std::shared_ptr<const Snapshot>> GetSnapshot() override {
+    if (closed()) return ClosedError();
+    return std::shared_ptr<const Snapshot>(std::make_shared<BisectSnapshot>(dataset_));
+  }
+
+  absl::StatusOr<StoreStats> Stats() override {
+    if (closed()) return ClosedError();
+    const IndexHeader& header = dataset_->index().header();
+    StoreStats stats;
+    stats.entries = header.entries;
+    stats.entries_exact = true;
+    stats.memory_bytes = dataset_->index().memory_bytes();
+    stats.disk_bytes = header.file_bytes() + header.data.size;
+    stats.details = {
+        {"data_file", dataset_->data_path()},
+        {"data_bytes", absl::StrCat(header.data.size)},
+        {"data_lines", absl::StrCat(header.lines)},
+        {"malformed_lines", absl::StrCat(header.malformed)},
+        {"index_file", dataset_->index().path()},
+        {"index_bytes", absl::StrCat(header.file_bytes())},
+        {"keys", header.coding.kind() == KeyCoding::Kind::kUuid4 ? "uuid4" : "text"},
+        {"radix_bits", absl::StrCat(header.radix_bits)},
+        {"tag_bits", absl::StrCat(header.tag_bits)},
+        {"offset_bits", absl::StrCat(header.offset_bits)},
+    };
+    return stats;
+  }
+
+  absl::Status Sync() override { return closed() ? ClosedError() : absl::OkStatus(); }
+
+  absl::Status Close() override {
+    closed_.store(true, std::memory_order_relaxed);
+    return absl::OkStatus();
+  }
+
+ private:
+  bool closed() const { return closed_.load(std::memory_order_relaxed); }
+
+  // What was read points into the mapping.
+  void Lend(ReadResults* results) const {
+    results->bytes().AddPin(pin_);
+    const std::atomic<uint32_t>& losses = dataset_->data().file()->losses();
+    const uint32_t seen = losses.load(std::memory_order_acquire);
+    if (dataset_->poisoned()) DropLost(results);
+    results->bytes().WatchLosses(losses, seen);
+  }
+
+  absl::Status CheckSnapshot(const std::shared_ptr<const Snapshot>& snapshot) const {
+    if (snapshot == nullptr) return absl::OkStatus();
+    const auto* const ours = dynamic_cast<const BisectSnapshot*>(snapshot.get());
+    if (ours != nullptr && ours->dataset() == dataset_.get()) return absl::OkStatus();
+    return absl::InvalidArgumentError("a snapshot of another store");
+  }
+
+  absl::Status Check(const ReadOptions& options) const {
+    if (closed()) return ClosedError();
+    if (options.stamp) {
+      return absl::UnimplementedError("the store has no conditional writes, hence no stamps");
+    }
+    return CheckSnapshot(options.snapshot);
+  }
+
+  void Set(absl::string_view key, Dataset::Outcome outcome, absl::string_view value,
+           const ReadOptions& options, ReadResult* result) const {
+    switch (outcome) {
+      case Dataset::Outcome::kFound:
+        result->found = true;
+        if (options.value) result->value = value;
+        return;
+      case Dataset::Outcome::kAbsent:
+        if (key.size() > kMaxKeyBytes) result->status = CheckKey(key);
+        return;
+      case Dataset::Outcome::kIndexDamaged:
+      case Dataset::Outcome::kDataLost:
+        result->status = dataset_->Error(outcome);
+        return;
+    }
+  }
+
+  // After a page under a mapping was found to be gone: what was read may be the
+  // zeros that took its place.
+  void DropLost(ReadResults* results) const {
+    for (size_t i = 0; i < results->size(); ++i) {
+      ReadResult& result = results->mutable_result(i);
+      if (!result.status.ok()) continue;
+      const Dataset::Outcome outcome = dataset_->Recheck(result.found, result.value);
+      if (outcome == Dataset::Outcome::kFound) continue;
+      result = ReadResult();
+      result.status = dataset_->Error(outcome);
+    }
+  }
+
+  const std::shared_ptr<const Dataset> dataset_;
+  const Pin pin_;  // the same, ready made: a conversion would count references
+  std::atomic<bool> closed_{false};
+};
+
+}  // namespace
+
+std::string DefaultIndexPath(absl::string_view data_path) {
+  return absl::StrCat(data_path, ".bisect");
+}
+
+absl::StatusOr<std::unique_ptr<Store>> OpenBisect(absl::string_view data_path,
+                                                  const BisectOptions& options) {
+  const std::string index_path =
+      options.index_path.empty() ? DefaultIndexPath(data_path) : options.index_path;
+  KVARTS_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset,
+                          Dataset::Open(options.fs, data_path, index_path));
+  return std::unique_ptr<Store>(std::make_unique<BisectStore>(std::move(dataset)));
+}
+
+}  // namespace kvarts

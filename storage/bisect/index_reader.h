@@ -1,0 +1,137 @@
+#ifndef KVARTS_STORAGE_BISECT_INDEX_READER_H_
+#define KVARTS_STORAGE_BISECT_INDEX_READER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/base/attributes.h"
+#include "absl/base/optimization.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/coding.h"
+#include "base/prefetch.h"
+#include "storage/bisect/format.h"
+#include "storage/fs/file_system.h"
+
+namespace kvarts {
+
+// Thread-safe. A mapped index: the radix table and the entries by rank. A page's
+// checksum is verified the first time the page is touched; private memory is
+// one bit a page (0.25 bytes a thousand entries).
+//
+// Ranks, buckets and tags are as FORMAT.md has them. What a damaged page would
+// have said is never used: calls return false then, and damage() says where.
+class IndexReader {
+ public:
+  // Refuses what is not a whole index of this version (see IndexHeader::Decode).
+  static absl::StatusOr<std::unique_ptr<IndexReader>> Open(FileSystem* fs, absl::string_view path);
+
+  const IndexHeader& header() const { return header_; }
+  const std::string& path() const { return path_; }
+  bool poisoned() const { return file_->poisoned(); }
+  uint64_t memory_bytes() const { return words_ * 8 + sizeof *this; }
+
+  // The ranks of a bucket's entries: [*begin, *end).
+  ABSL_ATTRIBUTE_ALWAYS_INLINE bool Bucket(uint64_t bucket, uint64_t* begin, uint64_t* end) const {
+    const uint64_t page = bucket / kRadixPerPage;
+    if (ABSL_PREDICT_FALSE(!Verified(1 + page))) return false;
+    const char* const p = Radix(bucket, page);
+    *begin = LoadLE32(p);
+    if (ABSL_PREDICT_TRUE(bucket + 1 != (page + 1) * kRadixPerPage)) {
+      *end = LoadLE32(p + 4);
+    } else {
+      if (!Verified(2 + page)) return false;
+      *end = LoadLE32(Radix(bucket + 1, page + 1));
+    }
+    // A sound checksum does not make ranks right that were written wrong.
+    return ABSL_PREDICT_TRUE(*begin <= *end && *end <= header_.entries) || Damaged(1 + page);
+  }
+
+  // The entry of `rank`, below header().entries.
+  bool Entry(uint64_t rank, uint64_t* entry) const {
+    if (ABSL_PREDICT_FALSE(!Verified(first_entry_page_ + rank / kEntriesPerPage))) return false;
+    *entry = LoadLE64(EntryAddress(rank));
+    return true;
+  }
+  // The verified page that holds `rank`: its first entry and that one's rank. Null
+  // entries: damage.
+  struct PageView {
+    const char* entries;
+    uint64_t begin;
+  };
+  ABSL_ATTRIBUTE_ALWAYS_INLINE PageView Page(uint64_t rank) const {
+    const uint64_t page = rank / kEntriesPerPage;
+    if (ABSL_PREDICT_FALSE(!Verified(first_entry_page_ + page))) return {nullptr, 0};
+    return {entries_ + page * kIndexPageBytes, page * kEntriesPerPage};
+  }
+  // The least an entry of this tag can be.
+  uint64_t LeastEntry(uint64_t tag) const { return tag << tag_shift_; }
+  uint64_t Tag(uint64_t entry) const { return entry >> tag_shift_; }
+  uint64_t Offset(uint64_t entry) const { return entry & offset_mask_; }
+
+  uint64_t BucketOf(uint64_t code) const { return RadixBucket(code, header_.radix_bits); }
+  uint64_t TagOf(uint64_t code) const {
+    return EntryTag(code, header_.radix_bits, header_.tag_bits);
+  }
+  // Where among the ranks [begin, end) of its bucket a tag is to be expected.
+  uint64_t Guess(uint64_t begin, uint64_t end, uint64_t tag) const {
+    const unsigned __int128 product =
+        static_cast<unsigned __int128>(end - begin) * (tag << tag_shift_);
+    return begin + static_cast<uint64_t>(product >> 64);
+  }
+
+  void PrefetchBucket(uint64_t bucket) const {
+    PrefetchRead(Radix(bucket, bucket / kRadixPerPage));
+  }
+  // The lines around `rank` that a lookup reads. A page's checksum is as large as
+  // an entry, so that lines begin with every eighth entry, less one.
+  void PrefetchEntries(uint64_t rank) const {
+    const char* const p = EntryAddress(rank);
+    PrefetchRead(p - 64);
+    PrefetchRead(p);
+    PrefetchRead(p + 64);
+  }
+
+  // What is wrong, after a call returned false: kDataLoss with file and offset.
+  absl::Status damage() const;
+
+  // Verifies one page, also where it was before: for `kv_build --verify`.
+  bool VerifyPage(uint64_t page) const;
+
+ private:
+  IndexReader(std::string path, std::shared_ptr<MappedFile> file, IndexHeader header);
+
+  bool Verified(uint64_t page) const {
+    const uint64_t word = verified_[page / 64].load(std::memory_order_relaxed);
+    return ABSL_PREDICT_TRUE((word >> (page % 64) & 1) != 0) || VerifyPage(page);
+  }
+  bool Damaged(uint64_t page) const;  // remembers it; false
+  const char* Radix(uint64_t bucket, uint64_t page) const {
+    return radix_ + bucket * 4 + page * kPageChecksumBytes;
+  }
+  const char* EntryAddress(uint64_t rank) const {
+    return entries_ + rank * 8 + rank / kEntriesPerPage * kPageChecksumBytes;
+  }
+
+  // Constant after construction.
+  const std::string path_;
+  const std::shared_ptr<MappedFile> file_;
+  const IndexHeader header_;
+  const char* const base_;
+  const char* const radix_;  // the first one
+  const uint64_t first_entry_page_;
+  const char* const entries_;  // the first one
+  const int tag_shift_;
+  const uint64_t offset_mask_;
+  const uint64_t words_;
+
+  const std::unique_ptr<std::atomic<uint64_t>[]> verified_;  // a bit a page
+  mutable std::atomic<uint64_t> damaged_page_{0};            // 0: none yet
+};
+
+}  // namespace kvarts
+
+#endif  // KVARTS_STORAGE_BISECT_INDEX_READER_H_
