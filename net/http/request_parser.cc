@@ -1,0 +1,190 @@
+#include "net/http/request_parser.h"
+
+#include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/error.hpp>
+#include <limits>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace kvarts {
+namespace {
+
+namespace http = boost::beast::http;
+using boost::system::error_code;
+using View = boost::beast::string_view;
+
+error_code Stop() { return http::make_error_code(http::error::bad_value); }
+
+}  // namespace
+
+// Beast's grammar, with the message kept our way: one allocation less a field
+// than its own containers, and no memory reserved from a Content-Length.
+class HttpRequestParser::Impl final : public http::basic_parser<true> {
+ public:
+  explicit Impl(const HttpLimits& limits) : limits_(limits) {
+    // The limits below are ours: Beast's do not tell a long target from long
+    // fields, and are the same for every request.
+    header_limit(std::numeric_limits<std::uint32_t>::max());
+    body_limit(boost::none);
+    eager(false);
+  }
+
+  Step Parse(absl::string_view bytes, size_t* used) {
+    *used = 0;
+    if (status != 0) return Step::kError;
+    while (true) {
+      if (head_done_ && !head_given_) {
+        head_given_ = true;
+        return CheckHead() ? Step::kHead : Step::kError;
+      }
+      if (is_done()) return Step::kDone;
+      const absl::string_view rest = bytes.substr(*used);
+      // An empty line or two in front of a request is the end of the one before.
+      if (!begun && !rest.empty() && (rest[0] == '\r' || rest[0] == '\n')) {
+        if (++empty_lines_ > 4) return Fail(400, "expected a request line");
+        ++*used;
+        continue;
+      }
+      // What is left of a chunked body is "0", CRLF, CRLF at least: Beast asserts
+      // that these are given to it together.
+      if (rest.size() < (head_done_ && chunked() ? 5 : 1)) return Step::kNeedMore;
+      error_code error;
+      const size_t n = put(boost::asio::const_buffer(rest.data(), rest.size()), error);
+      *used += n;
+      begun = true;
+      if (!error) continue;
+      if (error == http::error::need_more) {
+        // Beast counts what is in one call only, and looks at a request line that
+        // was cut no more until the head's end is there.
+        const absl::string_view left = rest.substr(n);
+        if (!head_done_ && request.target.empty() && left.size() > MaxLine() + 1 &&
+            left.substr(0, MaxLine() + 2).find('\n') == absl::string_view::npos) {
+          return Fail(414, "the request line is too long");
+        }
+        if (left.size() > (head_done_ ? limits_.fields : MaxLine() + limits_.fields)) {
+          return Fail(431, "the header, a chunk's or a trailer is too long");
+        }
+        return Step::kNeedMore;
+      }
+      return status != 0 ? Step::kError : Fail(error);
+    }
+  }
+
+  bool body_expected() const { return content_length_remaining().value_or(0) > 0 || chunked(); }
+
+  HttpRequest request;
+  bool begun = false;
+  uint64_t max_body = 0;
+  int status = 0;
+  std::string message;
+
+ private:
+  // Of the request line, without its end.
+  size_t MaxLine() const { return limits_.target + 32; }
+
+  Step Fail(int code, absl::string_view text) {
+    status = code;
+    message = std::string(text);
+    return Step::kError;
+  }
+
+  Step Fail(const error_code& error) {
+    if (error == http::error::bad_version) {
+      return Fail(505, "expected HTTP/1.1 or HTTP/1.0");
+    }
+    return Fail(400, absl::StrCat("not an HTTP/1.1 request: ", error.message()));
+  }
+
+  // What Beast leaves to its user.
+  bool CheckHead() {
+    request.http_1_0 = version_ < 11;
+    request.keep_alive = keep_alive();
+    int hosts = 0;
+    for (const auto& [name, value] : request.fields) {
+      if (absl::EqualsIgnoreCase(name, "Host")) ++hosts;
+      if (!absl::EqualsIgnoreCase(name, "Transfer-Encoding")) continue;
+      if (request.http_1_0) Fail(400, "HTTP/1.0 has no transfer coding");
+      if (!absl::EqualsIgnoreCase(value, "chunked")) {
+        Fail(501, "the only transfer coding is \"chunked\"");
+      }
+    }
+    if (hosts > 1 || (hosts == 0 && !request.http_1_0)) Fail(400, "expected one Host field");
+    return status == 0;
+  }
+
+  void AppendBody(View bytes, error_code& error) {
+    if (bytes.size() > max_body - request.body.size()) {
+      Fail(413, absl::StrCat("the body is larger than ", max_body, " bytes"));
+      error = Stop();
+      return;
+    }
+    request.body.append(bytes.data(), bytes.size());
+  }
+
+  void on_request_impl(http::verb, View method, View target, int version,
+                       error_code& error) override {
+    if (method.size() + target.size() + sizeof("  HTTP/1.1") - 1 > MaxLine()) {
+      Fail(414, "the request line is too long");
+      error = Stop();
+    }
+    request.method.assign(method.data(), method.size());
+    request.target.assign(target.data(), target.size());
+    version_ = version;
+  }
+  void on_response_impl(int, View, int, error_code&) override {}
+  void on_field_impl(http::field, View name, View value, error_code& error) override {
+    // Trailers count, and are left out: they would be taken for the head's.
+    field_bytes_ += name.size() + value.size() + 4;
+    if (field_bytes_ > limits_.fields || ++field_count_ > limits_.field_count) {
+      Fail(431, "too many header fields, or too long ones");
+      error = Stop();
+      return;
+    }
+    if (head_done_) return;
+    request.fields.emplace_back(std::string(name.data(), name.size()),
+                                std::string(value.data(), value.size()));
+  }
+  void on_header_impl(error_code&) override { head_done_ = true; }
+  void on_body_init_impl(boost::optional<std::uint64_t> const&, error_code&) override {}
+  std::size_t on_body_impl(View body, error_code& error) override {
+    AppendBody(body, error);
+    return body.size();
+  }
+  void on_chunk_header_impl(std::uint64_t, View, error_code&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, View body, error_code& error) override {
+    AppendBody(body, error);
+    return body.size();
+  }
+  void on_finish_impl(error_code&) override {}
+
+  const HttpLimits& limits_;
+  int version_ = 11;
+  int empty_lines_ = 0;
+  int field_count_ = 0;
+  size_t field_bytes_ = 0;
+  bool head_done_ = false;
+  bool head_given_ = false;
+};
+
+HttpRequestParser::HttpRequestParser(const HttpLimits& limits) : limits_(limits) { Reset(); }
+
+HttpRequestParser::~HttpRequestParser() = default;
+
+void HttpRequestParser::Reset() { impl_ = std::make_unique<Impl>(limits_); }
+
+HttpRequestParser::Step HttpRequestParser::Parse(absl::string_view bytes, size_t* used) {
+  return impl_->Parse(bytes, used);
+}
+
+void HttpRequestParser::SetBodyLimit(uint64_t bytes) { impl_->max_body = bytes; }
+bool HttpRequestParser::has_body() const { return impl_->body_expected(); }
+bool HttpRequestParser::body_too_large() const {
+  return impl_->content_length_remaining().value_or(0) > impl_->max_body;
+}
+bool HttpRequestParser::begun() const { return impl_->begun; }
+HttpRequest& HttpRequestParser::request() { return impl_->request; }
+int HttpRequestParser::status() const { return impl_->status; }
+const std::string& HttpRequestParser::message() const { return impl_->message; }
+
+}  // namespace kvarts

@@ -1,0 +1,370 @@
+#include "net/native/server_call.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "net/native/wire.h"
+
+namespace kvarts {
+namespace native {
+namespace {
+
+// Keys that go to the store in one call, where that keeps no promise: bounds
+// what a request for many large values makes a copying store hold.
+constexpr size_t kKeysAtOnce = 256;
+// Of one answer frame: keeps its header far below what a client takes.
+constexpr size_t kItemsPerFrame = 8 << 10;
+constexpr size_t kMaxPageBytes = 8 << 20;
+constexpr size_t kUsualPageBytes = 1 << 20;
+// Of the messages of an answer's single errors; those behind it have none.
+constexpr size_t kMaxErrorBytes = 1 << 20;
+// Memory of a larger request is not kept for the next.
+constexpr size_t kMaxKeptItems = 4 << 10;
+constexpr size_t kMaxKeptHeader = 64 << 10;
+
+absl::Status TooMany(size_t items) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(items, " keys in a request; at most ", kMaxItems, " are allowed"));
+}
+
+void AppendValue(absl::string_view value, bool* lent, Output* output) {
+  if (value.size() < Output::kLendFrom) {
+    output->bytes().append(value.data(), value.size());
+  } else {
+    output->Lend(value);
+    *lent = true;
+  }
+}
+
+}  // namespace
+
+absl::Status ServerCall::Parse(const Frame& frame) {
+  if (!request_.ParseFromArray(frame.header.data(), static_cast<int>(frame.header.size()))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a frame's header of ", frame.header.size(), " bytes is no Request message"));
+  }
+  if (request_.id() == 0) return absl::InvalidArgumentError("a request with id 0");
+  payload_ = frame.payload;
+  large_ = frame.header.size() > kMaxKeptHeader;
+  response_.Clear();
+  error_bytes_ = 0;
+  deadline_ = request_.timeout_ms() == 0 || !state_->capabilities.may_block
+                  ? absl::InfiniteFuture()
+                  : absl::Now() + absl::Milliseconds(request_.timeout_ms());
+  runs_ = true;
+  switch (request_.operation()) {
+    case GET:
+      if (request_.key_sizes_size() > static_cast<int>(kMaxItems)) {
+        Refuse(TooMany(static_cast<size_t>(request_.key_sizes_size())));
+        return absl::OkStatus();
+      }
+      if (absl::Status status = ReadKeys(request_, payload_, &keys_); !status.ok()) Refuse(status);
+      return absl::OkStatus();
+    case WRITE: {
+      if (!request_.has_write()) {
+        Refuse(absl::InvalidArgumentError("a WRITE without its message"));
+        return absl::OkStatus();
+      }
+      const auto items = static_cast<size_t>(request_.write().mutations_size()) +
+                         static_cast<size_t>(request_.write().preconditions_size());
+      if (items > kMaxItems) Refuse(TooMany(items));
+      return absl::OkStatus();
+    }
+    case SCAN:
+    case SNAPSHOT:
+    case RELEASE:
+    case STATS:
+    case SYNC:
+      return absl::OkStatus();
+    case RENEW:
+      Refuse(state_->leases.Renew(request_.snapshot()));
+      response_.set_lease_ms(
+          static_cast<uint64_t>(absl::ToInt64Milliseconds(state_->leases.lease())));
+      return absl::OkStatus();
+    case PING:
+      runs_ = false;
+      return absl::OkStatus();
+    default:
+      Refuse(absl::UnimplementedError(
+          absl::StrCat("the server has no operation ", static_cast<int>(request_.operation()))));
+      return absl::OkStatus();
+  }
+}
+
+void ServerCall::Refuse(const absl::Status& status) {
+  runs_ = false;
+  SetStatus(status, &response_);
+}
+
+void ServerCall::Execute(RetryClient* client) {
+  if (deadline_ != absl::InfiniteFuture() && deadline_ <= absl::Now()) {
+    SetStatus(absl::DeadlineExceededError("the deadline passed before the server began"),
+              &response_);
+    if (sequence() != 0) client->Undo(sequence(), response_.SerializeAsString());
+    return;
+  }
+  switch (request_.operation()) {
+    case GET:
+      return Get();
+    case WRITE:
+      return DoWrite(client);
+    case SCAN:
+      return DoScan();
+    case SNAPSHOT:
+      return DoSnapshot();
+    case RELEASE:
+      return state_->leases.Release(request_.snapshot());
+    case STATS:
+      return DoStats();
+    default:
+      return SetStatus(state_->store->Sync(), &response_);
+  }
+}
+
+absl::Duration ServerCall::TimeLeft() const {
+  if (request_.timeout_ms() == 0) return absl::InfiniteDuration();
+  if (deadline_ == absl::InfiniteFuture()) return absl::Milliseconds(request_.timeout_ms());
+  return deadline_ - absl::Now();
+}
+
+absl::Status ServerCall::FindSnapshot(std::shared_ptr<const Snapshot>* snapshot) const {
+  if (request_.snapshot() == 0) return absl::OkStatus();
+  absl::StatusOr<std::shared_ptr<const Snapshot>> found = state_->leases.Find(request_.snapshot());
+  if (!found.ok()) return found.status();
+  *snapshot = *std::move(found);
+  return absl::OkStatus();
+}
+
+void ServerCall::Get() {
+  ReadOptions options;
+  options.value = !request_.keys_only();
+  options.stamp = request_.stamps();
+  if (request_.timeout_ms() != 0) options.timeout = TimeLeft();
+  if (absl::Status status = FindSnapshot(&options.snapshot); !status.ok()) {
+    return SetStatus(status, &response_);
+  }
+  const auto keys = absl::MakeConstSpan(keys_);
+  const size_t at_once =
+      state_->capabilities.atomic_multi_get ? std::max<size_t>(keys.size(), 1) : kKeysAtOnce;
+  size_t bytes = 0;
+  for (size_t i = 0; i < keys.size(); i += at_once) {
+    if (results_used_ == results_.size()) results_.push_back(std::make_unique<ReadResults>());
+    ReadResults* const results = results_[results_used_++].get();
+    const auto some = keys.subspan(i, at_once);
+    if (bytes > state_->options.max_answer_bytes) {
+      results->Fail(some.size(),
+                    absl::ResourceExhaustedError(absl::StrCat(
+                        "the values before this key's are over ", state_->options.max_answer_bytes,
+                        " bytes: ask for fewer at once")));
+      continue;
+    }
+    if (some.size() == 1) {
+      state_->store->Read(some[0], options, results);
+    } else {
+      state_->store->MultiGet(some, options, results);
+      for (const ReadResult& result : *results) bytes += result.value.size();
+    }
+  }
+}
+
+void ServerCall::DoWrite(RetryClient* client) {
+  const Write& write = request_.write();
+  WriteBatch batch;
+  WriteResults results;
+  absl::Status status = ReadBatch(write, payload_, &batch);
+  if (status.ok()) {
+    WriteOptions options;
+    options.atomic = write.atomic();
+    options.report_existed = write.report_existed();
+    options.sync = !write.unsynced();
+    options.timeout = TimeLeft();
+    status = state_->store->Write(batch, options, &results);
+  }
+  SetStatus(status, &response_);
+  WriteAnswer* const answer = response_.mutable_write();
+  const bool all_failed =
+      !status.ok() && std::all_of(results.results.begin(), results.results.end(),
+                                  [&](const WriteResult& r) { return r.status == status; });
+  answer->set_all_failed(all_failed);
+  if (!all_failed) {
+    for (size_t i = 0; i < results.results.size(); ++i) {
+      if (!results.results[i].status.ok()) AddErrorWithin(i, results.results[i].status);
+      if (write.report_existed()) answer->add_existed(results.results[i].existed);
+    }
+  }
+  answer->set_failed_precondition(static_cast<uint32_t>(results.failed_precondition + 1));
+  if (write.sequence() != 0) client->Finish(write.sequence(), response_.SerializeAsString());
+}
+
+void ServerCall::DoScan() {
+  const Scan& scan = request_.scan();
+  ScanOptions options;
+  options.range = {scan.begin(), scan.end()};
+  options.backward = scan.backward();
+  options.keys_only = request_.keys_only();
+  options.resume_after = scan.resume_after();
+  options.timeout = TimeLeft();
+  absl::Status status = FindSnapshot(&options.snapshot);
+  if (status.ok() && scan.slots_size() % 2 != 0) {
+    status = absl::InvalidArgumentError("an odd number of slots; expected first and last of each");
+  }
+  for (int i = 0; status.ok() && i < scan.slots_size(); i += 2) {
+    const uint32_t first = scan.slots(i);
+    const uint32_t last = scan.slots(i + 1);
+    if (first >= kSlots || last >= kSlots) {
+      status = absl::InvalidArgumentError(
+          absl::StrCat("slots ", first, " to ", last, "; expected 0 to ", kSlots - 1));
+    } else {
+      options.slots.push_back({static_cast<uint16_t>(first), static_cast<uint16_t>(last)});
+    }
+  }
+  PageLimits limits;
+  limits.entries =
+      std::min<uint64_t>(scan.max_entries() == 0 ? 1000 : scan.max_entries(), kItemsPerFrame);
+  limits.bytes =
+      std::min<uint64_t>(scan.max_bytes() == 0 ? kUsualPageBytes : scan.max_bytes(), kMaxPageBytes);
+  if (page_ == nullptr) page_ = std::make_unique<ScanPage>();
+  page_->Reset();
+  if (status.ok()) {
+    absl::StatusOr<std::unique_ptr<Cursor>> cursor = state_->store->NewCursor(options);
+    status = cursor.status();
+    if (status.ok()) status = (*cursor)->Next(limits, page_.get());
+    if (status.ok()) response_.set_position((*cursor)->position());
+  }
+  SetStatus(status, &response_);
+}
+
+void ServerCall::DoSnapshot() {
+  absl::StatusOr<std::shared_ptr<const Snapshot>> snapshot = state_->store->GetSnapshot();
+  if (!snapshot.ok()) return SetStatus(snapshot.status(), &response_);
+  absl::StatusOr<uint64_t> id = state_->leases.Add(*std::move(snapshot));
+  if (!id.ok()) return SetStatus(id.status(), &response_);
+  response_.set_snapshot(*id);
+  response_.set_lease_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(state_->leases.lease())));
+}
+
+void ServerCall::DoStats() {
+  absl::StatusOr<StoreStats> stats = state_->store->Stats();
+  if (!stats.ok()) return SetStatus(stats.status(), &response_);
+  Stats* const out = response_.mutable_stats();
+  out->set_entries(stats->entries);
+  out->set_entries_exact(stats->entries_exact);
+  out->set_memory_bytes(stats->memory_bytes);
+  out->set_disk_bytes(stats->disk_bytes);
+  for (const auto& [name, value] : stats->details) {
+    out->add_names(name);
+    out->add_values(value);
+  }
+}
+
+void ServerCall::Encode(Output* output) {
+  const bool whole = runs_ && response_.code() == 0;
+  if (whole && request_.operation() == GET) {
+    EncodeGet(output);
+  } else if (whole && request_.operation() == SCAN) {
+    EncodeScan(output);
+  } else {
+    response_.set_id(id());
+    AppendFrameHead(response_, 0, &output->bytes());
+  }
+  pin_.reset();
+  if (results_used_ > 1 || keys_.size() > kMaxKeptItems) results_.clear();
+  results_used_ = 0;
+  if (keys_.size() > kMaxKeptItems) keys_ = {};
+  if (page_ != nullptr && page_->size() > kMaxKeptItems) page_.reset();
+  if (large_) {
+    request_ = Request();
+    response_ = Response();
+  }
+}
+
+// One frame for some of the keys at a time, each full answer as far as it goes.
+void ServerCall::EncodeGet(Output* output) {
+  size_t keys_left = keys_.size();
+  response_.set_id(id());
+  if (keys_left == 0) AppendFrameHead(response_, 0, &output->bytes());
+  for (size_t chunk = 0; chunk < results_used_; ++chunk) {
+    std::unique_ptr<ReadResults>& results = results_[chunk];
+    bool lent = false;
+    for (size_t begin = 0; begin < results->size();) {
+      size_t end = begin;
+      uint64_t payload = 0;
+      while (end < results->size() && end - begin < kItemsPerFrame &&
+             (end == begin ||
+              payload + (*results)[end].value.size() <= kMaxFrameBytes - kMaxHeaderBytes)) {
+        payload += (*results)[end++].value.size();
+      }
+      if (begin > 0 || chunk > 0) {
+        response_.Clear();
+        response_.set_id(id());
+      }
+      MetadataWriter metadata(&response_, end - begin);
+      for (size_t i = begin; i < end; ++i) {
+        const ReadResult& result = (*results)[i];
+        if (!result.status.ok()) AddErrorWithin(i - begin, result.status);
+        response_.add_value_sizes(result.found ? static_cast<uint32_t>(result.value.size()) + 1
+                                               : 0);
+        if (request_.stamps()) {
+          response_.add_stamps(result.stamp.high);
+          response_.add_stamps(result.stamp.low);
+        }
+        if (request_.metadata()) metadata.Add(i - begin, result.expires_at_ms, result.content_type);
+      }
+      keys_left -= end - begin;
+      response_.set_more(keys_left > 0);
+      AppendFrameHead(response_, payload, &output->bytes());
+      for (size_t i = begin; i < end; ++i) AppendValue((*results)[i].value, &lent, output);
+      begin = end;
+    }
+    if (!results->intact()) output->MarkLost();
+    if (lent) {
+      output->Keep(std::shared_ptr<ReadResults>(std::move(results)));
+      results = std::make_unique<ReadResults>();
+    }
+  }
+}
+
+void ServerCall::EncodeScan(Output* output) {
+  response_.set_id(id());
+  uint64_t payload = 0;
+  MetadataWriter metadata(&response_, page_->size());
+  for (size_t i = 0; i < page_->size(); ++i) {
+    const ScanEntry& entry = (*page_)[i];
+    response_.add_entry_sizes(static_cast<uint32_t>(entry.key.size()));
+    response_.add_entry_sizes(static_cast<uint32_t>(entry.value.size()));
+    if (request_.metadata()) metadata.Add(i, entry.expires_at_ms, entry.content_type);
+    payload += entry.key.size() + entry.value.size();
+  }
+  AppendFrameHead(response_, payload, &output->bytes());
+  bool lent = false;
+  for (const ScanEntry& entry : *page_) {
+    AppendValue(entry.key, &lent, output);
+    AppendValue(entry.value, &lent, output);
+  }
+  if (!page_->intact()) output->MarkLost();
+  if (lent) output->Keep(std::shared_ptr<ScanPage>(std::move(page_)));
+}
+
+void ServerCall::AddErrorWithin(size_t index, const absl::Status& status) {
+  error_bytes_ += status.message().size();
+  const bool within = error_bytes_ <= kMaxErrorBytes;
+  AddError(index, within ? status : absl::Status(status.code(), ""), &response_);
+}
+
+void AppendWriteAnswer(uint64_t id, absl::string_view answer, Output* output) {
+  Response only_id;
+  only_id.set_id(id);
+  AppendFrameHead(answer, only_id.SerializeAsString(), 0, &output->bytes());
+}
+
+void AppendStatus(uint64_t id, const absl::Status& status, Output* output) {
+  Response response;
+  response.set_id(id);
+  SetStatus(status, &response);
+  AppendFrameHead(response, 0, &output->bytes());
+}
+
+}  // namespace native
+}  // namespace kvarts

@@ -1,0 +1,213 @@
+#include "net/remote/link.h"
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <utility>
+
+#include "base/coding.h"
+#include "net/native/wire.h"
+
+namespace kvarts {
+namespace remote {
+namespace {
+
+// Waits for the answer of a request whose answer is one header.
+class HeaderCall final : public WaitingCall {
+ public:
+  // After Wait().
+  native::Response& response() { return response_; }
+
+ private:
+  absl::Status OnAnswer(const native::Response& response, absl::string_view,
+                        native::FrameReader*) override {
+    response_ = response;
+    return absl::OkStatus();
+  }
+
+  native::Response response_;
+};
+
+// Nobody waits for it.
+class LeaseCall final : public native::ClientCall {
+  absl::Status OnAnswer(const native::Response&, absl::string_view, native::FrameReader*) override {
+    return absl::OkStatus();
+  }
+  void OnDone(const absl::Status&) override {}
+};
+
+native::ClientOptions MakeClientOptions(const RemoteOptions& options) {
+  native::ClientOptions out;
+  std::random_device random;
+  for (int i = 0; i < 4; ++i) AppendLE32(&out.client_id, random());
+  out.password = options.password;
+  out.connect_timeout = options.connect_timeout;
+  return out;
+}
+
+// Runs `task` on the loop and waits; false where the loop has stopped.
+bool RunOn(EventLoop* loop, Task task) {
+  struct Shared {
+    Mutex mu;
+    CondVar wake;
+    bool over ABSL_GUARDED_BY(mu) = false;
+    bool ran ABSL_GUARDED_BY(mu) = false;
+  };
+  auto shared = std::make_shared<Shared>();
+  // Its end comes with the task's, run or not.
+  std::shared_ptr<void> end(nullptr, [shared](void*) {
+    MutexLock lock(&shared->mu);
+    shared->over = true;
+    shared->wake.SignalAll();
+  });
+  loop->Post([shared, end = std::move(end), task = std::move(task)]() mutable {
+    task();
+    MutexLock lock(&shared->mu);
+    shared->ran = true;
+  });
+  MutexLock lock(&shared->mu);
+  while (!shared->over) shared->wake.Wait(&shared->mu);
+  return shared->ran;
+}
+
+}  // namespace
+
+absl::Status Unshared(const absl::Status& status) {
+  return absl::Status(status.code(), status.message());
+}
+
+absl::Status WaitingCall::Wait() {
+  MutexLock lock(&mu_);
+  while (!done_) wake_.Wait(&mu_);
+  return std::move(status_);
+}
+
+void WaitingCall::OnDone(const absl::Status& status) {
+  MutexLock lock(&mu_);
+  done_ = true;
+  status_ = Unshared(status);
+  wake_.Signal();
+}
+
+LeaseKeeper::LeaseKeeper(std::shared_ptr<native::Client> client)
+    : client_(std::move(client)), timer_(client_->loop()->NewTimer()) {}
+
+// Three tries a lease.
+void LeaseKeeper::Keep(uint64_t id, absl::Duration lease) {
+  const bool first = ids_.empty();
+  ids_.insert(id);
+  period_ = std::max(lease / 3, absl::Milliseconds(1));
+  if (first) timer_->Start(period_, [this] { Renew(); });
+}
+
+void LeaseKeeper::LetGo(uint64_t id) {
+  if (ids_.erase(id) == 0) return;
+  if (ids_.empty()) timer_->Cancel();
+  Send(native::RELEASE, id);
+}
+
+void LeaseKeeper::Renew() {
+  for (const uint64_t id : ids_) Send(native::RENEW, id);
+  timer_->Start(period_, [this] { Renew(); });
+}
+
+void LeaseKeeper::Send(native::Operation operation, uint64_t id) {
+  native::Request request;
+  request.set_id(client_->NewId());
+  request.set_operation(operation);
+  request.set_snapshot(id);
+  auto call = std::make_shared<LeaseCall>();
+  call->SetRequest(request, {});
+  client_->Start(std::move(call), period_);
+}
+
+Link::Link(Transport* transport, absl::string_view address, const RemoteOptions& options)
+    : timeout_(options.timeout),
+      own_loops_(options.loop == nullptr ? EventLoops::New(1) : nullptr),
+      loop_(options.loop == nullptr ? own_loops_->loop(0) : options.loop),
+      client_(native::Client::New(transport, loop_, address, MakeClientOptions(options))) {}
+
+absl::StatusOr<std::shared_ptr<Link>> Link::Open(Transport* transport, absl::string_view address,
+                                                 const RemoteOptions& options) {
+  std::shared_ptr<Link> link(new Link(transport, address, options));
+  absl::Status status = link->Handshake();
+  if (!status.ok()) return status;
+  return link;
+}
+
+absl::Status Link::Handshake() {
+  struct Shared {
+    Mutex mu;
+    CondVar wake;
+    bool done ABSL_GUARDED_BY(mu) = false;
+    absl::StatusOr<native::ServerHello> hello ABSL_GUARDED_BY(mu) =
+        absl::UnavailableError("no hello");
+  } shared;
+  client_->Open([&shared](absl::StatusOr<native::ServerHello> hello) {
+    MutexLock lock(&shared.mu);
+    shared.hello = hello.ok() ? std::move(hello) : Unshared(hello.status());
+    shared.done = true;
+    shared.wake.Signal();
+  });
+  MutexLock lock(&shared.mu);
+  while (!shared.done) shared.wake.Wait(&shared.mu);
+  if (!shared.hello.ok()) return shared.hello.status();
+  server_ = *std::move(shared.hello);
+  capabilities_ = native::FromProto(server_.capabilities());
+  capabilities_.may_block = true;
+  return absl::OkStatus();
+}
+
+Link::~Link() {
+  const auto end = [this] {
+    leases_.reset();
+    client_->Shutdown();
+  };
+  if (!RunOn(loop_, end)) end();
+}
+
+native::Request Link::NewRequest(native::Operation operation, absl::Duration timeout) {
+  native::Request request;
+  request.set_id(client_->NewId());
+  request.set_operation(operation);
+  // Not 0, which would be none.
+  const int64_t ms = absl::ToInt64Milliseconds(timeout);
+  request.set_timeout_ms(static_cast<uint32_t>(std::clamp<int64_t>(ms, 1, UINT32_MAX)));
+  return request;
+}
+
+void Link::Start(const std::shared_ptr<WaitingCall>& call, absl::Duration timeout) {
+  if (loop_->InLoop()) {
+    return call->OnDone(absl::FailedPreconditionError(
+        "a remote store was called on its own loop, where nothing can answer it"));
+  }
+  client_->Start(call, timeout);
+}
+
+absl::StatusOr<native::Response> Link::Ask(const native::Request& request, absl::Duration timeout) {
+  auto call = std::make_shared<HeaderCall>();
+  call->SetRequest(request, {});
+  Start(call, timeout);
+  if (absl::Status status = call->Wait(); !status.ok()) return status;
+  native::Response& response = call->response();
+  if (response.code() != 0) return native::MakeStatus(response.code(), response.message());
+  return std::move(response);
+}
+
+// The keeper is made, used and destroyed on the loop; ~Link() comes behind
+// every task posted here.
+void Link::KeepLease(uint64_t id, absl::Duration lease) {
+  loop_->Post([this, id, lease] {
+    if (leases_ == nullptr) leases_ = std::make_unique<LeaseKeeper>(client_);
+    leases_->Keep(id, lease);
+  });
+}
+
+void Link::LetGoLease(uint64_t id) {
+  loop_->Post([this, id] {
+    if (leases_ != nullptr) leases_->LetGo(id);
+  });
+}
+
+}  // namespace remote
+}  // namespace kvarts

@@ -1,0 +1,227 @@
+#include "net/server.h"
+
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/time/clock.h"
+#include "base/cond_var.h"
+#include "base/mutex.h"
+
+namespace kvarts {
+namespace {
+
+// Counts tasks that were handed to loops; Wait() returns when each was run, or
+// destroyed unrun because its loop has stopped.
+class Barrier {
+ public:
+  // Counted until the last copy is gone.
+  std::shared_ptr<void> NewToken() {
+    {
+      MutexLock lock(&mu_);
+      ++tokens_;
+    }
+    return std::shared_ptr<void>(nullptr, [this](void*) {
+      MutexLock lock(&mu_);
+      if (--tokens_ == 0) none_.SignalAll();  // inside: Wait()'s caller destroys us
+    });
+  }
+
+  void Wait() {
+    MutexLock lock(&mu_);
+    while (tokens_ > 0) none_.Wait(&mu_);
+  }
+
+ private:
+  Mutex mu_;
+  CondVar none_;
+  int tokens_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+// What the accept callback, the sessions and the server share. The callbacks may
+// outlive the server in a loop's queue.
+class Connections : public std::enable_shared_from_this<Connections> {
+ public:
+  Connections(absl::Span<EventLoop* const> loops, int max_clients, SessionFactory factory)
+      : max_clients_(max_clients), factory_(std::move(factory)) {
+    for (EventLoop* loop : loops) per_loop_.push_back(std::make_unique<PerLoop>(loop));
+  }
+
+  // On the stream's loop.
+  void Accept(std::unique_ptr<Stream> stream) {
+    PerLoop* const here = Find(stream->loop());
+    if (here == nullptr || here->ended) return;
+    {
+      MutexLock lock(&mu_);
+      if (clients_ >= max_clients_) {
+        ++refused_;
+        return;
+      }
+      ++clients_;
+    }
+    std::unique_ptr<Session> made = factory_(std::move(stream));
+    if (made == nullptr) {
+      Left();
+      return;
+    }
+    Session* const session = made.get();
+    here->sessions.emplace(session, std::move(made));
+    session->Start([self = shared_from_this(), here, session] {
+      // The session's end may destroy this very closure: copies first.
+      const std::shared_ptr<Connections> connections = self;
+      PerLoop* const place = here;
+      Session* const ended = session;
+      place->sessions.erase(ended);
+      connections->Left();
+    });
+  }
+
+  // Not from a loop. No session begins after it; `destroy` ends all at once,
+  // else they drain.
+  void End(bool destroy) {
+    Barrier barrier;
+    for (const std::unique_ptr<PerLoop>& place : per_loop_) {
+      place->loop->Post([this, here = place.get(), destroy, token = barrier.NewToken()] {
+        here->ended = true;
+        destroy ? DestroyAll(here) : DrainAll(here);
+      });
+    }
+    barrier.Wait();
+    // A loop that has stopped leaves its sessions to us.
+    if (destroy) {
+      for (const std::unique_ptr<PerLoop>& place : per_loop_) DestroyAll(place.get());
+    }
+  }
+
+  // Until no client is left, or `timeout` is over.
+  void WaitForNone(absl::Duration timeout) {
+    const absl::Time deadline = absl::Now() + timeout;
+    MutexLock lock(&mu_);
+    while (clients_ > 0) {
+      const absl::Duration left = deadline - absl::Now();
+      if (left <= absl::ZeroDuration()) return;
+      none_.WaitFor(&mu_, left);
+    }
+  }
+
+  int clients() const {
+    MutexLock lock(&mu_);
+    return clients_;
+  }
+  int64_t refused() const {
+    MutexLock lock(&mu_);
+    return refused_;
+  }
+
+ private:
+  // Touched on its loop only.
+  struct PerLoop {
+    explicit PerLoop(EventLoop* l) : loop(l) {}
+    EventLoop* const loop;
+    std::unordered_map<Session*, std::unique_ptr<Session>> sessions;
+    bool ended = false;
+  };
+
+  PerLoop* Find(EventLoop* loop) const {
+    for (const std::unique_ptr<PerLoop>& place : per_loop_) {
+      if (place->loop == loop) return place.get();
+    }
+    return nullptr;
+  }
+
+  void Left() {
+    MutexLock lock(&mu_);
+    if (--clients_ == 0) none_.SignalAll();
+  }
+
+  void DestroyAll(PerLoop* here) {
+    auto sessions = std::move(here->sessions);
+    here->sessions.clear();
+    const size_t count = sessions.size();
+    sessions.clear();
+    for (size_t i = 0; i < count; ++i) Left();
+  }
+
+  // A session may end inside its Drain().
+  static void DrainAll(PerLoop* here) {
+    std::vector<Session*> sessions;
+    for (const auto& [session, owner] : here->sessions) sessions.push_back(session);
+    for (Session* session : sessions) {
+      if (here->sessions.count(session) > 0) session->Drain();
+    }
+  }
+
+  const int max_clients_;
+  const SessionFactory factory_;
+  std::vector<std::unique_ptr<PerLoop>> per_loop_;  // constant after construction
+
+  mutable Mutex mu_;
+  CondVar none_;
+  int clients_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t refused_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+class ServerImpl final : public Server {
+ public:
+  ServerImpl(EventLoop* loop, std::unique_ptr<Listener> listener,
+             std::shared_ptr<Connections> connections)
+      : loop_(loop),
+        address_(listener->address()),
+        connections_(std::move(connections)),
+        listener_(std::move(listener)) {}
+
+  // The listener first: what it accepted before is then in the loops' queues
+  // ahead of the tasks that end the sessions.
+  ~ServerImpl() override {
+    StopListening();
+    connections_->End(/*destroy=*/true);
+  }
+
+  std::string address() const override { return address_; }
+  int clients() const override { return connections_->clients(); }
+  int64_t refused() const override { return connections_->refused(); }
+
+  void Drain(absl::Duration grace) override {
+    StopListening();
+    connections_->End(/*destroy=*/false);
+    connections_->WaitForNone(grace);
+  }
+
+ private:
+  void StopListening() {
+    std::unique_ptr<Listener> listener;
+    {
+      MutexLock lock(&mu_);
+      listener = std::move(listener_);
+    }
+    if (listener == nullptr) return;
+    Barrier barrier;
+    loop_->Post([l = std::move(listener), token = barrier.NewToken()]() mutable { l.reset(); });
+    barrier.Wait();
+  }
+
+  EventLoop* const loop_;
+  const std::string address_;
+  const std::shared_ptr<Connections> connections_;
+  Mutex mu_;
+  std::unique_ptr<Listener> listener_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(Transport* transport,
+                                                      absl::Span<EventLoop* const> loops,
+                                                      absl::string_view address,
+                                                      const ServerOptions& options,
+                                                      SessionFactory factory) {
+  if (loops.empty()) return absl::InvalidArgumentError("a server needs a loop");
+  auto connections = std::make_shared<Connections>(loops, options.max_clients, std::move(factory));
+  absl::StatusOr<std::unique_ptr<Listener>> listener = transport->Listen(
+      loops, address, options.listen,
+      [connections](std::unique_ptr<Stream> stream) { connections->Accept(std::move(stream)); });
+  if (!listener.ok()) return std::move(listener).status();
+  return std::make_unique<ServerImpl>(loops[0], *std::move(listener), std::move(connections));
+}
+
+}  // namespace kvarts

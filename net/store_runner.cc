@@ -1,0 +1,109 @@
+#include "net/store_runner.h"
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "base/cond_var.h"
+#include "base/mutex.h"
+
+namespace kvarts {
+namespace {
+
+// About 10 MB of waiting calls. Beyond it a server says that it is overloaded
+// instead of answering ever later.
+constexpr size_t kMaxWaiting = 64 << 10;
+
+class InlineRunner final : public StoreRunner {
+ public:
+  explicit InlineRunner(Store* store) : store_(store) {}
+
+  Store* store() const override { return store_; }
+  bool full() const override { return false; }
+  void Run(EventLoop*, Task work, Task done) override {
+    work();
+    done();
+  }
+
+ private:
+  Store* const store_;
+};
+
+class PoolRunner final : public StoreRunner {
+ public:
+  PoolRunner(Store* store, int threads) : store_(store) {
+    for (int i = 0; i < std::max(threads, 1); ++i) {
+      threads_.emplace_back([this] { Work(); });
+    }
+  }
+
+  ~PoolRunner() override {
+    {
+      MutexLock lock(&mu_);
+      stopping_ = true;
+    }
+    wake_.SignalAll();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  Store* store() const override { return store_; }
+  bool full() const override { return waiting_.load(std::memory_order_relaxed) >= kMaxWaiting; }
+
+  void Run(EventLoop* loop, Task work, Task done) override {
+    {
+      MutexLock lock(&mu_);
+      queue_.push_back({loop, std::move(work), std::move(done)});
+      waiting_.store(queue_.size(), std::memory_order_relaxed);
+    }
+    wake_.Signal();
+  }
+
+ private:
+  struct Job {
+    EventLoop* loop;
+    Task work;
+    Task done;
+  };
+
+  // Ends when the queue is empty, not before: each job's `done` answers somebody.
+  void Work() {
+    while (true) {
+      Job job;
+      {
+        MutexLock lock(&mu_);
+        while (queue_.empty()) {
+          if (stopping_) return;
+          wake_.Wait(&mu_);
+        }
+        job = std::move(queue_.front());
+        queue_.pop_front();
+        waiting_.store(queue_.size(), std::memory_order_relaxed);
+      }
+      job.work();
+      job.work = nullptr;  // lets go of what it owned here, not on the loop
+      job.loop->Post(std::move(job.done));
+    }
+  }
+
+  Store* const store_;
+  std::vector<std::thread> threads_;
+  std::atomic<size_t> waiting_{0};
+
+  Mutex mu_;
+  CondVar wake_;
+  std::deque<Job> queue_ ABSL_GUARDED_BY(mu_);
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace
+
+std::unique_ptr<StoreRunner> StoreRunner::New(Store* store, int threads) {
+  if (!store->capabilities().may_block) return std::make_unique<InlineRunner>(store);
+  return std::make_unique<PoolRunner>(store, threads);
+}
+
+}  // namespace kvarts

@@ -1,0 +1,36 @@
+#include <memory>
+
+#include "net/remote/served_store.h"
+#include "storage/bisect/conformance/bisect_fixture.h"
+#include "testing/conformance/store_matrix.h"
+#include "testing/model/model_fixture.h"
+
+namespace kvarts {
+namespace {
+
+std::unique_ptr<StoreFixture> NewModelFixture() { return std::make_unique<ModelFixture>(); }
+
+// The same store at the other end of the native protocol.
+StoreFixtureFactory Remote(const StoreFixtureFactory& new_backing) {
+  return [new_backing] {
+    const TestTransport& loopback = TestTransports()[0];
+    return std::make_unique<RemoteFixture>(new_backing(), loopback.make(), loopback.new_address);
+  };
+}
+
+}  // namespace
+}  // namespace kvarts
+
+// Every store there is, by name: another one is one more line here, and its
+// fixture among the dependencies.
+int main(int argc, char** argv) {
+  return kvarts::CapabilityMatrixMain(
+      argc, argv,
+      {
+          {"model", kvarts::NewModelFixture},
+          {"bisect", kvarts::NewBisectFixture},
+          {"remote_model", kvarts::Remote(kvarts::NewModelFixture)},
+          {"remote_bisect", kvarts::Remote(kvarts::NewBisectFixture)},
+      },
+      "./bazelw run //tools/capabilities:capability_matrix");
+}
