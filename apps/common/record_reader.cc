@@ -1,0 +1,89 @@
+#include "apps/common/record_reader.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "storage/store.h"
+
+namespace kvarts {
+namespace {
+
+constexpr size_t kReadBytes = 256 << 10;
+
+absl::Status SystemError(absl::string_view name, absl::string_view what) {
+  const int error = errno;
+  return absl::ErrnoToStatus(error, absl::StrCat(name, ": cannot ", what));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RecordReader>> RecordReader::Open(const std::string& path) {
+  if (path == "-") {
+    return std::unique_ptr<RecordReader>(new RecordReader("standard input", stdin, 0));
+  }
+  std::FILE* const file = std::fopen(path.c_str(), "rbe");
+  if (file == nullptr) return SystemError(path, "open the file");
+  struct stat info = {};
+  const bool regular = ::fstat(::fileno(file), &info) == 0 && S_ISREG(info.st_mode);
+  return std::unique_ptr<RecordReader>(
+      new RecordReader(path, file, regular ? static_cast<uint64_t>(info.st_size) : 0));
+}
+
+RecordReader::RecordReader(std::string name, std::FILE* file, uint64_t size)
+    : name_(std::move(name)), file_(file), size_(size) {}
+
+RecordReader::~RecordReader() {
+  if (file_ != stdin) std::fclose(file_);
+}
+
+absl::Status RecordReader::Malformed(absl::string_view expected) const {
+  return absl::InvalidArgumentError(absl::StrCat(name_, ", line ", line_, ": expected ", expected));
+}
+
+absl::StatusOr<bool> RecordReader::Next(absl::string_view* key, absl::string_view* value) {
+  size_t searched = begin_;
+  size_t newline;
+  while ((newline = buffer_.find('\n', searched)) == std::string::npos && !at_end_) {
+    searched = buffer_.size();
+    if (searched - begin_ > kMaxKeyBytes + kMaxValueBytes + 1) break;
+    if (begin_ > 0) {
+      buffer_.erase(0, begin_);
+      searched -= begin_;
+      begin_ = 0;
+    }
+    buffer_.resize(searched + kReadBytes);
+    const size_t n = std::fread(&buffer_[searched], 1, kReadBytes, file_);
+    buffer_.resize(searched + n);
+    bytes_read_ += n;
+    if (n < kReadBytes) {
+      if (std::ferror(file_) != 0) return SystemError(name_, "read the file");
+      at_end_ = true;
+    }
+  }
+  if (newline == std::string::npos) {
+    if (begin_ == buffer_.size()) return false;
+    newline = buffer_.size();  // the last line may lack its end
+  }
+  ++line_;
+  const absl::string_view line = absl::string_view(buffer_).substr(begin_, newline - begin_);
+  begin_ = std::min(newline + 1, buffer_.size());
+  const size_t space = line.find(' ');
+  if (space == absl::string_view::npos) return Malformed("a key, a space and a value");
+  if (space == 0) return Malformed("a key in front of the space");
+  *key = line.substr(0, space);
+  *value = line.substr(space + 1);
+  if (key->size() > kMaxKeyBytes) {
+    return Malformed(absl::StrCat("a key of at most ", kMaxKeyBytes, " bytes"));
+  }
+  if (value->size() > kMaxValueBytes) {
+    return Malformed(absl::StrCat("a value of at most ", kMaxValueBytes, " bytes"));
+  }
+  return true;
+}
+
+}  // namespace kvarts

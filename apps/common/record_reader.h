@@ -1,0 +1,51 @@
+#ifndef KVARTS_APPS_COMMON_RECORD_READER_H_
+#define KVARTS_APPS_COMMON_RECORD_READER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace kvarts {
+
+// Not thread-safe. Reads the records of a data file, "<key> <value>\n", from
+// front to back, out of a file or a pipe. Memory: the longest line.
+class RecordReader {
+ public:
+  // "-" is the standard input.
+  static absl::StatusOr<std::unique_ptr<RecordReader>> Open(const std::string& path);
+  ~RecordReader();
+  RecordReader(const RecordReader&) = delete;
+  RecordReader& operator=(const RecordReader&) = delete;
+
+  // The next record, until the next call; false at the end. kInvalidArgument
+  // names file, line and what was expected.
+  absl::StatusOr<bool> Next(absl::string_view* key, absl::string_view* value);
+
+  uint64_t line() const { return line_; }  // of the last record, from 1 on
+  uint64_t bytes_read() const { return bytes_read_; }
+  uint64_t size() const { return size_; }  // of the file; 0: not known
+  // How errors call it: the path, or "standard input".
+  const std::string& name() const { return name_; }
+
+ private:
+  RecordReader(std::string name, std::FILE* file, uint64_t size);
+  absl::Status Malformed(absl::string_view expected) const;
+
+  const std::string name_;
+  std::FILE* const file_;
+  const uint64_t size_;
+  std::string buffer_;
+  size_t begin_ = 0;  // of what is unread in buffer_
+  bool at_end_ = false;
+  uint64_t line_ = 0;
+  uint64_t bytes_read_ = 0;
+};
+
+}  // namespace kvarts
+
+#endif  // KVARTS_APPS_COMMON_RECORD_READER_H_

@@ -1,0 +1,69 @@
+#include "apps/common/stop_signal.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+
+#include "glog/logging.h"
+
+namespace kvarts {
+namespace {
+
+sigset_t StopSet() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+int BlockAndOpen() {
+  const sigset_t set = StopSet();
+  PCHECK(::pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
+  return ::signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+}  // namespace
+
+StopSignal::StopSignal()
+    : signal_fd_(BlockAndOpen()), wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE)) {
+  PCHECK(signal_fd_ >= 0 && wake_fd_ >= 0);
+}
+
+StopSignal::~StopSignal() {
+  ::close(signal_fd_);
+  ::close(wake_fd_);
+}
+
+bool StopSignal::Wait() {
+  while (true) {
+    pollfd fds[] = {{signal_fd_, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
+    if (::poll(fds, 2, -1) < 0) {
+      PCHECK(errno == EINTR);
+      continue;
+    }
+    if (fds[0].revents != 0) {
+      signalfd_siginfo info;
+      if (::read(signal_fd_, &info, sizeof info) != sizeof info) continue;
+      const sigset_t set = StopSet();
+      ::signal(SIGTERM, SIG_DFL);
+      ::signal(SIGINT, SIG_DFL);
+      ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+      return true;
+    }
+    uint64_t count;
+    if (fds[1].revents != 0 && ::read(wake_fd_, &count, sizeof count) == sizeof count) return false;
+  }
+}
+
+void StopSignal::Wake() {
+  const uint64_t one = 1;
+  PCHECK(::write(wake_fd_, &one, sizeof one) == sizeof one);
+}
+
+}  // namespace kvarts

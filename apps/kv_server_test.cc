@@ -1,0 +1,341 @@
+// Runs the real kv_server.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "apps/testing/process.h"
+#include "apps/testing/programs.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/fs/file_system.h"
+
+namespace kvarts {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::StartsWith;
+
+constexpr char kNative[] = "--listen=tcp://127.0.0.1:0";
+constexpr char kHttp[] = "--http=127.0.0.1:0";
+
+class KvServerTest : public testing::Test {
+ protected:
+  KvServerTest() { Write("data", TestData(100)); }
+
+  std::string Path(absl::string_view name) const { return absl::StrCat(dir_, "/", name); }
+  void Write(absl::string_view name, absl::string_view contents) {
+    WriteTestFile(Path(name), contents);
+  }
+  static std::vector<std::string> Command(std::vector<std::string> args) {
+    args.insert(args.begin(), "apps/kv_server");
+    return args;
+  }
+  std::unique_ptr<TestServer> Start(std::vector<std::string> args,
+                                    const ProcessOptions& options = {}) {
+    return std::make_unique<TestServer>(Command(std::move(args)), dir_, options);
+  }
+  ProcessResult Run(std::vector<std::string> args) {
+    ProcessOptions options;
+    options.directory = dir_;
+    return RunProcess(Command(std::move(args)), options);
+  }
+  ProcessResult Client(const TestServer& server, std::vector<std::string> args) {
+    args.insert(args.begin(), {"apps/kv_client", absl::StrCat("--store=", server.native)});
+    ProcessOptions options;
+    options.directory = dir_;
+    return RunProcess(args, options);
+  }
+  std::string Get(const TestServer& server, absl::string_view target) {
+    return HttpGet(server.http, target, dir_);
+  }
+
+  const std::string dir_ = TestDirectory();
+};
+
+TEST_F(KvServerTest, ServesADataFileToHttpAndToClients) {
+  const auto server = Start({kNative, kHttp, "data"});
+  EXPECT_THAT(
+      server->ready,
+      MatchesRegex("ready native=tcp://127\\.0\\.0\\.1:[0-9]+ http=127\\.0\\.0\\.1:[0-9]+"));
+  const std::string response = Get(*server, absl::StrCat("/v1/kv/", TestKey(7)));
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(response, EndsWith("\r\n\r\nvalue 7"));
+  EXPECT_THAT(Get(*server, "/v1/kv/none"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(Get(*server, "/readyz"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(Client(*server, {"get", TestKey(7), TestKey(99)}).out, "value 7\nvalue 99\n");
+  EXPECT_EQ(Client(*server, {"count"}).out, "100\n");
+  EXPECT_THAT(server->process.Errors(), HasSubstr("kv_server: data: built the index in "));
+  server->process.Signal(SIGTERM);
+  EXPECT_EQ(server->process.ReadAll(), "");
+  EXPECT_EQ(server->process.Wait(), 0);
+}
+
+TEST_F(KvServerTest, ListenersThatAreOffAreNotInTheReadyLine) {
+  EXPECT_THAT(Start({kNative, "--http=", "data"})->ready,
+              MatchesRegex("ready native=tcp://127\\.0\\.0\\.1:[0-9]+"));
+  EXPECT_THAT(Start({"--listen=", kHttp, "data"})->ready,
+              MatchesRegex("ready http=127\\.0\\.0\\.1:[0-9]+"));
+}
+
+TEST_F(KvServerTest, UnixSocketsAndRelativePathsAreTheUsersUnderBazelRun) {
+  ProcessOptions options;
+  options.env["BUILD_WORKING_DIRECTORY"] = dir_;
+  const auto server = std::make_unique<TestServer>(
+      Command({"--listen=unix:n.sock", "--http=unix:h.sock", "--store=bisect:data?index=my.index"}),
+      "/", options);
+  EXPECT_EQ(server->ready, "ready native=unix:n.sock http=unix:h.sock");
+  EXPECT_THAT(Get(*server, absl::StrCat("/v1/kv/", TestKey(7))), EndsWith("value 7"));
+  EXPECT_EQ(Client(*server, {"get", TestKey(7)}).out, "value 7\n");
+  EXPECT_NE(ReadTestFile(Path("my.index")), "");
+  server->process.Signal(SIGINT);
+  EXPECT_EQ(server->process.Wait(), 0);
+  EXPECT_NE(::access(Path("n.sock").c_str(), F_OK), 0) << "the socket's file was left behind";
+  EXPECT_NE(::access(Path("h.sock").c_str(), F_OK), 0);
+}
+
+TEST_F(KvServerTest, IsAliveAndNotReadyWhileTheIndexIsBuilt) {
+  // This test's lock is another process's build to the server.
+  auto lock = FileSystem::Posix()->Lock(Path("data.bisect.lock"));
+  ASSERT_TRUE(lock.ok()) << lock.status();
+  ProcessOptions options;
+  options.merge_errors = true;
+  options.directory = dir_;
+  Process process(Command({"--listen=unix:n.sock", "--http=unix:h.sock", "data"}), options);
+  EXPECT_EQ(process.ReadLine(),
+            "kv_server: data: another process builds the index; waiting for it");
+  EXPECT_THAT(HttpGet("unix:h.sock", "/livez", dir_), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(HttpGet("unix:h.sock", "/readyz", dir_), StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(HttpGet("unix:h.sock", "/v1/kv/a", dir_), StartsWith("HTTP/1.1 503 "));
+  lock->reset();
+  while (!absl::StartsWith(process.ReadLine(), "ready ")) {
+  }
+  EXPECT_THAT(HttpGet("unix:h.sock", "/readyz", dir_), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(KvServerTest, ASignalEndsItBeforeItIsReadyToo) {
+  auto lock = FileSystem::Posix()->Lock(Path("data.bisect.lock"));
+  ASSERT_TRUE(lock.ok()) << lock.status();
+  ProcessOptions options;
+  options.merge_errors = true;
+  options.directory = dir_;
+  Process process(Command({"--listen=unix:n.sock", "--http=", "data"}), options);
+  EXPECT_THAT(process.ReadLine(), HasSubstr("another process"));
+  process.Signal(SIGTERM);
+  EXPECT_EQ(process.Wait(), 0);
+  EXPECT_EQ(process.ReadAll(), "");
+  EXPECT_NE(::access(Path("n.sock").c_str(), F_OK), 0);
+}
+
+TEST_F(KvServerTest, TwoServersThatStartAtOnceBuildTheIndexOnce) {
+  Write("data", TestData(50'000));
+  ProcessOptions options;
+  options.merge_errors = true;
+  options.directory = dir_;
+  Process one(Command({kNative, kHttp, "data"}), options);
+  Process two(Command({kNative, kHttp, "data"}), options);
+  int built = 0;
+  for (Process* process : {&one, &two}) {
+    std::string line;
+    do {
+      line = process->ReadLine();
+      ASSERT_NE(line, "") << "it ended";
+      if (absl::StrContains(line, "built the index in")) ++built;
+    } while (!absl::StartsWith(line, "ready "));
+  }
+  EXPECT_EQ(built, 1);
+}
+
+TEST_F(KvServerTest, DrainingEndsWhatIsUnderWay) {
+  const std::string value(64 << 20, 'v');
+  Write("large", absl::StrCat("key ", value, "\n"));
+  const auto server = Start({kNative, kHttp, "large"});
+  TestSocket busy(server->http, dir_);
+  TestSocket idle(server->http, dir_);
+  TestSocket native(server->native, dir_);
+  busy.Send("GET /v1/kv/key HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string start = busy.Receive(100);
+  EXPECT_THAT(start, StartsWith("HTTP/1.1 200 "));
+  server->process.Signal(SIGTERM);
+  EXPECT_EQ(idle.ReceiveAll(), "");
+  native.ReceiveAll();
+  // It does not listen any more, and goes on with what was under way.
+  EXPECT_FALSE(TestSocket(server->http, dir_).connected());
+  const std::string rest = busy.ReceiveAll();
+  EXPECT_EQ(start.size() + rest.size(), (start + rest).find("\r\n\r\n") + 4 + value.size());
+  EXPECT_EQ(server->process.Wait(), 0);
+}
+
+TEST_F(KvServerTest, ASecondSignalEndsItAtOnce) {
+  Write("large", absl::StrCat("key ", std::string(64 << 20, 'v'), "\n"));
+  const auto server = Start({"--listen=", kHttp, "large"});
+  TestSocket stalled(server->http, dir_);
+  TestSocket idle(server->http, dir_);
+  stalled.Send("GET /v1/kv/key HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(stalled.Receive(1), "H");
+  server->process.Signal(SIGTERM);
+  EXPECT_EQ(idle.ReceiveAll(), "");  // it drains
+  server->process.Signal(SIGTERM);
+  EXPECT_EQ(server->process.Wait(), 128 + SIGTERM);
+}
+
+TEST_F(KvServerTest, PasswordsAreAskedForOverTheNativeProtocol) {
+  Write("password", "secret\n");
+  Write("wrong", "public\n");
+  auto server = Start({kNative, "--http=", "--password_file=password", "data"});
+  EXPECT_EQ(Client(*server, {"count"}).exit_code, 1);
+  const std::string address = server->native;
+  server->native = absl::StrCat(address, "?password_file=wrong");
+  EXPECT_EQ(Client(*server, {"count"}).exit_code, 1);
+  server->native = absl::StrCat(address, "?password_file=password");
+  EXPECT_EQ(Client(*server, {"count"}).out, "100\n");
+}
+
+TEST_F(KvServerTest, WiderThanThisMachineTakesAPasswordOrAFlag) {
+  Write("password", "secret\n");
+  EXPECT_EQ(Run({"--listen=tcp://0.0.0.0:0", "--http=", "data"}).exit_code, 2);
+  EXPECT_EQ(Run({"--listen=tcp://[::]:0", "--http=", "data"}).exit_code, 2);
+  EXPECT_EQ(Run({"--listen=", "--http=0.0.0.0:0", "--password_file=password", "data"}).exit_code,
+            2);
+  EXPECT_THAT(
+      Start({"--listen=tcp://0.0.0.0:0", "--http=", "--password_file=password", "data"})->ready,
+      StartsWith("ready native=tcp://0.0.0.0:"));
+  EXPECT_THAT(Start({"--listen=", "--http=0.0.0.0:0", "--insecure_listen", "data"})->ready,
+              StartsWith("ready http=0.0.0.0:"));
+}
+
+TEST_F(KvServerTest, TheStartupBenchmarkIsPrintedBeforeItServes) {
+  ProcessOptions options;
+  options.directory = dir_;
+  Process process(Command({kNative, kHttp, "--startup_benchmark", "data"}), options);
+  EXPECT_THAT(process.ReadLine(), MatchesRegex("index: [0-9.]+ s"));
+  EXPECT_EQ(process.ReadLine(), "entries: 100");
+  EXPECT_THAT(process.ReadLine(), MatchesRegex("single lookups: [0-9.]+ us each, .*/s"));
+  EXPECT_THAT(process.ReadLine(), MatchesRegex("batches of 64: [0-9.]+ us each, .*/s"));
+  EXPECT_THAT(process.ReadLine(), StartsWith("ready native="));
+}
+
+TEST_F(KvServerTest, SeveralProcessesShareAPort) {
+  const auto one = Start({kNative, kHttp, "--reuse_port", "data"});
+  const std::string native = absl::StrCat("--listen=", one->native);
+  const std::string http = absl::StrCat("--http=", one->http);
+  const auto two = Start({native, http, "--reuse_port", "data"});
+  EXPECT_EQ(two->ready, one->ready);
+  for (int i = 0; i < 20; ++i) EXPECT_THAT(Get(*one, "/readyz"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(KvServerTest, AnAddressThatIsTakenIsOneLineAndExit1) {
+  const auto one = Start({kNative, kHttp, "data"});
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {kNative, absl::StrCat("--http=", one->http), "data"},
+           {absl::StrCat("--listen=", one->native), kHttp, "data"}}) {
+    const ProcessResult result = Run(args);
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.err, StartsWith("kv_server: --"));
+    EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
+    EXPECT_EQ(result.out, "");
+  }
+}
+
+TEST_F(KvServerTest, AServerServesAServer) {
+  const auto one = Start({kNative, "--http=", "data"});
+  const auto two = Start({kNative, kHttp, absl::StrCat("--store=", one->native)});
+  EXPECT_THAT(Get(*two, absl::StrCat("/v1/kv/", TestKey(7))), EndsWith("value 7"));
+  EXPECT_EQ(Client(*two, {"get", TestKey(8)}).out, "value 8\n");
+  one->process.Signal(SIGKILL);
+  one->process.Wait();
+}
+
+TEST_F(KvServerTest, AStaleIndexIsBuiltAnew) {
+  Start({kNative, kHttp, "data"});
+  Write("data", TestData(101));
+  const auto server = Start({kNative, kHttp, "data"});
+  EXPECT_EQ(Client(*server, {"count"}).out, "101\n");
+  EXPECT_THAT(server->process.Errors(), HasSubstr("built the index"));
+}
+
+TEST_F(KvServerTest, ADataFileThatShrinksIsAnErrorAndNoCrash) {
+  Write("data", TestData(10'000));
+  const auto server = Start({kNative, kHttp, "data"});
+  ASSERT_EQ(::truncate(Path("data").c_str(), 4096), 0);
+  EXPECT_THAT(Get(*server, absl::StrCat("/v1/kv/", TestKey(9999))), StartsWith("HTTP/1.1 5"));
+  const ProcessResult gone = Client(*server, {"get", TestKey(9999), TestKey(1)});
+  EXPECT_EQ(gone.exit_code, 1);
+  EXPECT_EQ(gone.out, "value 1\n");
+  EXPECT_THAT(gone.err, HasSubstr("the data file has 4096 bytes"));
+  EXPECT_THAT(Get(*server, absl::StrCat("/v1/kv/", TestKey(0))), EndsWith("value 0"));
+  EXPECT_THAT(Get(*server, "/livez"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(KvServerTest, FailureIsOneLineAndExit1) {
+  Write("malformed", "a 1\nmalformed\n");
+  const std::vector<std::string> paths = {"none", ".", "none/none", "malformed"};
+  for (const std::string& path : paths) {
+    const ProcessResult result = Run({kNative, kHttp, path});
+    EXPECT_EQ(result.exit_code, 1) << path;
+    EXPECT_THAT(result.err, StartsWith(absl::StrCat("kv_server: ", path)));
+    EXPECT_EQ(result.out, "");
+  }
+  EXPECT_EQ(Run({kNative, kHttp, "none"}).err,
+            "kv_server: none: stat: No such file or directory\n");
+  EXPECT_THAT(Run({kNative, kHttp, "malformed"}).err, HasSubstr("malformed, line 2 "));
+  EXPECT_THAT(Start({kNative, kHttp, "--skip_malformed", "malformed"})->ready, StartsWith("ready"));
+  EXPECT_EQ(Run({kNative, kHttp, "--password_file=none", "data"}).exit_code, 1);
+  EXPECT_EQ(Run({kNative, kHttp, "--store=unix:nobody"}).exit_code, 1);
+}
+
+TEST_F(KvServerTest, BadUsageIsOneLineAndExit2) {
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {},
+           {kNative, kHttp, "data", "more"},
+           {kNative, kHttp, "data", "--store=bisect:data"},
+           {kNative, kHttp, ""},
+           {kNative, kHttp, "--store=data"},
+           {kNative, kHttp, "--store=redis:data"},
+           {kNative, kHttp, "--store=bisect:data?x=1"},
+           {kNative, kHttp, "--store=bisect:"},
+           {"--listen=", "--http=", "data"},
+           {"--listen=nonsense", kHttp, "data"},
+           {"--listen=tcp://127.0.0.1:70000", kHttp, "data"},
+           {"--listen=tcp://127.0.0.1", kHttp, "data"},
+           {kNative, "--http=127.0.0.1:x", "data"},
+           {kNative, "--http=unix:", "data"},
+           {kNative, kHttp, "--resp=127.0.0.1:0", "data"},
+           {kNative, kHttp, "--threads=x", "data"},
+           {kNative, kHttp, "--threads=-1", "data"},
+           {kNative, kHttp, "--nosuch", "data"},
+           {kNative, kHttp, "data", "--listen"},
+       }) {
+    const ProcessResult result = Run(args);
+    EXPECT_EQ(result.exit_code, 2) << absl::StrJoin(args, " ") << ": " << result.err;
+    EXPECT_THAT(result.err, StartsWith("kv_server: "));
+    EXPECT_THAT(result.err, EndsWith(" (kv_server --help shows the usage)\n"));
+    EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
+    EXPECT_EQ(result.out, "");
+  }
+}
+
+TEST_F(KvServerTest, HelpAndVersionExit0) {
+  const ProcessResult help = Run({"--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_EQ(help.err, "");
+  for (const char* text :
+       {"kv_server [FLAGS] DATA_FILE", "--listen=tcp://127.0.0.1:7700", "--http=127.0.0.1:7780",
+        "--threads=", "--reuse_port=", "--startup_benchmark=", "bisect:DATA_FILE"}) {
+    EXPECT_THAT(help.out, HasSubstr(text));
+  }
+  const ProcessResult version = Run({"--version"});
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_THAT(version.out, MatchesRegex("kv_server [0-9.]+\n"));
+}
+
+}  // namespace
+}  // namespace kvarts

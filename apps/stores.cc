@@ -1,0 +1,161 @@
+#include "apps/stores.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "base/percent.h"
+#include "base/size.h"
+#include "base/status_macros.h"
+#include "net/remote/remote_store.h"
+#include "storage/bisect/bisect.h"
+#include "storage/bisect/builder.h"
+#include "storage/fs/file_system.h"
+
+namespace kvarts {
+namespace {
+
+using OpenResult = absl::StatusOr<std::unique_ptr<Store>>;
+
+// Says that it builds once it does, and what came of it.
+class AnnouncedBuild final : public ProgressSink {
+ public:
+  AnnouncedBuild(const std::string& data_path, const StoresOptions& options)
+      : data_path_(data_path), options_(options) {}
+
+  absl::Status Ensure(const std::string& index_path) {
+    BuildOptions build;
+    build.index_path = index_path;
+    build.skip_malformed = options_.skip_malformed;
+    build.progress = this;
+    build.on_wait = [this] {
+      Say(absl::StrCat(data_path_, ": another process builds the index; waiting for it"));
+    };
+    KVARTS_ASSIGN_OR_RETURN(const BuildReport report, EnsureBisect(data_path_, build));
+    if (!report.built) return absl::OkStatus();
+    Say(absl::StrFormat("%s: built the index in %.2f s (%s): %d keys, %s", data_path_,
+                        absl::ToDoubleSeconds(report.time), report.reason, report.entries,
+                        FormatSize(report.index_bytes)));
+    for (const std::string& warning : report.warnings) Say(warning);
+    return absl::OkStatus();
+  }
+
+  // On the building thread.
+  void Report(absl::string_view phase, absl::string_view unit, uint64_t done,
+              uint64_t total) override {
+    if (!announced_) {
+      announced_ = true;
+      Say(absl::StrCat(data_path_, ": building the index"));
+    }
+    if (options_.progress != nullptr) options_.progress->Report(phase, unit, done, total);
+  }
+
+ private:
+  void Say(absl::string_view sentence) const {
+    if (options_.say) options_.say(sentence);
+  }
+
+  const std::string data_path_;
+  const StoresOptions& options_;
+  bool announced_ = false;
+};
+
+// Adds the command that builds the index to an error about it.
+absl::Status WithCommand(const absl::Status& status, const std::string& data_path,
+                         const std::string& index_path) {
+  if (status.code() != absl::StatusCode::kNotFound &&
+      status.code() != absl::StatusCode::kFailedPrecondition &&
+      status.code() != absl::StatusCode::kDataLoss) {
+    return status;
+  }
+  // The data file itself may be what is not there.
+  KVARTS_RETURN_IF_ERROR(FileSystem::Posix()->OpenForRead(data_path).status());
+  const absl::string_view why = status.code() == absl::StatusCode::kNotFound
+                                    ? absl::string_view("there is no index")
+                                    : status.message();
+  std::string command = absl::StrCat("kv_build ", ShellQuote(data_path));
+  if (!index_path.empty()) absl::StrAppend(&command, " --index=", ShellQuote(index_path));
+  return absl::Status(status.code(),
+                      absl::StrCat(data_path, ": ", why, "; build it with: ", command));
+}
+
+OpenResult OpenBisectSpec(const StoresOptions& options, StoreSpec& spec) {
+  BisectOptions bisect;
+  bisect.index_path = spec.Take("index");
+  KVARTS_RETURN_IF_ERROR(spec.Finish());
+  const std::string& data_path = spec.target();
+  if (data_path.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("store \"", spec.text(), "\": expected the path of a data file"));
+  }
+  if (options.build_indexes) {
+    const absl::Status built = AnnouncedBuild(data_path, options).Ensure(bisect.index_path);
+    // A malformed line is the file's fault, not the spec's.
+    if (absl::IsInvalidArgument(built)) return absl::FailedPreconditionError(built.message());
+    KVARTS_RETURN_IF_ERROR(built);
+  }
+  OpenResult store = OpenBisect(data_path, bisect);
+  if (store.ok()) return store;
+  return WithCommand(store.status(), data_path, bisect.index_path);
+}
+
+OpenResult OpenRemoteSpec(Transport* transport, absl::string_view scheme, StoreSpec& spec) {
+  RemoteOptions remote;
+  const std::string password_file = spec.Take("password_file");
+  KVARTS_RETURN_IF_ERROR(spec.Finish());
+  if (!password_file.empty()) {
+    KVARTS_ASSIGN_OR_RETURN(remote.password, ReadPasswordFile(password_file));
+  }
+  return OpenRemoteStore(transport, absl::StrCat(scheme, spec.target()), remote);
+}
+
+}  // namespace
+
+StoreFactories AllStores(const StoresOptions& options) {
+  StoreFactories stores;
+  stores.Add("bisect", "bisect:DATA_FILE?index=PATH",
+             [options](StoreSpec& spec) { return OpenBisectSpec(options, spec); });
+  stores.Add("tcp", "tcp://HOST:PORT?password_file=PATH", [options](StoreSpec& spec) {
+    return OpenRemoteSpec(options.transport, "tcp://", spec);
+  });
+  stores.Add("unix", "unix:PATH?password_file=PATH", [options](StoreSpec& spec) {
+    return OpenRemoteSpec(options.transport, "unix:", spec);
+  });
+  return stores;
+}
+
+std::string DataFileSpec(absl::string_view path) {
+  // A spec that begins with "//" has a host there.
+  const bool two_slashes = absl::StartsWith(path, "//");
+  return absl::StrCat("bisect:", two_slashes ? "%2F" : "",
+                      PercentEncode(path.substr(two_slashes ? 1 : 0), "/:@+,="));
+}
+
+std::string ShellQuote(absl::string_view word) {
+  const auto plain = [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           absl::string_view("/._-+=:,@%").find(c) != absl::string_view::npos;
+  };
+  bool quote = word.empty();
+  for (const char c : word) quote = quote || !plain(c);
+  if (!quote) return std::string(word);
+  return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
+}
+
+absl::StatusOr<std::string> ReadPasswordFile(const std::string& path) {
+  KVARTS_ASSIGN_OR_RETURN(std::string contents, ReadFile(FileSystem::Posix(), path));
+  contents.resize(std::min(contents.find_first_of("\r\n"), contents.size()));
+  if (contents.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": expected a password in the first line"));
+  }
+  return contents;
+}
+
+}  // namespace kvarts

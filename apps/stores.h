@@ -1,0 +1,43 @@
+#ifndef KVARTS_APPS_STORES_H_
+#define KVARTS_APPS_STORES_H_
+
+#include <functional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/progress.h"
+#include "net/transport.h"
+#include "storage/spec.h"
+
+namespace kvarts {
+
+struct StoresOptions {
+  // For stores behind a network. Must outlive all stores.
+  Transport* transport = nullptr;
+  // Builds an index that is absent, stale or damaged. Without it that is an
+  // error, which names the command to run.
+  bool build_indexes = false;
+  bool skip_malformed = false;       // lines, for such a build
+  ProgressSink* progress = nullptr;  // of such a build; may be null
+  // Where sentences about it go, for people; may be null.
+  std::function<void(absl::string_view)> say;
+};
+
+// Every store that the programs know, by name: the one place where they are
+// wired. To add one, add a line in stores.cc. Opening one is kInvalidArgument
+// for a bad spec only.
+StoreFactories AllStores(const StoresOptions& options);
+
+// The spec of a data file: "my data" is "bisect:my%20data".
+std::string DataFileSpec(absl::string_view path);
+
+// `word` as a shell takes it for one word: quoted where it has to be.
+std::string ShellQuote(absl::string_view word);
+
+// The first line of a file, for passwords. Errors name the file.
+absl::StatusOr<std::string> ReadPasswordFile(const std::string& path);
+
+}  // namespace kvarts
+
+#endif  // KVARTS_APPS_STORES_H_

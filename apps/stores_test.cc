@@ -1,0 +1,151 @@
+#include "apps/stores.h"
+
+#include <sys/stat.h>
+
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "net/tcp/tcp.h"
+#include "storage/store.h"
+
+namespace kvarts {
+namespace {
+
+class StoresTest : public testing::Test {
+ protected:
+  StoresTest() {
+    dir_ = absl::StrCat(testing::TempDir(), "/",
+                        testing::UnitTest::GetInstance()->current_test_info()->name());
+    ::mkdir(dir_.c_str(), 0700);
+    options_.transport = transport_.get();
+    options_.say = [this](absl::string_view sentence) { said_.emplace_back(sentence); };
+  }
+  std::string Path(absl::string_view name) const { return absl::StrCat(dir_, "/", name); }
+  std::string Write(absl::string_view name, absl::string_view contents) const {
+    std::ofstream(Path(name), std::ios::binary) << contents;
+    return Path(name);
+  }
+  absl::StatusOr<std::unique_ptr<Store>> Open(absl::string_view spec) const {
+    return AllStores(options_).Open(spec);
+  }
+
+  const std::unique_ptr<Transport> transport_ = NewTcpTransport();
+  std::string dir_;
+  StoresOptions options_;
+  std::vector<std::string> said_;
+};
+
+TEST_F(StoresTest, AnAbsentIndexNamesTheCommand) {
+  const std::string data = Write("my data", "a 1\n");
+  const auto store = Open(DataFileSpec(data));
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store.status().message(),
+            absl::StrCat(data, ": there is no index; build it with: kv_build '", data, "'"));
+  const auto elsewhere =
+      Open(absl::StrCat(DataFileSpec(Write("data", "a 1\n")), "?index=", Path("i")));
+  EXPECT_EQ(elsewhere.status().message(),
+            absl::StrCat(Path("data"), ": there is no index; build it with: kv_build ",
+                         Path("data"), " --index=", Path("i")));
+}
+
+TEST_F(StoresTest, AnAbsentDataFileIsNotAnAbsentIndex) {
+  for (const bool build : {false, true}) {
+    options_.build_indexes = build;
+    const auto store = Open(DataFileSpec(Path("none")));
+    EXPECT_EQ(store.status().code(), absl::StatusCode::kNotFound);
+    EXPECT_EQ(store.status().message().find("kv_build"), absl::string_view::npos) << store.status();
+    EXPECT_NE(store.status().message().find(Path("none")), absl::string_view::npos);
+  }
+}
+
+TEST_F(StoresTest, AServerBuildsTheIndexOnceAndSaysSo) {
+  options_.build_indexes = true;
+  const std::string data = Write("data", "a 1\nb 2\na 3\n");
+  auto store = Open(DataFileSpec(data));
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ(*(*store)->Get("a"), "3");
+  ASSERT_GE(said_.size(), 3u);
+  EXPECT_EQ(said_[0], absl::StrCat(data, ": building the index"));
+  EXPECT_EQ(said_[1].find(absl::StrCat(data, ": built the index in 0.")), 0u) << said_[1];
+  EXPECT_NE(said_[1].find("(there is no index): 2 keys, "), std::string::npos) << said_[1];
+  EXPECT_NE(said_[2].find("repeat"), std::string::npos) << said_[2];
+  said_.clear();
+  EXPECT_TRUE(Open(DataFileSpec(data)).ok());
+  EXPECT_TRUE(said_.empty());
+}
+
+TEST_F(StoresTest, AStaleIndexIsRefusedWithTheCommandAndRebuiltByAServer) {
+  const std::string data = Write("data", "a 1\n");
+  options_.build_indexes = true;
+  ASSERT_TRUE(Open(DataFileSpec(data)).ok());
+  Write("data", "a 1\nb 2\n");
+  options_.build_indexes = false;
+  const auto stale = Open(DataFileSpec(data));
+  EXPECT_EQ(stale.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(stale.status().message().find(absl::StrCat("; build it with: kv_build ", data)),
+            absl::string_view::npos)
+      << stale.status();
+  options_.build_indexes = true;
+  auto store = Open(DataFileSpec(data));
+  ASSERT_TRUE(store.ok());
+  EXPECT_EQ(*(*store)->Get("b"), "2");
+}
+
+TEST_F(StoresTest, AMalformedLineIsTheFilesFaultNotTheSpecs) {
+  options_.build_indexes = true;
+  const std::string data = Write("data", "a 1\nmalformed\nb 2\n");
+  const auto store = Open(DataFileSpec(data));
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(store.status().message().find("line 2"), absl::string_view::npos) << store.status();
+  options_.skip_malformed = true;
+  EXPECT_TRUE(Open(DataFileSpec(data)).ok());
+}
+
+TEST_F(StoresTest, PathsOfAnyCharactersAreServed) {
+  options_.build_indexes = true;
+  for (const char* name : {"with space", "100%", "a?b=c&d", "ä\xff", "#1", "a:b"}) {
+    EXPECT_TRUE(Open(DataFileSpec(Write(name, "a 1\n"))).ok()) << name;
+  }
+  EXPECT_TRUE(Open(DataFileSpec(absl::StrCat("/", Write("slashes", "a 1\n")))).ok());
+}
+
+TEST_F(StoresTest, BadSpecsAreInvalidAndListTheKnown) {
+  const auto scheme = Open("redis:x");
+  EXPECT_EQ(scheme.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(scheme.status().message().find("bisect:DATA_FILE?index=PATH, tcp://HOST:PORT"),
+            absl::string_view::npos)
+      << scheme.status();
+  for (const char* spec : {"bisect:", "bisect:x?y=1", "tcp://127.0.0.1:1?z=1", "tcp://nonsense",
+                           "tcp://127.0.0.1:99999"}) {
+    EXPECT_EQ(Open(spec).status().code(), absl::StatusCode::kInvalidArgument)
+        << spec << ": " << Open(spec).status();
+  }
+}
+
+TEST_F(StoresTest, NobodyThereIsUnavailable) {
+  const auto store = Open("unix:nobody-is-there");
+  EXPECT_FALSE(store.ok());
+  EXPECT_NE(store.status().code(), absl::StatusCode::kInvalidArgument) << store.status();
+}
+
+TEST_F(StoresTest, PasswordsAreFirstLines) {
+  EXPECT_EQ(*ReadPasswordFile(Write("p", "secret word\r\nmore\n")), "secret word");
+  EXPECT_EQ(*ReadPasswordFile(Write("p", "secret")), "secret");
+  EXPECT_FALSE(ReadPasswordFile(Write("p", "\nsecret")).ok());
+  EXPECT_FALSE(ReadPasswordFile(Path("none")).ok());
+}
+
+TEST(ShellQuoteTest, WordsAreQuotedWhereTheyHaveToBe) {
+  EXPECT_EQ(ShellQuote("/a/b-c_d.e"), "/a/b-c_d.e");
+  EXPECT_EQ(ShellQuote("a b"), "'a b'");
+  EXPECT_EQ(ShellQuote("it's"), "'it'\\''s'");
+  EXPECT_EQ(ShellQuote(""), "''");
+}
+
+}  // namespace
+}  // namespace kvarts

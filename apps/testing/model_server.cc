@@ -1,0 +1,34 @@
+// Serves an empty model store, which takes writes, over the native protocol: for
+// tests of clients. Prints a ready line; ends at a signal.
+
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "apps/common/stop_signal.h"
+#include "net/event_loop.h"
+#include "net/native/session.h"
+#include "net/server.h"
+#include "net/store_runner.h"
+#include "net/tcp/tcp.h"
+#include "storage/store.h"
+#include "testing/model/model_store.h"
+
+int main(int argc, char** argv) {
+  using namespace kvarts;  // NOLINT: a test's main()
+  StopSignal stop;
+  const std::unique_ptr<Transport> transport = NewTcpTransport();
+  const std::unique_ptr<EventLoops> loops = EventLoops::New(1);
+  const std::unique_ptr<Store> store = NewModelStore();
+  const std::unique_ptr<StoreRunner> runner = StoreRunner::New(store.get(), 1);
+  absl::StatusOr<std::unique_ptr<Server>> server =
+      Server::Start(transport.get(), {loops->loop(0)}, "tcp://127.0.0.1:0", ServerOptions(),
+                    NewNativeSessions(runner.get()));
+  if (!server.ok()) return 1;
+  std::printf("ready native=%s\n", (*server)->address().c_str());
+  std::fflush(stdout);
+  stop.Wait();
+  server->reset();
+  loops->Stop();
+  return 0;
+}
