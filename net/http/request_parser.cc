@@ -133,6 +133,10 @@ class HttpRequestParser::Impl final : public http::basic_parser<true> {
     version_ = version;
   }
   void on_response_impl(int, View, int, error_code&) override {}
+  // Beast from 2025 on gives trailers here (there it overrides), older ones as fields.
+  void on_trailer_field_impl(http::field name_id, View name, View value, error_code& error) {
+    on_field_impl(name_id, name, value, error);
+  }
   void on_field_impl(http::field, View name, View value, error_code& error) override {
     // Trailers count, and are left out: they would be taken for the head's.
     field_bytes_ += name.size() + value.size() + 4;
