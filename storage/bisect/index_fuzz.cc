@@ -92,6 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     auto file = world->fs.OpenForWrite("/d.bisect", FileSystem::Create::kTruncate);
     Check(file.ok() && (*file)->Append(index).ok());
   }
+  world->fs.SyncAll();  // else it remembers what a crash could bring back, for ever
   BisectOptions options;
   options.fs = &world->fs;
   const auto store = OpenBisect("/d", options);
