@@ -18,7 +18,9 @@ constexpr size_t kMaxKeptBytes = 1 << 20;
 Bytes& Bytes::operator=(Bytes&& other) noexcept {
   pins_ = std::exchange(other.pins_, {});
   live_pins_ = std::exchange(other.live_pins_, 0);
+  first_pin_ = std::exchange(other.first_pin_, nullptr);
   watched_ = std::exchange(other.watched_, {});
+  also_watched_ = std::exchange(other.also_watched_, {});
   blocks_ = std::exchange(other.blocks_, {});
   block_size_ = std::exchange(other.block_size_, 0);
   block_used_ = std::exchange(other.block_used_, 0);
@@ -40,9 +42,13 @@ void Bytes::ClearBlocks() {
 void Bytes::Release() { *this = Bytes(); }
 
 void Bytes::AddPinSlow(const Pin& pin) {
-  pins_.resize(live_pins_);
-  pins_.push_back(pin);
+  if (live_pins_ > 0 && pins_[live_pins_ - 1].get() == pin.get()) return;
+  if (live_pins_ == pins_.size() || pins_[live_pins_].get() != pin.get()) {
+    pins_.resize(live_pins_);
+    pins_.push_back(pin);
+  }
   ++live_pins_;
+  first_pin_ = pins_.front().get();
 }
 
 void Bytes::Adopt(Bytes&& other) {
@@ -50,7 +56,9 @@ void Bytes::Adopt(Bytes&& other) {
   pins_.insert(pins_.end(), std::make_move_iterator(other.pins_.begin()),
                std::make_move_iterator(other.pins_.begin() + other.live_pins_));
   live_pins_ = pins_.size();
-  watched_.insert(watched_.end(), other.watched_.begin(), other.watched_.end());
+  first_pin_ = pins_.empty() ? nullptr : pins_.front().get();
+  if (other.watched_.losses != nullptr) WatchLosses(*other.watched_.losses, other.watched_.seen);
+  for (const Watched& w : other.also_watched_) WatchLosses(*w.losses, w.seen);
   // The block in use stays last.
   blocks_.insert(blocks_.begin(), std::make_move_iterator(other.blocks_.begin()),
                  std::make_move_iterator(other.blocks_.end()));

@@ -1,6 +1,7 @@
 #ifndef KVARTS_STORAGE_READ_RESULTS_H_
 #define KVARTS_STORAGE_READ_RESULTS_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/attributes.h"
+#include "absl/base/optimization.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
@@ -42,35 +45,38 @@ class Bytes {
   // Forgets all bytes. Memory, and the pins of the time before, may be kept for
   // reuse until they are replaced: a loop over one store then touches no
   // reference count. Release() lets go of all.
-  void Clear() {
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void Clear() {
     live_pins_ = 0;
-    watched_.clear();
+    watched_ = Watched();
+    if (ABSL_PREDICT_FALSE(!also_watched_.empty())) also_watched_.clear();
     if (!blocks_.empty()) ClearBlocks();
   }
   void Release();
 
-  // Holds `pin` until Clear(); repeated pins of one object cost a comparison.
+  // Holds `pin` until Clear(). The very pin of the time before, and repeated pins
+  // of one object, cost a comparison.
   void AddPin(const Pin& pin) {
-    if (live_pins_ > 0 && pins_[live_pins_ - 1].get() == pin.get()) return;
-    if (live_pins_ < pins_.size() && pins_[live_pins_].get() == pin.get()) {
-      ++live_pins_;  // the very pin of the time before
-      return;
+    if (ABSL_PREDICT_TRUE(live_pins_ == 0 && first_pin_ == pin.get() && first_pin_ != nullptr)) {
+      live_pins_ = 1;
+    } else {
+      AddPinSlow(pin);
     }
-    AddPinSlow(pin);
   }
   // Names a counter that moves when lent bytes are lost (a mapped file that
   // shrank), and what it was when they were last known to be good. It must live
   // as long as a pin added before.
   void WatchLosses(const std::atomic<uint32_t>& losses, uint32_t seen) {
-    watched_.push_back({&losses, seen});
+    if (watched_.losses == nullptr) {
+      watched_ = {&losses, seen};
+    } else if (watched_.losses != &losses) {  // else the earlier look is the stricter one
+      also_watched_.push_back({&losses, seen});
+    }
   }
   // False: bytes that were lent may have turned to zeros since. Ask after the
   // last look at them: a server, before it sends.
   bool intact() const {
-    for (const Watched& w : watched_) {
-      if (w.losses->load(std::memory_order_acquire) != w.seen) return false;
-    }
-    return true;
+    return watched_.intact() && std::all_of(also_watched_.begin(), also_watched_.end(),
+                                            [](const Watched& w) { return w.intact(); });
   }
   // Takes all that `other` holds; views into it stay good.
   void Adopt(Bytes&& other);
@@ -80,16 +86,21 @@ class Bytes {
 
  private:
   struct Watched {
-    const std::atomic<uint32_t>* losses;
-    uint32_t seen;
+    bool intact() const {
+      return losses == nullptr || losses->load(std::memory_order_acquire) == seen;
+    }
+    const std::atomic<uint32_t>* losses = nullptr;
+    uint32_t seen = 0;
   };
 
   void AddPinSlow(const Pin& pin);
   void ClearBlocks();
 
   std::vector<Pin> pins_;
-  size_t live_pins_ = 0;
-  std::vector<Watched> watched_;
+  size_t live_pins_ = 0;             // of them; the others may be used again
+  const void* first_pin_ = nullptr;  // what pins_[0] holds, if there is one
+  Watched watched_;                  // most bytes are of one file
+  std::vector<Watched> also_watched_;
   std::vector<std::unique_ptr<char[]>> blocks_;
   size_t block_size_ = 0;  // of blocks_.back()
   size_t block_used_ = 0;
@@ -103,6 +114,15 @@ struct ReadResult {
   absl::string_view content_type;  // empty: none
   int64_t expires_at_ms = 0;       // Unix milliseconds; 0: never
   Stamp stamp;                     // where asked for, of an absent key too
+
+  void Clear() {
+    if (ABSL_PREDICT_FALSE(!status.ok())) status = absl::OkStatus();
+    found = false;
+    value = {};
+    content_type = {};
+    expires_at_ms = 0;
+    stamp = {};
+  }
 };
 
 // The outcomes of a read, one for each key asked, in the order asked. The views
@@ -123,14 +143,14 @@ class ReadResults {
   void Reset(size_t n) {
     bytes_.Clear();
     if (results_.size() != n) results_.resize(n);
-    for (ReadResult& result : results_) {
-      if (!result.status.ok()) result.status = absl::OkStatus();
-      result.found = false;
-      result.value = {};
-      result.content_type = {};
-      result.expires_at_ms = 0;
-      result.stamp = {};
-    }
+    for (ReadResult& result : results_) result.Clear();
+  }
+  // Reset(1), for single reads, which are worth it.
+  ABSL_ATTRIBUTE_ALWAYS_INLINE ReadResult& ResetOne() {
+    bytes_.Clear();
+    if (ABSL_PREDICT_FALSE(results_.size() != 1)) results_.resize(1);
+    results_.front().Clear();
+    return results_.front();
   }
   ReadResult& mutable_result(size_t i) { return results_[i]; }
   Bytes& bytes() { return bytes_; }

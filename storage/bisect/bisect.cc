@@ -4,6 +4,8 @@
 #include <atomic>
 #include <utility>
 
+#include "absl/base/attributes.h"
+#include "absl/base/optimization.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "storage/bisect/bisect_cursor.h"
@@ -38,7 +40,10 @@ class BisectSnapshot final : public Snapshot {
 class BisectStore final : public Store {
  public:
   explicit BisectStore(std::shared_ptr<const Dataset> dataset)
-      : dataset_(std::move(dataset)), pin_(dataset_) {}
+      : dataset_(std::move(dataset)),
+        pin_(dataset_),
+        data_losses_(dataset_->data().file()->losses()),
+        index_losses_(dataset_->index().losses()) {}
 
   Capabilities capabilities() const override { return BisectCapabilities(); }
 
@@ -53,19 +58,29 @@ class BisectStore final : public Store {
       const auto batch = keys.subspan(i, Dataset::kBatch);
       dataset_->FindBatch(batch, values, outcomes);
       for (size_t j = 0; j < batch.size(); ++j) {
-        Set(batch[j], outcomes[j], values[j], options, &results->mutable_result(i + j));
+        ReadResult& result = results->mutable_result(i + j);
+        if (ABSL_PREDICT_TRUE(outcomes[j] == Dataset::Outcome::kFound)) {
+          result.found = true;
+          if (options.value) result.value = values[j];
+        } else {
+          SetOther(batch[j], outcomes[j], &result);
+        }
       }
     }
     Lend(results);
   }
 
   void Read(absl::string_view key, const ReadOptions& options, ReadResults* results) override {
-    const absl::Status ready = Check(options);
-    if (!ready.ok()) return results->Fail(1, ready);
-    results->Reset(1);
+    if (ABSL_PREDICT_FALSE(!Plain(options))) return MultiGet({&key, 1}, options, results);
+    ReadResult& result = results->ResetOne();
     absl::string_view value;
-    const Dataset::Outcome outcome = dataset_->Find(key, &value, nullptr);
-    Set(key, outcome, value, options, &results->mutable_result(0));
+    const Dataset::Outcome outcome = dataset_->Find(key, &value);
+    if (ABSL_PREDICT_TRUE(outcome == Dataset::Outcome::kFound)) {
+      result.found = true;
+      result.value = value;
+    } else {
+      SetOther(key, outcome, &result);
+    }
     Lend(results);
   }
 
@@ -107,6 +122,7 @@ class BisectStore final : public Store {
         {"keys", header.coding.kind() == KeyCoding::Kind::kUuid4 ? "uuid4" : "text"},
         {"radix_bits", absl::StrCat(header.radix_bits)},
         {"tag_bits", absl::StrCat(header.tag_bits)},
+        {"length_bits", absl::StrCat(header.length_bits)},
         {"offset_bits", absl::StrCat(header.offset_bits)},
     };
     return stats;
@@ -123,12 +139,18 @@ class BisectStore final : public Store {
   bool closed() const { return closed_.load(std::memory_order_relaxed); }
 
   // What was read points into the mapping.
-  void Lend(ReadResults* results) const {
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void Lend(ReadResults* results) const {
     results->bytes().AddPin(pin_);
-    const std::atomic<uint32_t>& losses = dataset_->data().file()->losses();
-    const uint32_t seen = losses.load(std::memory_order_acquire);
-    if (dataset_->poisoned()) DropLost(results);
-    results->bytes().WatchLosses(losses, seen);
+    const uint32_t seen = data_losses_.load(std::memory_order_acquire);
+    if (ABSL_PREDICT_FALSE((seen | index_losses_.load(std::memory_order_acquire)) != 0)) {
+      DropLost(results);
+    }
+    results->bytes().WatchLosses(data_losses_, seen);
+  }
+
+  // An open store, and options that ask for nothing but values.
+  bool Plain(const ReadOptions& options) const {
+    return !closed() && options.value && !options.stamp && options.snapshot == nullptr;
   }
 
   absl::Status CheckSnapshot(const std::shared_ptr<const Snapshot>& snapshot) const {
@@ -146,12 +168,11 @@ class BisectStore final : public Store {
     return CheckSnapshot(options.snapshot);
   }
 
-  void Set(absl::string_view key, Dataset::Outcome outcome, absl::string_view value,
-           const ReadOptions& options, ReadResult* result) const {
+  // Of a key that was not found.
+  ABSL_ATTRIBUTE_NOINLINE void SetOther(absl::string_view key, Dataset::Outcome outcome,
+                                        ReadResult* result) const {
     switch (outcome) {
       case Dataset::Outcome::kFound:
-        result->found = true;
-        if (options.value) result->value = value;
         return;
       case Dataset::Outcome::kAbsent:
         if (key.size() > kMaxKeyBytes) result->status = CheckKey(key);
@@ -165,7 +186,7 @@ class BisectStore final : public Store {
 
   // After a page under a mapping was found to be gone: what was read may be the
   // zeros that took its place.
-  void DropLost(ReadResults* results) const {
+  ABSL_ATTRIBUTE_NOINLINE void DropLost(ReadResults* results) const {
     for (size_t i = 0; i < results->size(); ++i) {
       ReadResult& result = results->mutable_result(i);
       if (!result.status.ok()) continue;
@@ -178,6 +199,8 @@ class BisectStore final : public Store {
 
   const std::shared_ptr<const Dataset> dataset_;
   const Pin pin_;  // the same, ready made: a conversion would count references
+  const std::atomic<uint32_t>& data_losses_;
+  const std::atomic<uint32_t>& index_losses_;
   std::atomic<bool> closed_{false};
 };
 

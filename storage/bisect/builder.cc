@@ -1,5 +1,6 @@
 #include "storage/bisect/builder.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -19,6 +20,12 @@ namespace {
 
 constexpr uint64_t kProgressRecords = 1 << 16;
 
+// What is sorted with a key: the record's offset, and above it the value's size
+// as far as an index may tell it.
+constexpr int kOffsetBits = 48;
+static_assert(kMaxDataBytes == uint64_t{1} << kOffsetBits);
+constexpr uint64_t kMostSize = 0xFFFF;
+
 std::string Lines(uint64_t n) { return absl::StrCat(n, n == 1 ? " line" : " lines"); }
 
 // One build: a scan of the data file into a sorter, and the sorted keys into an
@@ -37,6 +44,11 @@ class Build {
     const absl::Time start = absl::Now();
     KVARTS_RETURN_IF_ERROR(RemoveLeftovers());
     KVARTS_ASSIGN_OR_RETURN(header_.data, IdentifyData(options_.fs, data_path_));
+    if (header_.data.size >= kMaxDataBytes) {
+      return absl::InvalidArgumentError(absl::StrCat(data_path_, ": a data file of ",
+                                                     header_.data.size, " bytes; less than ",
+                                                     kMaxDataBytes, " are allowed"));
+    }
     KVARTS_ASSIGN_OR_RETURN(bool all_uuids, Scan(/*packed=*/true));
     if (!all_uuids) KVARTS_RETURN_IF_ERROR(Scan(/*packed=*/false).status());
     KVARTS_RETURN_IF_ERROR(Write(all_uuids));
@@ -93,7 +105,7 @@ class Build {
       KVARTS_ASSIGN_OR_RETURN(const bool more, scanner->Next(&record));
       if (!more) break;
       char payload[8];
-      StoreLE64(payload, record.offset);
+      StoreLE64(payload, record.offset | std::min(record.value_size, kMostSize) << kOffsetBits);
       if (packed) {
         if (!KeyCoding::IsUuid4(record.key)) return false;
         char key[16];
@@ -124,7 +136,7 @@ class Build {
     KVARTS_ASSIGN_OR_RETURN(const auto writer, IndexWriter::New(options_.fs, index_path_, header_));
     // A key is written when the next one differs: the last of equals wins.
     std::string last;
-    uint64_t last_offset = 0;
+    uint64_t last_payload = 0;
     bool have_last = false;
     const auto write_last = [&]() -> absl::Status {
       uint64_t code;
@@ -133,7 +145,7 @@ class Build {
       } else if (!header_.coding.Code(last, &code)) {
         return absl::InternalError(absl::StrCat("no code for a key of ", data_path_));
       }
-      return writer->Add(code, last_offset);
+      return writer->Add(code, last_payload % kMaxDataBytes, last_payload >> kOffsetBits);
     };
     for (uint64_t done = 0;; ++done) {
       absl::string_view key;
@@ -147,7 +159,7 @@ class Build {
         last.assign(key.data(), key.size());
         have_last = true;
       }
-      last_offset = LoadLE64(payload.data());
+      last_payload = LoadLE64(payload.data());
       if (done % kProgressRecords == 0) Progress("writing", "records", done, records_);
     }
     if (have_last) KVARTS_RETURN_IF_ERROR(write_last());

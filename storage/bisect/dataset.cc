@@ -54,36 +54,43 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline Dataset::Place Dataset::Seek(uint64_t tag, u
   if (ABSL_PREDICT_FALSE(end - begin > kSkewedBucket)) return {Kind::kFar, begin, end, 0};
   const IndexReader::PageView page = index_->Page(guess);
   if (ABSL_PREDICT_FALSE(page.entries == nullptr)) return {Kind::kDamaged, 0, 0, 0};
-  // The guess's cache line and its neighbours, prefetched: 8 to 15 entries on
-  // each side. The error of a guess among m uniform tags has a deviation below
-  // sqrt(m) / 2, under 5 for buckets of 96.
-  const uint64_t line = (guess - page.begin + 1) / 8 * 8;
-  const uint64_t first = std::max(begin, page.begin + (line < 9 ? 0 : line - 9));
-  const uint64_t last = std::min(end, page.begin + std::min(kEntriesPerPage, line + 15));
-  const uint64_t needle = index_->LeastEntry(tag);
-  const char* const base = page.entries - page.begin * 8;
-  uint64_t rank = first;
+  // Places in the page, from its first entry. The guess's cache line and its
+  // neighbours, 8 to 15 entries on each side: the error of a guess among m
+  // uniform tags has a deviation below sqrt(m) / 2, under 5 for buckets of 96.
+  const auto at = [&](uint64_t rank) { return static_cast<int64_t>(rank - page.begin); };
+  const int64_t line = IndexReader::LineOf(at(guess));
+  IndexReader::PrefetchLines(page.entries, line);
+  const int64_t first = std::max({line - 8, at(begin), int64_t{0}});
+  const int64_t last = std::min({line + 16, at(end), int64_t{kEntriesPerPage}});
+  const char* const base = page.entries;
+  uint64_t place = first;
   uint64_t left = last - first;
-  while (left > 1) {
+  // At most 24. With one left, a step reads the word in front of it and stays.
+#pragma GCC unroll 5
+  for (int step = 0; step < 5; ++step) {
     const uint64_t half = left / 2;
-    rank = LoadLE64(base + 8 * (rank + half - 1)) < needle ? rank + half : rank;
+    const bool less = LoadLE64(base + 8 * (place + half) - 8) < tag;
+    place += half & (uint64_t{0} - less);  // a mask, for fear of a branch
     left -= half;
   }
-  uint64_t entry = LoadLE64(base + 8 * rank);
-  if (ABSL_PREDICT_FALSE(entry < needle)) {
+  uint64_t entry = LoadLE64(base + 8 * place);
+  uint64_t rank = page.begin + place;
+  if (ABSL_PREDICT_FALSE(entry < tag)) {
     // At an edge of the window that is no edge of the bucket, the place may lie
     // behind it.
-    if (++rank != last) {
-      entry = LoadLE64(base + 8 * rank);
-    } else if (last != end) {
-      return {Kind::kFar, last, end, 0};
+    if (++rank != page.begin + last) {
+      entry = LoadLE64(base + 8 * place + 8);
+    } else if (rank != end) {
+      return {Kind::kFar, rank, end, 0};
     } else {
       return {Kind::kAbsent, 0, 0, 0};
     }
   }
-  if (ABSL_PREDICT_FALSE(rank == first && first != begin)) return SeekBack(tag, begin, end, first);
+  if (ABSL_PREDICT_FALSE(rank == page.begin + first && rank != begin)) {
+    return SeekBack(tag, begin, end, rank);
+  }
   if (index_->Tag(entry) != tag) return {Kind::kAbsent, 0, 0, 0};
-  return {Kind::kCandidate, rank, end, index_->Offset(entry)};
+  return {Kind::kCandidate, rank, end, entry};
 }
 
 // The entry of `rank` is not below the tag; those before it are not known.
@@ -98,7 +105,7 @@ Dataset::Place Dataset::SeekBack(uint64_t tag, uint64_t begin, uint64_t end, uin
     return {Place::Kind::kFar, begin, index_->Tag(entry) == tag ? end : rank, 0};
   }
   if (index_->Tag(entry) != tag) return {Place::Kind::kAbsent, 0, 0, 0};
-  return {Place::Kind::kCandidate, rank, end, index_->Offset(entry)};
+  return {Place::Kind::kCandidate, rank, end, entry};
 }
 
 Dataset::Outcome Dataset::Bisect(absl::string_view key, uint64_t tag, uint64_t begin, uint64_t end,
@@ -112,7 +119,7 @@ Dataset::Outcome Dataset::Bisect(absl::string_view key, uint64_t tag, uint64_t b
     bool below = tag < other;
     if (tag == other) {
       if (counts != nullptr) ++counts->data;
-      const DataFileMap::Match match = data_.Find(index_->Offset(entry), key, value);
+      const DataFileMap::Match match = Compare(entry, key, value);
       if (match == DataFileMap::Match::kEqual) return Outcome::kFound;
       if (match == DataFileMap::Match::kLost) return Outcome::kDataLost;
       below = match == DataFileMap::Match::kLess;
@@ -126,9 +133,21 @@ Dataset::Outcome Dataset::Bisect(absl::string_view key, uint64_t tag, uint64_t b
   return Outcome::kAbsent;
 }
 
-inline Dataset::Outcome Dataset::Resolve(absl::string_view key, uint64_t tag, const Place& place,
-                                         uint64_t bucket_end, absl::string_view* value,
-                                         ProbeCounts* counts) const {
+// The lost record may have been another key's with this tag.
+Dataset::Outcome Dataset::FindBehindLost(absl::string_view key, uint64_t tag, uint64_t begin,
+                                         uint64_t end, absl::string_view* value) const {
+  for (uint64_t rank = begin; rank < end; ++rank) {
+    uint64_t entry;
+    if (!index_->Entry(rank, &entry)) return Outcome::kIndexDamaged;
+    if (index_->Tag(entry) != tag) break;
+    if (Compare(entry, key, value) == DataFileMap::Match::kEqual) return Outcome::kFound;
+  }
+  return Outcome::kDataLost;
+}
+
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline Dataset::Outcome Dataset::Resolve(
+    absl::string_view key, uint64_t tag, const Place& place, uint64_t bucket_end,
+    absl::string_view* value, ProbeCounts* counts) const {
   switch (place.kind) {
     case Place::Kind::kAbsent:
       return Outcome::kAbsent;
@@ -140,32 +159,42 @@ inline Dataset::Outcome Dataset::Resolve(absl::string_view key, uint64_t tag, co
       break;
   }
   if (counts != nullptr) ++counts->data;
-  switch (data_.Find(place.offset, key, value)) {
+  switch (Compare(place.entry, key, value)) {
     case DataFileMap::Match::kEqual:
       return Outcome::kFound;
     case DataFileMap::Match::kLess:
       return Outcome::kAbsent;  // the candidate is the first of its tag
     case DataFileMap::Match::kLost:
-      return Outcome::kDataLost;
+      return FindBehindLost(key, tag, place.begin + 1, bucket_end, value);
     case DataFileMap::Match::kGreater:
       return Bisect(key, tag, place.begin + 1, bucket_end, value, counts);
   }
   return Outcome::kAbsent;
 }
 
-Dataset::Outcome Dataset::Find(absl::string_view key, absl::string_view* value,
-                               ProbeCounts* counts) const {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline Dataset::Outcome Dataset::Lookup(absl::string_view key,
+                                                                     absl::string_view* value,
+                                                                     ProbeCounts* counts) const {
   uint64_t code;
   uint64_t begin;
   uint64_t end;
-  if (!index_->header().coding.Code(key, &code)) return Outcome::kAbsent;
-  if (!index_->Bucket(index_->BucketOf(code), &begin, &end)) return Outcome::kIndexDamaged;
-  const uint64_t tag = index_->TagOf(code);
-  const uint64_t guess = index_->Guess(begin, end, tag);
-  index_->PrefetchEntries(guess);  // both lines at once
+  const IndexReader& index = *index_;
+  if (!index.header().coding.Code(key, &code)) return Outcome::kAbsent;
+  if (!index.Bucket(index.BucketOf(code), &begin, &end)) return Outcome::kIndexDamaged;
+  const uint64_t tag = index.TagOf(code);
+  const uint64_t guess = index.Guess(begin, end, tag);
   const Place place = Seek(tag, begin, end, guess);
   if (counts != nullptr && begin != end && end - begin <= kSkewedBucket) ++counts->index;
   return Resolve(key, tag, place, end, value, counts);
+}
+
+Dataset::Outcome Dataset::Find(absl::string_view key, absl::string_view* value) const {
+  return Lookup(key, value, nullptr);
+}
+
+Dataset::Outcome Dataset::FindCounting(absl::string_view key, absl::string_view* value,
+                                       ProbeCounts* counts) const {
+  return Lookup(key, value, counts);
 }
 
 void Dataset::FindBatch(absl::Span<const absl::string_view> keys, absl::string_view* values,
@@ -199,7 +228,7 @@ void Dataset::FindBatch(absl::Span<const absl::string_view> keys, absl::string_v
     Step& s = steps[i];
     if (outcomes[i] != Outcome::kFound) continue;
     s.place = Seek(index_->TagOf(s.code), s.begin, s.end, s.guess);
-    if (s.place.kind == Place::Kind::kCandidate) data_.Prefetch(s.place.offset);
+    if (s.place.kind == Place::Kind::kCandidate) data_.Prefetch(index_->Offset(s.place.entry));
   }
   for (size_t i = 0; i < n; ++i) {
     Step& s = steps[i];

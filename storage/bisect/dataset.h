@@ -46,8 +46,9 @@ class Dataset {
 
   enum class Outcome : unsigned char { kFound = 0, kAbsent, kIndexDamaged, kDataLost };
 
-  // On kFound, `value` points into the mapping. `counts` may be null.
-  Outcome Find(absl::string_view key, absl::string_view* value, ProbeCounts* counts) const;
+  // On kFound, `value` points into the mapping.
+  Outcome Find(absl::string_view key, absl::string_view* value) const;
+  Outcome FindCounting(absl::string_view key, absl::string_view* value, ProbeCounts* counts) const;
 
   // Find() for up to kBatch keys, whose cache misses overlap: each step is made
   // for all keys, and prefetches for the next, before any key makes the next.
@@ -79,7 +80,7 @@ class Dataset {
   // The place of a tag among the ranks [begin, end) of its bucket.
   struct Place {
     enum class Kind : unsigned char {
-      kCandidate = 0,  // `begin` is the first rank of the tag, at `offset`
+      kCandidate = 0,  // `begin` is the first rank of the tag, of `entry`
       kAbsent,
       kFar,  // not near the guess: between `begin` and `end`
       kDamaged,
@@ -87,17 +88,25 @@ class Dataset {
     Kind kind;
     uint64_t begin;
     uint64_t end;
-    uint64_t offset;
+    uint64_t entry;
   };
 
   Dataset(std::string data_path, std::unique_ptr<IndexReader> index, DataFileMap data)
       : data_path_(std::move(data_path)), index_(std::move(index)), data_(std::move(data)) {}
 
+  // Find(), for a constant null or not null `counts`.
+  Outcome Lookup(absl::string_view key, absl::string_view* value, ProbeCounts* counts) const;
+  DataFileMap::Match Compare(uint64_t entry, absl::string_view key,
+                             absl::string_view* value) const {
+    return data_.Find(index_->Offset(entry), index_->ValueSize(entry), key, value);
+  }
   Place Seek(uint64_t tag, uint64_t begin, uint64_t end, uint64_t guess) const;
   Place SeekBack(uint64_t tag, uint64_t begin, uint64_t end, uint64_t rank) const;
   // The key's record, from its Place on.
   Outcome Resolve(absl::string_view key, uint64_t tag, const Place& place, uint64_t bucket_end,
                   absl::string_view* value, ProbeCounts* counts) const;
+  Outcome FindBehindLost(absl::string_view key, uint64_t tag, uint64_t begin, uint64_t end,
+                         absl::string_view* value) const;
   Outcome Bisect(absl::string_view key, uint64_t tag, uint64_t begin, uint64_t end,
                  absl::string_view* value, ProbeCounts* counts) const;
 

@@ -19,12 +19,21 @@ constexpr size_t kVersionAt = 8, kPageBytesAt = 12, kEntriesAt = 16, kLinesAt = 
                  kRadixBitsAt = 75, kPrefixSizeAt = 76, kAlphabetAt = 80, kPrefixAt = 112,
                  kHeaderChecksumAt = kIndexPageBytes - 8;
 
+static_assert(kPrefixAt + KeyCoding::kMaxPrefix == kLengthBitsInHeader);
+
 constexpr size_t kSamples = 8;
 constexpr size_t kSampleBytes = 4096;
 
 // Entries a radix bucket aims at: 48 to 96. Smaller buckets interpolate closer,
 // at 4 bytes each: 0.04 to 0.08 bytes an entry.
 constexpr uint64_t kBucketEntries = 48;
+
+// Bits by which tags of UUIDs are longer than it takes to tell the keys apart on
+// average: one lookup in 4096 reads a record of another key.
+constexpr int kSpareTagBits = 12;
+// Lengths of fewer bits are of no use, and more are not needed.
+constexpr int kMinLengthBits = 6;
+constexpr int kMaxLengthBits = 12;
 
 int BitWidth(uint64_t v) { return v == 0 ? 0 : 64 - __builtin_clzll(v); }
 
@@ -60,6 +69,14 @@ void IndexHeader::ChooseWidths(uint64_t most_entries) {
   radix_bits = std::min(kMaxRadixBits, std::max(0, BitWidth(most_entries / kBucketEntries) - 1));
   offset_bits = std::max(1, BitWidth(data.size));
   tag_bits = 64 - std::max(offset_bits, radix_bits);
+  length_bits = 0;
+  // Other keys may be clustered: their tags keep all bits.
+  if (coding.kind() != KeyCoding::Kind::kUuid4) return;
+  const int wanted_tag = BitWidth(most_entries) - radix_bits + kSpareTagBits;
+  const int left = std::min(kMaxLengthBits, 64 - offset_bits - wanted_tag);
+  if (left < kMinLengthBits) return;
+  length_bits = left;
+  tag_bits = wanted_tag;
 }
 
 std::string IndexHeader::Encode() const {
@@ -78,6 +95,7 @@ std::string IndexHeader::Encode() const {
   page[kOffsetBitsAt] = static_cast<char>(offset_bits);
   page[kTagBitsAt] = static_cast<char>(tag_bits);
   page[kRadixBitsAt] = static_cast<char>(radix_bits);
+  page[kLengthBitsInHeader] = static_cast<char>(length_bits);
   StoreLE32(&page[kPrefixSizeAt], static_cast<uint32_t>(coding.prefix().size()));
   for (int i = 0; i < 4; ++i) StoreLE64(&page[kAlphabetAt + 8 * i], coding.alphabet()[i]);
   std::memcpy(&page[kPrefixAt], coding.prefix().data(), coding.prefix().size());
@@ -115,13 +133,15 @@ absl::StatusOr<IndexHeader> IndexHeader::Decode(absl::string_view page) {
   h.offset_bits = static_cast<uint8_t>(p[kOffsetBitsAt]);
   h.tag_bits = static_cast<uint8_t>(p[kTagBitsAt]);
   h.radix_bits = static_cast<uint8_t>(p[kRadixBitsAt]);
+  h.length_bits = static_cast<uint8_t>(p[kLengthBitsInHeader]);
   const uint32_t prefix_size = LoadLE32(p + kPrefixSizeAt);
   const uint8_t kind = static_cast<uint8_t>(p[kKindAt]);
   // A sound checksum over values that cannot be: someone made it so.
   if (LoadLE32(p + kPageBytesAt) != kIndexPageBytes || kind > 1 || h.offset_bits < 1 ||
-      h.offset_bits > 63 || h.tag_bits < 1 || h.offset_bits + h.tag_bits > 64 ||
-      h.radix_bits > kMaxRadixBits || h.radix_bits + h.tag_bits > 64 ||
-      prefix_size > KeyCoding::kMaxPrefix || h.entries > kMaxIndexEntries) {
+      h.offset_bits > 63 || h.tag_bits < 1 || h.length_bits > kMaxLengthBits ||
+      h.offset_bits + h.length_bits + h.tag_bits > 64 || h.radix_bits > kMaxRadixBits ||
+      h.radix_bits + h.tag_bits > 64 || prefix_size > KeyCoding::kMaxPrefix ||
+      h.entries > kMaxIndexEntries) {
     return absl::DataLossError("the header of the index holds impossible values");
   }
   if (kind == static_cast<uint8_t>(KeyCoding::Kind::kText)) {

@@ -21,6 +21,9 @@ inline constexpr size_t kPageChecksumBytes = 8;
 inline constexpr size_t kRadixPerPage = (kIndexPageBytes - kPageChecksumBytes) / 4;    // 1022
 inline constexpr size_t kEntriesPerPage = (kIndexPageBytes - kPageChecksumBytes) / 8;  // 511
 inline constexpr int kMaxRadixBits = 26;
+// Where in the header the bits of a length stand: an optional feature, zero in
+// indexes of before.
+inline constexpr size_t kLengthBitsInHeader = 2160;
 // Ranks are 32 bits in the radix table.
 inline constexpr uint64_t kMaxIndexEntries = 0xFFFFFFFE;
 
@@ -47,7 +50,8 @@ struct IndexHeader {
   DataIdentity data;
   uint64_t data_checksum = 0;  // of the whole data file
   int offset_bits = 1;         // of an entry, its low ones
-  int tag_bits = 0;            // of an entry, its high ones; both add up to 64 or less
+  int tag_bits = 0;            // of an entry, its high ones
+  int length_bits = 0;         // of an entry, between them; the three add up to 64 or less
   int radix_bits = 0;
 
   uint64_t radix_size() const { return (uint64_t{1} << radix_bits) + 1; }
@@ -72,6 +76,10 @@ struct IndexHeader {
 
 // The checksum of a page's bytes behind its first eight.
 uint64_t IndexPageChecksum(const IndexHeader& header, uint64_t page_number, const char* page);
+
+// Data files of this size and more are refused: builds carry an offset and a
+// length in one word.
+inline constexpr uint64_t kMaxDataBytes = uint64_t{1} << 48;
 
 // Where a code falls: its bucket and, inside it, its tag.
 inline uint64_t RadixBucket(uint64_t code, int radix_bits) {

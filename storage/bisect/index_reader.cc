@@ -1,5 +1,6 @@
 #include "storage/bisect/index_reader.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,18 +33,34 @@ IndexReader::IndexReader(std::string path, std::shared_ptr<MappedFile> file, Ind
       radix_(base_ + kIndexPageBytes + kPageChecksumBytes),
       first_entry_page_(header_.first_entry_page()),
       entries_(base_ + first_entry_page_ * kIndexPageBytes + kPageChecksumBytes),
-      tag_shift_(64 - header_.tag_bits),
+      bucket_shift_(63 - header_.radix_bits),
+      tag_mask_(~(~uint64_t{0} >> header_.tag_bits)),
+      length_mask_((uint64_t{1} << header_.length_bits) - 1),
       offset_mask_(~uint64_t{0} >> (64 - header_.offset_bits)),
       words_(header_.pages() / 64 + 1),
       verified_(new std::atomic<uint64_t>[words_]()) {}
 
 bool IndexReader::VerifyPage(uint64_t page) const {
   const char* const p = base_ + page * kIndexPageBytes;
-  if (page >= header_.pages() || IndexPageChecksum(header_, page, p) != LoadLE64(p)) {
+  if (page >= header_.pages() || IndexPageChecksum(header_, page, p) != LoadLE64(p) ||
+      (page < first_entry_page_ && !RanksAscend(page))) {
     return Damaged(page);
   }
   verified_[page / 64].fetch_or(uint64_t{1} << (page % 64), std::memory_order_relaxed);
   return true;
+}
+
+bool IndexReader::RanksAscend(uint64_t page) const {
+  const uint64_t first = (page - 1) * kRadixPerPage;
+  const uint64_t last = std::min(header_.radix_size(), first + kRadixPerPage);
+  uint32_t before = 0;
+  bool ascend = true;
+  for (uint64_t b = first; b < last; ++b) {
+    const uint32_t rank = LoadLE32(Radix(b, page - 1));
+    ascend &= before <= rank;
+    before = rank;
+  }
+  return ascend && before <= header_.entries;
 }
 
 bool IndexReader::Damaged(uint64_t page) const {

@@ -14,6 +14,7 @@
 #include "base/coding.h"
 #include "base/prefetch.h"
 #include "storage/bisect/format.h"
+#include "storage/data_file/data_file.h"
 #include "storage/fs/file_system.h"
 
 namespace kvarts {
@@ -32,6 +33,8 @@ class IndexReader {
   const IndexHeader& header() const { return header_; }
   const std::string& path() const { return path_; }
   bool poisoned() const { return file_->poisoned(); }
+  // See MappedFile::losses().
+  const std::atomic<uint32_t>& losses() const { return file_->losses(); }
   uint64_t memory_bytes() const { return words_ * 8 + sizeof *this; }
 
   // The ranks of a bucket's entries: [*begin, *end).
@@ -46,8 +49,7 @@ class IndexReader {
       if (!Verified(2 + page)) return false;
       *end = LoadLE32(Radix(bucket + 1, page + 1));
     }
-    // A sound checksum does not make ranks right that were written wrong.
-    return ABSL_PREDICT_TRUE(*begin <= *end && *end <= header_.entries) || Damaged(1 + page);
+    return ABSL_PREDICT_TRUE(*begin <= *end) || Damaged(1 + page);
   }
 
   // The entry of `rank`, below header().entries.
@@ -63,36 +65,47 @@ class IndexReader {
     uint64_t begin;
   };
   ABSL_ATTRIBUTE_ALWAYS_INLINE PageView Page(uint64_t rank) const {
-    const uint64_t page = rank / kEntriesPerPage;
+    uint64_t page = rank / kEntriesPerPage;
+    asm("" : "+r"(page));  // else the rest of the division is computed anew, by dividing again
     if (ABSL_PREDICT_FALSE(!Verified(first_entry_page_ + page))) return {nullptr, 0};
     return {entries_ + page * kIndexPageBytes, page * kEntriesPerPage};
   }
-  // The least an entry of this tag can be.
-  uint64_t LeastEntry(uint64_t tag) const { return tag << tag_shift_; }
-  uint64_t Tag(uint64_t entry) const { return entry >> tag_shift_; }
+  // Tags stand where entries have them, in the high bits, with zeros below: a tag
+  // is the least its entries can be.
+  uint64_t Tag(uint64_t entry) const { return entry & tag_mask_; }
   uint64_t Offset(uint64_t entry) const { return entry & offset_mask_; }
-
-  uint64_t BucketOf(uint64_t code) const { return RadixBucket(code, header_.radix_bits); }
-  uint64_t TagOf(uint64_t code) const {
-    return EntryTag(code, header_.radix_bits, header_.tag_bits);
+  // Of the value, or DataFileMap::kUnknownSize.
+  uint64_t ValueSize(uint64_t entry) const {
+    const uint64_t length = entry >> header_.offset_bits & length_mask_;
+    return length == length_mask_ ? DataFileMap::kUnknownSize : length;
   }
+
+  uint64_t BucketOf(uint64_t code) const { return code >> 1 >> bucket_shift_; }
+  uint64_t TagOf(uint64_t code) const { return code << header_.radix_bits & tag_mask_; }
   // Where among the ranks [begin, end) of its bucket a tag is to be expected.
-  uint64_t Guess(uint64_t begin, uint64_t end, uint64_t tag) const {
-    const unsigned __int128 product =
-        static_cast<unsigned __int128>(end - begin) * (tag << tag_shift_);
+  static uint64_t Guess(uint64_t begin, uint64_t end, uint64_t tag) {
+    const unsigned __int128 product = static_cast<unsigned __int128>(end - begin) * tag;
     return begin + static_cast<uint64_t>(product >> 64);
   }
 
   void PrefetchBucket(uint64_t bucket) const {
     PrefetchRead(Radix(bucket, bucket / kRadixPerPage));
   }
-  // The lines around `rank` that a lookup reads. A page's checksum is as large as
-  // an entry, so that lines begin with every eighth entry, less one.
-  void PrefetchEntries(uint64_t rank) const {
-    const char* const p = EntryAddress(rank);
+  // Of a place in a page of entries: the first place of its cache line. A page's
+  // checksum is as large as an entry, so that lines begin with every eighth, less
+  // one; that of the page's first seven is -1.
+  static int64_t LineOf(int64_t place) { return ((place + 1) & ~int64_t{7}) - 1; }
+  // A line of a page, and its neighbours.
+  static void PrefetchLines(const char* entries, int64_t line) {
+    const char* const p = entries + 8 * line;
     PrefetchRead(p - 64);
     PrefetchRead(p);
     PrefetchRead(p + 64);
+  }
+  // The lines around `rank` that a lookup reads.
+  void PrefetchEntries(uint64_t rank) const {
+    const uint64_t page = rank / kEntriesPerPage;
+    PrefetchLines(entries_ + page * kIndexPageBytes, LineOf(rank % kEntriesPerPage));
   }
 
   // What is wrong, after a call returned false: kDataLoss with file and offset.
@@ -108,6 +121,8 @@ class IndexReader {
     const uint64_t word = verified_[page / 64].load(std::memory_order_relaxed);
     return ABSL_PREDICT_TRUE((word >> (page % 64) & 1) != 0) || VerifyPage(page);
   }
+  // A sound checksum does not make ranks right that were written wrong.
+  bool RanksAscend(uint64_t page) const;
   bool Damaged(uint64_t page) const;  // remembers it; false
   const char* Radix(uint64_t bucket, uint64_t page) const {
     return radix_ + bucket * 4 + page * kPageChecksumBytes;
@@ -124,7 +139,9 @@ class IndexReader {
   const char* const radix_;  // the first one
   const uint64_t first_entry_page_;
   const char* const entries_;  // the first one
-  const int tag_shift_;
+  const int bucket_shift_;     // less one
+  const uint64_t tag_mask_;
+  const uint64_t length_mask_;
   const uint64_t offset_mask_;
   const uint64_t words_;
 

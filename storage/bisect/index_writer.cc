@@ -1,5 +1,6 @@
 #include "storage/bisect/index_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -46,7 +47,7 @@ IndexWriter::~IndexWriter() {
 
 uint64_t IndexWriter::memory_bytes() const { return radix_.size() * 4 + kBufferBytes; }
 
-absl::Status IndexWriter::Add(uint64_t code, uint64_t offset) {
+absl::Status IndexWriter::Add(uint64_t code, uint64_t offset, uint64_t value_size) {
   if (header_.entries == kMaxIndexEntries) {
     return absl::ResourceExhaustedError(
         absl::StrCat(path_, ": more than ", kMaxIndexEntries, " keys, the most an index holds"));
@@ -55,7 +56,9 @@ absl::Status IndexWriter::Add(uint64_t code, uint64_t offset) {
   while (next_bucket_ <= bucket) radix_[next_bucket_++] = static_cast<uint32_t>(header_.entries);
   if (slot_ == 0) buffer_.append(kPageChecksumBytes, '\0');
   const uint64_t tag = EntryTag(code, header_.radix_bits, header_.tag_bits);
-  AppendLE64(&buffer_, tag << (64 - header_.tag_bits) | offset);
+  const uint64_t unknown = (uint64_t{1} << header_.length_bits) - 1;
+  const uint64_t length = std::min(value_size, unknown);
+  AppendLE64(&buffer_, tag << (64 - header_.tag_bits) | length << header_.offset_bits | offset);
   ++header_.entries;
   if (++slot_ == kEntriesPerPage) return FlushPage();
   return absl::OkStatus();

@@ -30,8 +30,9 @@ class IndexWriter {
                                                           const IndexHeader& header);
   ~IndexWriter();
 
-  // A key's code and its record's offset. Codes must not fall.
-  absl::Status Add(uint64_t code, uint64_t offset);
+  // A key's code, its record's offset and the size of its value. Codes must not
+  // fall.
+  absl::Status Add(uint64_t code, uint64_t offset, uint64_t value_size);
 
   // Returns the bytes of the index. `header().entries` is what was added.
   absl::StatusOr<uint64_t> Finish();

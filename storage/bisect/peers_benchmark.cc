@@ -199,7 +199,7 @@ void ColdPages(const std::string& data, const std::string& index) {
   for (uint64_t i = 0; i < lookups; ++i) {
     absl::string_view value;
     const std::string key = BenchUuid(random() % FLAGS_records);
-    if ((*dataset)->Find(key, &value, nullptr) != Dataset::Outcome::kFound) Die("lost a key");
+    if ((*dataset)->Find(key, &value) != Dataset::Outcome::kFound) Die("lost a key");
   }
   const double us = Seconds(start) * 1e6 / lookups;
   const auto after_data = Resident(data, &bytes);

@@ -62,9 +62,14 @@ class Verifier {
     const uint64_t offset = index_.Offset(entry);
     const DataFileMap& data = dataset_.data();
     absl::string_view key;
+    absl::string_view value;
     if (offset >= data.size() || (offset > 0 && data.data()[offset - 1] != '\n') ||
-        !data.Get(offset, &key, nullptr)) {
+        !data.Get(offset, &key, &value)) {
       return Fault(rank, absl::StrCat("offset ", offset, " begins no record"));
+    }
+    if (index_.ValueSize(entry) != DataFileMap::kUnknownSize &&
+        index_.ValueSize(entry) != value.size()) {
+      return Fault(rank, absl::StrCat("the value at offset ", offset, " has another size"));
     }
     uint64_t code = 0;
     if (!index_.header().coding.Code(key, &code) || index_.BucketOf(code) != bucket ||

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <cstring>
 
-#include "base/coding.h"
 #include "storage/data_file/data_file.h"
 #include "storage/store.h"
 
@@ -52,14 +51,6 @@ inline const char* FindNear(const char* start, uint64_t limit) {
 inline const char* FindNear(const char*, uint64_t) { return nullptr; }
 #endif
 
-// memcmp() by hand for the length of a UUID's text, without branches on bytes.
-inline bool Equal(const char* record, absl::string_view key) {
-  if (key.size() != 36) return std::memcmp(record, key.data(), key.size()) == 0;
-  uint64_t differ = LoadLE32(record + 32) ^ LoadLE32(key.data() + 32);
-  for (int i = 0; i < 32; i += 8) differ |= LoadLE64(record + i) ^ LoadLE64(key.data() + i);
-  return differ == 0;
-}
-
 }  // namespace
 
 bool DataFileMap::Shrunk() const {
@@ -95,8 +86,8 @@ bool DataFileMap::Value(uint64_t begin, absl::string_view* value) const {
   return true;
 }
 
-DataFileMap::Match DataFileMap::Find(uint64_t offset, absl::string_view key,
-                                     absl::string_view* value) const {
+DataFileMap::Match DataFileMap::FindEnd(uint64_t offset, absl::string_view key,
+                                        absl::string_view* value) const {
   const uint64_t room = offset < size() ? size() - offset : 0;
   const char* const record = data() + offset;
   if (room > key.size() && Equal(record, key) && record[key.size()] == ' ') {

@@ -108,6 +108,7 @@ absl::StatusOr<bool> DataFileScanner::Next(ScannedRecord* record) {
     counts_.carriage_returns += newline[-1] == '\r';
     record->key = absl::string_view(line, key_size);
     record->offset = line_offset_;
+    record->value_size = line_size - key_size - 1;
     return true;
   }
 }
@@ -150,6 +151,7 @@ absl::StatusOr<bool> DataFileScanner::NextLong(ScannedRecord* record, bool* malf
   counts_.carriage_returns += last == '\r';
   record->key = long_key_;
   record->offset = line_offset_;
+  record->value_size = value_size;
   return true;
 }
 

@@ -1,11 +1,11 @@
 // Any bytes as a data file: the scanner agrees with a parser of ten lines, and
 // with itself at whatever pieces the file is read in.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -15,7 +15,12 @@
 namespace kvarts {
 namespace {
 
-using Records = std::vector<std::pair<std::string, uint64_t>>;
+struct Record {
+  std::string key;
+  uint64_t offset;
+  uint64_t value_size;
+};
+using Records = std::vector<Record>;
 
 // Lines of inputs this small exceed no limit of sizes.
 Records Parse(absl::string_view text, uint64_t* malformed) {
@@ -27,7 +32,7 @@ Records Parse(absl::string_view text, uint64_t* malformed) {
     if (space == 0 || space == absl::string_view::npos) {
       ++*malformed;
     } else {
-      records.emplace_back(std::string(line.substr(0, space)), at);
+      records.push_back({std::string(line.substr(0, space)), at, line.size() - space - 1});
     }
     at = newline + 1;
   }
@@ -55,9 +60,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto scanner = DataFileScanner::Open(fs, "/f", /*skip_malformed=*/true);
   Check(scanner.ok());
   ScannedRecord record;
-  for (const auto& [key, offset] : want) {
+  for (const Record& r : want) {
     const auto more = (*scanner)->Next(&record);
-    Check(more.ok() && *more && record.key == key && record.offset == offset);
+    Check(more.ok() && *more && record.key == r.key && record.offset == r.offset);
+    Check(record.value_size == r.value_size);
   }
   const auto more = (*scanner)->Next(&record);
   Check(more.ok() && !*more);
@@ -67,10 +73,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   // Records at their offsets, and a strict scan that stops at the first fault.
   const DataFileMap map(*fs->Map("/f"));
-  for (const auto& [key, offset] : want) {
-    absl::string_view value;
-    Check(map.Find(offset, key, &value) == DataFileMap::Match::kEqual);
-    Check(text.substr(offset + key.size() + 1, value.size()) == value);
+  for (const Record& r : want) {
+    const absl::string_view value = text.substr(r.offset + r.key.size() + 1, r.value_size);
+    // The right size, none, and wrong ones.
+    for (const uint64_t told : {r.value_size, DataFileMap::kUnknownSize, r.value_size / 2,
+                                r.value_size + 1, uint64_t{size}}) {
+      if (told > r.value_size && r.offset + r.key.size() + 1 + told < size &&
+          text[r.offset + r.key.size() + 1 + told] == '\n') {
+        continue;  // a lie that cannot be told from the truth
+      }
+      absl::string_view got;
+      Check(map.Find(r.offset, told, r.key, &got) == DataFileMap::Match::kEqual);
+      Check(got == value && got.data() == map.data() + (value.data() - text.data()));
+    }
   }
   auto strict = DataFileScanner::Open(fs, "/f", /*skip_malformed=*/false);
   Check(strict.ok());
