@@ -27,7 +27,10 @@ Bytes& Bytes::operator=(Bytes&& other) noexcept {
   return *this;
 }
 
-void Bytes::ClearBlocks() {
+void Bytes::WatchAlso(const Watched& watched) { also_watched_.push_back(watched); }
+
+void Bytes::ClearMore() {
+  also_watched_.clear();
   if (blocks_.size() > 1) {
     std::swap(blocks_.front(), blocks_.back());
     blocks_.resize(1);
@@ -87,6 +90,8 @@ absl::string_view Bytes::Copy(absl::string_view bytes) {
   std::memcpy(out, bytes.data(), bytes.size());
   return {out, bytes.size()};
 }
+
+void ReadResults::Resize(size_t n) { results_.resize(n); }
 
 void ReadResults::Release() {
   results_.clear();

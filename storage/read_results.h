@@ -48,8 +48,7 @@ class Bytes {
   ABSL_ATTRIBUTE_ALWAYS_INLINE void Clear() {
     live_pins_ = 0;
     watched_ = Watched();
-    if (ABSL_PREDICT_FALSE(!also_watched_.empty())) also_watched_.clear();
-    if (!blocks_.empty()) ClearBlocks();
+    if (ABSL_PREDICT_FALSE(!also_watched_.empty() || !blocks_.empty())) ClearMore();
   }
   void Release();
 
@@ -69,7 +68,7 @@ class Bytes {
     if (watched_.losses == nullptr) {
       watched_ = {&losses, seen};
     } else if (watched_.losses != &losses) {  // else the earlier look is the stricter one
-      also_watched_.push_back({&losses, seen});
+      WatchAlso({&losses, seen});
     }
   }
   // False: bytes that were lent may have turned to zeros since. Ask after the
@@ -94,7 +93,8 @@ class Bytes {
   };
 
   void AddPinSlow(const Pin& pin);
-  void ClearBlocks();
+  void WatchAlso(const Watched& watched);
+  void ClearMore();
 
   std::vector<Pin> pins_;
   size_t live_pins_ = 0;             // of them; the others may be used again
@@ -142,13 +142,13 @@ class ReadResults {
   // For stores: `n` absent results and no bytes; then fill them in.
   void Reset(size_t n) {
     bytes_.Clear();
-    if (results_.size() != n) results_.resize(n);
+    if (results_.size() != n) Resize(n);
     for (ReadResult& result : results_) result.Clear();
   }
   // Reset(1), for single reads, which are worth it.
   ABSL_ATTRIBUTE_ALWAYS_INLINE ReadResult& ResetOne() {
     bytes_.Clear();
-    if (ABSL_PREDICT_FALSE(results_.size() != 1)) results_.resize(1);
+    if (ABSL_PREDICT_FALSE(results_.size() != 1)) Resize(1);
     results_.front().Clear();
     return results_.front();
   }
@@ -158,6 +158,8 @@ class ReadResults {
   void Fail(size_t n, const absl::Status& status);
 
  private:
+  void Resize(size_t n);
+
   std::vector<ReadResult> results_;
   Bytes bytes_;
 };

@@ -52,6 +52,7 @@ class BisectStore final : public Store {
     const absl::Status ready = Check(options);
     if (!ready.ok()) return results->Fail(keys.size(), ready);
     results->Reset(keys.size());
+    Lend(results);
     for (size_t i = 0; i < keys.size(); i += Dataset::kBatch) {
       absl::string_view values[Dataset::kBatch];
       Dataset::Outcome outcomes[Dataset::kBatch];
@@ -67,21 +68,24 @@ class BisectStore final : public Store {
         }
       }
     }
-    Lend(results);
+    if (ABSL_PREDICT_FALSE(Poisoned())) DropLost(results);
   }
 
   void Read(absl::string_view key, const ReadOptions& options, ReadResults* results) override {
     if (ABSL_PREDICT_FALSE(!Plain(options))) return MultiGet({&key, 1}, options, results);
+    // All that can be done before the record's cache miss is; see dataset.h.
+    Dataset::Probe probe;
+    Dataset::Outcome outcome = dataset_->Begin(key, &probe);
     ReadResult& result = results->ResetOne();
-    absl::string_view value;
-    const Dataset::Outcome outcome = dataset_->Find(key, &value);
+    Lend(results);
     if (ABSL_PREDICT_TRUE(outcome == Dataset::Outcome::kFound)) {
-      result.found = true;
-      result.value = value;
-    } else {
+      outcome = dataset_->Finish(key, probe, &result.value, nullptr);
+    }
+    result.found = outcome == Dataset::Outcome::kFound;
+    if (ABSL_PREDICT_FALSE(outcome > Dataset::Outcome::kAbsent || key.size() > kMaxKeyBytes)) {
       SetOther(key, outcome, &result);
     }
-    Lend(results);
+    if (ABSL_PREDICT_FALSE(Poisoned())) DropLost(results);
   }
 
   absl::Status Write(const WriteBatch& batch, const WriteOptions&, WriteResults* results) override {
@@ -138,14 +142,14 @@ class BisectStore final : public Store {
  private:
   bool closed() const { return closed_.load(std::memory_order_relaxed); }
 
-  // What was read points into the mapping.
+  // What is to be read points into the mapping.
   ABSL_ATTRIBUTE_ALWAYS_INLINE void Lend(ReadResults* results) const {
     results->bytes().AddPin(pin_);
-    const uint32_t seen = data_losses_.load(std::memory_order_acquire);
-    if (ABSL_PREDICT_FALSE((seen | index_losses_.load(std::memory_order_acquire)) != 0)) {
-      DropLost(results);
-    }
-    results->bytes().WatchLosses(data_losses_, seen);
+    results->bytes().WatchLosses(data_losses_, data_losses_.load(std::memory_order_acquire));
+  }
+  bool Poisoned() const {
+    return (data_losses_.load(std::memory_order_acquire) |
+            index_losses_.load(std::memory_order_acquire)) != 0;
   }
 
   // An open store, and options that ask for nothing but values.
@@ -187,6 +191,8 @@ class BisectStore final : public Store {
   // After a page under a mapping was found to be gone: what was read may be the
   // zeros that took its place.
   ABSL_ATTRIBUTE_NOINLINE void DropLost(ReadResults* results) const {
+    results->bytes().Clear();
+    Lend(results);  // what is kept is good as of now
     for (size_t i = 0; i < results->size(); ++i) {
       ReadResult& result = results->mutable_result(i);
       if (!result.status.ok()) continue;

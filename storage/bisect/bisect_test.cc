@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
 #include "base/checksum.h"
 #include "base/coding.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
 #include "storage/bisect/bench_data.h"
 #include "storage/bisect/builder.h"
 #include "storage/bisect/dataset.h"
@@ -85,7 +85,7 @@ ProbeCounts MostProbes(const std::string& data, const std::string& index,
     for (const std::string& asked : {key, key.substr(0, key.size() - 1), key + "0"}) {
       ProbeCounts counts;
       absl::string_view found;
-      const auto outcome = (*dataset)->FindCounting(asked, &found, &counts);
+      const auto outcome = (*dataset)->Find(asked, &found, &counts);
       EXPECT_EQ(outcome == Dataset::Outcome::kFound, records.count(asked) > 0) << asked;
       most.index = std::max(most.index, counts.index);
       most.data = std::max(most.data, counts.data);
@@ -166,7 +166,7 @@ TEST_F(BisectTest, UniformKeysTakeOneProbeOfIndexAndData) {
   for (const auto& [key, value] : records) {
     ProbeCounts counts;
     absl::string_view found;
-    ASSERT_EQ((*dataset)->FindCounting(key, &found, &counts), Dataset::Outcome::kFound);
+    ASSERT_EQ((*dataset)->Find(key, &found, &counts), Dataset::Outcome::kFound);
     index_probes += counts.index;
     data_probes += counts.data;
   }

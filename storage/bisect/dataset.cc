@@ -10,13 +10,6 @@
 #include "base/status_macros.h"
 
 namespace kvarts {
-namespace {
-
-// Buckets this large are not uniform: the guess would be one probe too many.
-constexpr uint64_t kSkewedBucket = 1 << 14;
-
-}  // namespace
-
 absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::Open(FileSystem* fs,
                                                              absl::string_view data_path,
                                                              absl::string_view index_path) {
@@ -41,56 +34,6 @@ absl::StatusOr<std::shared_ptr<const Dataset>> Dataset::Open(FileSystem* fs,
   }
   return std::shared_ptr<const Dataset>(
       new Dataset(std::string(data_path), std::move(index), DataFileMap(std::move(map))));
-}
-
-// Searches the entries around the guess instead of walking from it, by halves and
-// without a branch: no branch hangs on what the entries hold, so that the
-// processor runs on into the record's cache miss, and into the next lookup.
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline Dataset::Place Dataset::Seek(uint64_t tag, uint64_t begin,
-                                                                 uint64_t end,
-                                                                 uint64_t guess) const {
-  using Kind = Place::Kind;
-  if (begin == end) return {Kind::kAbsent, 0, 0, 0};
-  if (ABSL_PREDICT_FALSE(end - begin > kSkewedBucket)) return {Kind::kFar, begin, end, 0};
-  const IndexReader::PageView page = index_->Page(guess);
-  if (ABSL_PREDICT_FALSE(page.entries == nullptr)) return {Kind::kDamaged, 0, 0, 0};
-  // Places in the page, from its first entry. The guess's cache line and its
-  // neighbours, 8 to 15 entries on each side: the error of a guess among m
-  // uniform tags has a deviation below sqrt(m) / 2, under 5 for buckets of 96.
-  const auto at = [&](uint64_t rank) { return static_cast<int64_t>(rank - page.begin); };
-  const int64_t line = IndexReader::LineOf(at(guess));
-  IndexReader::PrefetchLines(page.entries, line);
-  const int64_t first = std::max({line - 8, at(begin), int64_t{0}});
-  const int64_t last = std::min({line + 16, at(end), int64_t{kEntriesPerPage}});
-  const char* const base = page.entries;
-  uint64_t place = first;
-  uint64_t left = last - first;
-  // At most 24. With one left, a step reads the word in front of it and stays.
-#pragma GCC unroll 5
-  for (int step = 0; step < 5; ++step) {
-    const uint64_t half = left / 2;
-    const bool less = LoadLE64(base + 8 * (place + half) - 8) < tag;
-    place += half & (uint64_t{0} - less);  // a mask, for fear of a branch
-    left -= half;
-  }
-  uint64_t entry = LoadLE64(base + 8 * place);
-  uint64_t rank = page.begin + place;
-  if (ABSL_PREDICT_FALSE(entry < tag)) {
-    // At an edge of the window that is no edge of the bucket, the place may lie
-    // behind it.
-    if (++rank != page.begin + last) {
-      entry = LoadLE64(base + 8 * place + 8);
-    } else if (rank != end) {
-      return {Kind::kFar, rank, end, 0};
-    } else {
-      return {Kind::kAbsent, 0, 0, 0};
-    }
-  }
-  if (ABSL_PREDICT_FALSE(rank == page.begin + first && rank != begin)) {
-    return SeekBack(tag, begin, end, rank);
-  }
-  if (index_->Tag(entry) != tag) return {Kind::kAbsent, 0, 0, 0};
-  return {Kind::kCandidate, rank, end, entry};
 }
 
 // The entry of `rank` is not below the tag; those before it are not known.
@@ -145,95 +88,65 @@ Dataset::Outcome Dataset::FindBehindLost(absl::string_view key, uint64_t tag, ui
   return Outcome::kDataLost;
 }
 
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline Dataset::Outcome Dataset::Resolve(
-    absl::string_view key, uint64_t tag, const Place& place, uint64_t bucket_end,
-    absl::string_view* value, ProbeCounts* counts) const {
+Dataset::Outcome Dataset::ResolveOther(absl::string_view key, const Probe& probe,
+                                       const Place& place, DataFileMap::Match match,
+                                       absl::string_view* value, ProbeCounts* counts) const {
   switch (place.kind) {
     case Place::Kind::kAbsent:
       return Outcome::kAbsent;
     case Place::Kind::kDamaged:
       return Outcome::kIndexDamaged;
     case Place::Kind::kFar:
-      return Bisect(key, tag, place.begin, place.end, value, counts);
+      return Bisect(key, probe.tag, place.begin, place.end, value, counts);
     case Place::Kind::kCandidate:
       break;
   }
-  if (counts != nullptr) ++counts->data;
-  switch (Compare(place.entry, key, value)) {
+  switch (match) {
     case DataFileMap::Match::kEqual:
       return Outcome::kFound;
     case DataFileMap::Match::kLess:
       return Outcome::kAbsent;  // the candidate is the first of its tag
     case DataFileMap::Match::kLost:
-      return FindBehindLost(key, tag, place.begin + 1, bucket_end, value);
+      return FindBehindLost(key, probe.tag, place.begin + 1, probe.end, value);
     case DataFileMap::Match::kGreater:
-      return Bisect(key, tag, place.begin + 1, bucket_end, value, counts);
+      return Bisect(key, probe.tag, place.begin + 1, probe.end, value, counts);
   }
   return Outcome::kAbsent;
 }
 
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline Dataset::Outcome Dataset::Lookup(absl::string_view key,
-                                                                     absl::string_view* value,
-                                                                     ProbeCounts* counts) const {
-  uint64_t code;
-  uint64_t begin;
-  uint64_t end;
-  const IndexReader& index = *index_;
-  if (!index.header().coding.Code(key, &code)) return Outcome::kAbsent;
-  if (!index.Bucket(index.BucketOf(code), &begin, &end)) return Outcome::kIndexDamaged;
-  const uint64_t tag = index.TagOf(code);
-  const uint64_t guess = index.Guess(begin, end, tag);
-  const Place place = Seek(tag, begin, end, guess);
-  if (counts != nullptr && begin != end && end - begin <= kSkewedBucket) ++counts->index;
-  return Resolve(key, tag, place, end, value, counts);
-}
-
-Dataset::Outcome Dataset::Find(absl::string_view key, absl::string_view* value) const {
-  return Lookup(key, value, nullptr);
-}
-
-Dataset::Outcome Dataset::FindCounting(absl::string_view key, absl::string_view* value,
-                                       ProbeCounts* counts) const {
-  return Lookup(key, value, counts);
+Dataset::Outcome Dataset::Find(absl::string_view key, absl::string_view* value,
+                               ProbeCounts* counts) const {
+  Probe probe;
+  const Outcome begun = Begin(key, &probe);
+  return begun == Outcome::kFound ? Finish(key, probe, value, counts) : begun;
 }
 
 void Dataset::FindBatch(absl::Span<const absl::string_view> keys, absl::string_view* values,
                         Outcome* outcomes) const {
   struct Step {
     uint64_t code;
-    uint64_t begin;
-    uint64_t end;
-    uint64_t guess;
+    Probe probe;
     Place place;
   };
   Step steps[kBatch];
   const size_t n = std::min(keys.size(), kBatch);
-  const KeyCoding& coding = index_->header().coding;
   for (size_t i = 0; i < n; ++i) {
-    Step& s = steps[i];
-    outcomes[i] = coding.Code(keys[i], &s.code) ? Outcome::kFound : Outcome::kAbsent;
-    if (outcomes[i] == Outcome::kFound) index_->PrefetchBucket(index_->BucketOf(s.code));
+    outcomes[i] = index_->Code(keys[i], &steps[i].code) ? Outcome::kFound : Outcome::kAbsent;
+    if (outcomes[i] == Outcome::kFound) index_->PrefetchBucket(index_->BucketOf(steps[i].code));
+  }
+  for (size_t i = 0; i < n; ++i) {
+    if (outcomes[i] == Outcome::kFound) outcomes[i] = BeginAt(steps[i].code, &steps[i].probe);
   }
   for (size_t i = 0; i < n; ++i) {
     Step& s = steps[i];
     if (outcomes[i] != Outcome::kFound) continue;
-    if (!index_->Bucket(index_->BucketOf(s.code), &s.begin, &s.end)) {
-      outcomes[i] = Outcome::kIndexDamaged;
-      continue;
-    }
-    s.guess = index_->Guess(s.begin, s.end, index_->TagOf(s.code));
-    index_->PrefetchEntries(s.guess);
-  }
-  for (size_t i = 0; i < n; ++i) {
-    Step& s = steps[i];
-    if (outcomes[i] != Outcome::kFound) continue;
-    s.place = Seek(index_->TagOf(s.code), s.begin, s.end, s.guess);
+    s.place = Seek(s.probe);
     if (s.place.kind == Place::Kind::kCandidate) data_.Prefetch(index_->Offset(s.place.entry));
   }
   for (size_t i = 0; i < n; ++i) {
     Step& s = steps[i];
     if (outcomes[i] != Outcome::kFound) continue;
-    outcomes[i] = Resolve(keys[i], index_->TagOf(s.code), s.place, s.end, &values[i], nullptr);
+    outcomes[i] = Resolve(keys[i], s.probe, s.place, &values[i], nullptr);
   }
 }
 

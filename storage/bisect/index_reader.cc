@@ -33,6 +33,8 @@ IndexReader::IndexReader(std::string path, std::shared_ptr<MappedFile> file, Ind
       radix_(base_ + kIndexPageBytes + kPageChecksumBytes),
       first_entry_page_(header_.first_entry_page()),
       entries_(base_ + first_entry_page_ * kIndexPageBytes + kPageChecksumBytes),
+      uuid_heads_(header_.coding.kind() == KeyCoding::Kind::kUuid4 &&
+                  header_.radix_bits + header_.tag_bits <= KeyCoding::kUuidHeadBits),
       bucket_shift_(63 - header_.radix_bits),
       tag_mask_(~(~uint64_t{0} >> header_.tag_bits)),
       length_mask_((uint64_t{1} << header_.length_bits) - 1),

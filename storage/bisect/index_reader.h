@@ -58,17 +58,18 @@ class IndexReader {
     *entry = LoadLE64(EntryAddress(rank));
     return true;
   }
-  // The verified page that holds `rank`: its first entry and that one's rank. Null
-  // entries: damage.
+  // The page that holds `rank`: its first entry and that one's rank, and whether
+  // it was verified.
   struct PageView {
     const char* entries;
     uint64_t begin;
+    bool sound;
   };
   ABSL_ATTRIBUTE_ALWAYS_INLINE PageView Page(uint64_t rank) const {
     uint64_t page = rank / kEntriesPerPage;
     asm("" : "+r"(page));  // else the rest of the division is computed anew, by dividing again
-    if (ABSL_PREDICT_FALSE(!Verified(first_entry_page_ + page))) return {nullptr, 0};
-    return {entries_ + page * kIndexPageBytes, page * kEntriesPerPage};
+    return {entries_ + page * kIndexPageBytes, page * kEntriesPerPage,
+            Verified(first_entry_page_ + page)};
   }
   // Tags stand where entries have them, in the high bits, with zeros below: a tag
   // is the least its entries can be.
@@ -80,6 +81,14 @@ class IndexReader {
     return length == length_mask_ ? DataFileMap::kUnknownSize : length;
   }
 
+  // The code of a key, as far as bucket and tag reach; false: the key cannot be
+  // in the file.
+  ABSL_ATTRIBUTE_ALWAYS_INLINE bool Code(absl::string_view key, uint64_t* code) const {
+    if (ABSL_PREDICT_FALSE(!uuid_heads_)) return header_.coding.Code(key, code);
+    if (key.size() != 36) return false;
+    *code = KeyCoding::UuidHead(key.data());
+    return true;
+  }
   uint64_t BucketOf(uint64_t code) const { return code >> 1 >> bucket_shift_; }
   uint64_t TagOf(uint64_t code) const { return code << header_.radix_bits & tag_mask_; }
   // Where among the ranks [begin, end) of its bucket a tag is to be expected.
@@ -101,11 +110,6 @@ class IndexReader {
     PrefetchRead(p - 64);
     PrefetchRead(p);
     PrefetchRead(p + 64);
-  }
-  // The lines around `rank` that a lookup reads.
-  void PrefetchEntries(uint64_t rank) const {
-    const uint64_t page = rank / kEntriesPerPage;
-    PrefetchLines(entries_ + page * kIndexPageBytes, LineOf(rank % kEntriesPerPage));
   }
 
   // What is wrong, after a call returned false: kDataLoss with file and offset.
@@ -139,6 +143,7 @@ class IndexReader {
   const char* const radix_;  // the first one
   const uint64_t first_entry_page_;
   const char* const entries_;  // the first one
+  const bool uuid_heads_;      // keys are UUIDs, and their first digits are all that counts
   const int bucket_shift_;     // less one
   const uint64_t tag_mask_;
   const uint64_t length_mask_;

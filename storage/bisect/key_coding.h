@@ -54,6 +54,10 @@ class KeyCoding {
     return true;
   }
 
+  // The upper kUuidHeadBits of Code() of a UUID's text, and anything below.
+  static constexpr int kUuidHeadBits = 48;
+  static uint64_t UuidHead(const char* text) { return Sixteen(text); }
+
   // Code() of a UUID that was packed by PackUuid().
   static uint64_t PackedCode(const char packed[16]) {
     const uint64_t head = LoadBE64(packed);  // 48 bits, the version, 12 bits
@@ -83,9 +87,8 @@ class KeyCoding {
     v = (v | (v >> 8)) & 0x0000FFFF0000FFFFu;
     return (v | (v >> 16)) & 0xFFFFFFFFu;
   }
-  // Digits 0-7, 9-12, 15-17 of xxxxxxxx-xxxx-4xxx-...
-  static uint64_t Uuid4Code(const char* p) {
-    // xxxxxxxx and xxxx-4xx: the dash and the 4 fall out.
+  // xxxxxxxx and xxxx-4xx as hex digits, whatever the dash is as one.
+  static uint64_t Sixteen(const char* p) {
 #if defined(__SSE2__)
     const auto load = [](const char* from) {
       return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
@@ -96,11 +99,14 @@ class KeyCoding {
                                          _mm_and_si128(letters, _mm_set1_epi8(9)));
     const __m128i pairs = _mm_and_si128(
         _mm_or_si128(_mm_slli_epi16(nibbles, 4), _mm_srli_epi16(nibbles, 8)), _mm_set1_epi16(255));
-    const uint64_t both =
-        __builtin_bswap64(_mm_cvtsi128_si64(_mm_packus_epi16(pairs, _mm_setzero_si128())));
+    return __builtin_bswap64(_mm_cvtsi128_si64(_mm_packus_epi16(pairs, _mm_setzero_si128())));
 #else
-    const uint64_t both = Hex8(p) << 32 | Hex8(p + 9);
+    return Hex8(p) << 32 | Hex8(p + 9);
 #endif
+  }
+  // Digits 0-7, 9-12, 15-17 of xxxxxxxx-xxxx-4xxx-...
+  static uint64_t Uuid4Code(const char* p) {
+    const uint64_t both = Sixteen(p);
     const uint64_t last = (p[17] & 0xF) + 9 * ((static_cast<uint8_t>(p[17]) >> 6) & 1);
     return (both & ~uint64_t{0xFFFF}) | (both & 0xFF) << 8 | (last & 0xF) << 4;
   }

@@ -273,8 +273,10 @@ int Main() {
       built->entries / seconds / 1e6, static_cast<unsigned long long>(FLAGS_memory_mib),
       static_cast<unsigned long long>(built->spilled_bytes >> 20));
 
-  // Every file in the page cache, read from front to back as a copy would.
+  // Every file in the page cache, and in pieces of the same size there, whoever
+  // wrote it: how large they are moves all figures by a quarter.
   const auto warm = [](const std::string& path) {
+    Evict(path);
     const auto file = FileSystem::Posix()->OpenForRead(path);
     std::string block(1 << 20, '\0');
     uint64_t offset = 0;
@@ -324,8 +326,11 @@ int Main() {
   MDB_dbi dbi = 0;
   if (FLAGS_peers) {
     BuildCdb(stem + ".cdb");
+    warm(stem + ".cdb");
     const int fd = open((stem + ".cdb").c_str(), O_RDONLY);
     if (fd < 0 || cdb_init(&cdb_reader, fd) != 0) Die("cdb_init");
+    mdb_env_close(OpenLmdb(stem + ".lmdb"));
+    warm(stem + ".lmdb");
     env = OpenLmdb(stem + ".lmdb");
     mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn);
     mdb_dbi_open(txn, nullptr, 0, &dbi);
