@@ -1,0 +1,376 @@
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
+#include "net/deadlines_internal.h"
+#include "net/tls/stream_internal.h"
+
+namespace kvarts {
+namespace net_internal {
+namespace {
+
+constexpr size_t kReadBytes = 16 << 10;
+// Of a write's bytes, what is encrypted ahead of the stream below.
+constexpr size_t kAheadBytes = 64 << 10;
+constexpr size_t kRecordBytes = 16 << 10;
+
+// On its loop only. The machine between two streams: OpenSSL, fed and drained
+// through memory. Outlives its stream while a call of it is under way.
+class TlsCore : public std::enable_shared_from_this<TlsCore> {
+ public:
+  TlsCore(std::unique_ptr<Stream> inner, SslPtr ssl)
+      : loop_(inner->loop()),
+        peer_(inner->peer()),
+        inner_(std::move(inner)),
+        ssl_(std::move(ssl)),
+        in_(BIO_new(BIO_s_mem())),
+        out_(BIO_new(BIO_s_mem())),
+        deadlines_(loop_, [this](Deadlines::Direction direction) { Expired(direction); }) {
+    BIO_set_mem_eof_return(in_, -1);
+    SSL_set_bio(ssl_.get(), in_, out_);  // which owns them now
+  }
+
+  EventLoop* loop() const { return loop_; }
+  const std::string& peer() const { return peer_; }
+
+  void Begin() { Pump(); }
+
+  void Read(absl::Span<char> buffer, absl::Duration timeout, Stream::ReadCallback callback) {
+    read_.callback = std::move(callback);
+    read_.buffer = buffer;
+    if (!read_.dead.ok()) {
+      read_.result = read_.dead;
+    } else if (buffer.empty()) {
+      read_.result = absl::InvalidArgumentError("a read into an empty buffer");
+    } else {
+      deadlines_.Set(Deadlines::kRead, timeout);
+      Pump();
+    }
+    DeliverSoon();
+  }
+
+  void Write(absl::Span<const absl::string_view> pieces, absl::Duration timeout,
+             Stream::WriteCallback callback) {
+    write_.callback = std::move(callback);
+    if (!write_.dead.ok()) {
+      write_.result = write_.dead;
+    } else {
+      write_.pieces.assign(pieces.begin(), pieces.end());
+      write_.next = 0;
+      deadlines_.Set(Deadlines::kWrite, timeout);
+      Pump();
+    }
+    DeliverSoon();
+  }
+
+  void CloseWrite() {
+    if (!write_.dead.ok()) return;
+    write_.dead = absl::FailedPreconditionError("write after CloseWrite()");
+    ending_ = true;
+    Pump();
+  }
+
+  void Close() {
+    if (closed_) return;
+    // A courtesy, where it can go out at once.
+    if (SSL_is_init_finished(ssl_.get()) && !ending_ && !writing_ && BIO_pending(out_) == 0) {
+      SSL_shutdown(ssl_.get());
+      Flush();
+    }
+    closed_ = true;
+    deadlines_.Stop();
+    read_.dead = write_.dead = absl::CancelledError("the stream was closed");
+    if (read_.callback != nullptr) read_.result = read_.dead;
+    if (write_.callback != nullptr) write_.result = write_.dead;
+    if (inner_ != nullptr) inner_->Close();
+    DeliverSoon();
+  }
+
+  // The stream's end: nothing of it is called after this.
+  void Detach() {
+    const Stream::ReadCallback read = std::exchange(read_.callback, nullptr);
+    const Stream::WriteCallback write = std::exchange(write_.callback, nullptr);
+    Close();
+    inner_.reset();
+  }
+
+ private:
+  bool reading() const { return read_.callback != nullptr && !read_.result.has_value(); }
+  bool write_waits() const { return write_.callback != nullptr && !write_.result.has_value(); }
+
+  // Goes as far as what came from below allows.
+  void Pump() {
+    if (closed_) return;
+    if (!SSL_is_init_finished(ssl_.get())) Handshake();
+    if (SSL_is_init_finished(ssl_.get())) {
+      Encrypt();
+      Decrypt();
+    }
+    Flush();
+    if (closed_) return;
+    const bool all_out = !writing_ && BIO_pending(out_) == 0;
+    if (write_waits() && write_.next == write_.pieces.size() && all_out &&
+        SSL_is_init_finished(ssl_.get())) {
+      EndWrite(absl::OkStatus());
+    }
+    if (told_end_ && all_out && !std::exchange(ended_below_, true)) inner_->CloseWrite();
+    if ((reading() || (!SSL_is_init_finished(ssl_.get()) && failure_.ok())) && !reading_ &&
+        below_.ok() && !below_ended_) {
+      StartRead();
+    }
+  }
+
+  void Handshake() {
+    if (!failure_.ok()) return Fail(failure_);
+    ERR_clear_error();
+    const int result = SSL_do_handshake(ssl_.get());
+    if (result == 1) return;
+    if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ) {
+      if (below_.ok() && !below_ended_) return;
+      Fail(below_.ok() ? absl::UnavailableError("the peer went away before the TLS handshake ended")
+                       : below_);
+      return;
+    }
+    const int64_t verified = SSL_get_verify_result(ssl_.get());
+    const std::string errors = SslErrors();
+    Fail(absl::UnavailableError(absl::StrCat(
+        "TLS handshake failed: ",
+        verified != X509_V_OK ? X509_verify_cert_error_string(verified) : errors.c_str())));
+  }
+
+  // Both directions, for good.
+  void Fail(const absl::Status& status) {
+    failure_ = status;
+    if (reading()) EndRead(status);
+    if (write_waits()) EndWrite(status);
+    if (read_.dead.ok()) read_.dead = status;
+    if (write_.dead.ok()) write_.dead = status;
+  }
+
+  void Encrypt() {
+    while (write_waits() && write_.next < write_.pieces.size() &&
+           static_cast<size_t>(BIO_pending(out_)) < kAheadBytes) {
+      absl::string_view& piece = write_.pieces[write_.next];
+      if (piece.empty()) {
+        ++write_.next;
+        continue;
+      }
+      ERR_clear_error();
+      const int n = SSL_write(ssl_.get(), piece.data(),
+                              static_cast<int>(std::min(piece.size(), kRecordBytes)));
+      if (n <= 0) {
+        EndWrite(absl::UnavailableError(absl::StrCat("TLS write failed: ", SslErrors())));
+        return;
+      }
+      piece.remove_prefix(n);
+    }
+    if (ending_ && write_.callback == nullptr && !std::exchange(told_end_, true)) {
+      SSL_shutdown(ssl_.get());
+    }
+  }
+
+  void Decrypt() {
+    if (!reading()) return;
+    ERR_clear_error();
+    const int most =
+        static_cast<int>(std::min<size_t>(read_.buffer.size(), std::numeric_limits<int>::max()));
+    const int n = SSL_read(ssl_.get(), read_.buffer.data(), most);
+    if (n > 0) return EndRead(static_cast<size_t>(n));
+    switch (SSL_get_error(ssl_.get(), n)) {
+      case SSL_ERROR_ZERO_RETURN:
+        return EndRead(size_t{0});
+      case SSL_ERROR_WANT_READ:
+        if (!below_.ok()) return EndRead(below_);
+        if (below_ended_) EndRead(size_t{0});
+        return;
+      default:
+        EndRead(absl::UnavailableError(absl::StrCat("TLS read failed: ", SslErrors())));
+    }
+  }
+
+  // Hands on what was encrypted.
+  void Flush() {
+    if (writing_ || BIO_pending(out_) == 0 || inner_ == nullptr) return;
+    char* bytes = nullptr;
+    const int64_t size = BIO_get_mem_data(out_, &bytes);
+    sent_.assign(bytes, size);
+    (void)BIO_reset(out_);
+    writing_ = true;
+    const absl::string_view piece = sent_;
+    inner_->Write(absl::MakeConstSpan(&piece, 1), absl::InfiniteDuration(),
+                  [this](const absl::Status& status) { Written(status); });
+  }
+
+  void Written(const absl::Status& status) {
+    const std::shared_ptr<TlsCore> self = shared_from_this();
+    writing_ = false;
+    if (status.ok()) {
+      Pump();
+    } else {
+      if (write_waits()) EndWrite(status);
+      if (write_.dead.ok()) write_.dead = status;
+      if (!SSL_is_init_finished(ssl_.get())) Fail(status);
+    }
+    Deliver();
+  }
+
+  void StartRead() {
+    if (buffer_ == nullptr) buffer_ = std::make_unique<char[]>(kReadBytes);
+    reading_ = true;
+    inner_->Read(absl::MakeSpan(buffer_.get(), kReadBytes), absl::InfiniteDuration(),
+                 [this](absl::StatusOr<size_t> n) { HaveRead(std::move(n)); });
+  }
+
+  void HaveRead(absl::StatusOr<size_t> n) {
+    const std::shared_ptr<TlsCore> self = shared_from_this();
+    reading_ = false;
+    if (!n.ok()) {
+      below_ = n.status();
+    } else if (*n == 0) {
+      below_ended_ = true;
+    } else {
+      BIO_write(in_, buffer_.get(), static_cast<int>(*n));
+    }
+    Pump();
+    Deliver();
+  }
+
+  void EndRead(absl::StatusOr<size_t> result) {
+    deadlines_.Clear(Deadlines::kRead);
+    if (!result.ok() && read_.dead.ok()) read_.dead = result.status();
+    read_.result = std::move(result);
+  }
+
+  void EndWrite(const absl::Status& result) {
+    deadlines_.Clear(Deadlines::kWrite);
+    write_.pieces.clear();  // the bytes are the caller's again
+    write_.next = 0;
+    if (!result.ok() && write_.dead.ok()) write_.dead = result;
+    write_.result = result;
+  }
+
+  void Expired(Deadlines::Direction direction) {
+    if (direction == Deadlines::kRead) {
+      if (reading()) EndRead(absl::DeadlineExceededError("read timed out"));
+    } else {
+      if (write_waits()) EndWrite(absl::DeadlineExceededError("write timed out"));
+    }
+    DeliverSoon();
+  }
+
+  // Calls back what has ended. A callback may destroy the stream.
+  void Deliver() {
+    if (read_.callback != nullptr && read_.result.has_value()) {
+      absl::StatusOr<size_t> result = *std::move(read_.result);
+      read_.result.reset();
+      std::exchange(read_.callback, nullptr)(std::move(result));
+    }
+    if (write_.callback != nullptr && write_.result.has_value()) {
+      const absl::Status result = *std::move(write_.result);
+      write_.result.reset();
+      std::exchange(write_.callback, nullptr)(result);
+      // What CloseWrite() waited for.
+      if (ending_ && !closed_) Pump();
+    }
+  }
+
+  // Deliver(), behind the caller's return.
+  void DeliverSoon() {
+    const bool wanted = (read_.callback != nullptr && read_.result.has_value()) ||
+                        (write_.callback != nullptr && write_.result.has_value());
+    if (!wanted || std::exchange(delivering_, true)) return;
+    loop_->Post([self = shared_from_this()] {
+      self->delivering_ = false;
+      self->Deliver();
+    });
+  }
+
+  EventLoop* const loop_;
+  const std::string peer_;
+  std::unique_ptr<Stream> inner_;
+  const SslPtr ssl_;
+  BIO* const in_;   // from below
+  BIO* const out_;  // to below
+  Deadlines deadlines_;
+
+  bool closed_ = false;
+  bool delivering_ = false;
+  absl::Status failure_;  // of the handshake
+
+  // Of the stream below.
+  bool reading_ = false;
+  bool writing_ = false;
+  bool below_ended_ = false;
+  absl::Status below_;  // how its reading failed
+  std::unique_ptr<char[]> buffer_;
+  std::string sent_;  // what it is writing
+
+  // The end of this direction: wanted, said to the peer, handed below.
+  bool ending_ = false;
+  bool told_end_ = false;
+  bool ended_below_ = false;
+
+  // A callback stands while its operation is under way; `dead` is what later
+  // ones end with.
+  struct {
+    Stream::ReadCallback callback;
+    absl::Span<char> buffer;
+    absl::optional<absl::StatusOr<size_t>> result;
+    absl::Status dead;
+  } read_;
+  struct {
+    Stream::WriteCallback callback;
+    std::vector<absl::string_view> pieces;
+    size_t next = 0;
+    absl::optional<absl::Status> result;
+    absl::Status dead;
+  } write_;
+};
+
+class TlsStream final : public Stream {
+ public:
+  explicit TlsStream(std::shared_ptr<TlsCore> core) : core_(std::move(core)) {}
+  ~TlsStream() override { core_->Detach(); }
+
+  void Read(absl::Span<char> buffer, absl::Duration timeout, ReadCallback callback) override {
+    core_->Read(buffer, timeout, std::move(callback));
+  }
+  void Write(absl::Span<const absl::string_view> pieces, absl::Duration timeout,
+             WriteCallback callback) override {
+    core_->Write(pieces, timeout, std::move(callback));
+  }
+  void CloseWrite() override { core_->CloseWrite(); }
+  void Close() override { core_->Close(); }
+  EventLoop* loop() const override { return core_->loop(); }
+  std::string peer() const override { return core_->peer(); }
+
+ private:
+  const std::shared_ptr<TlsCore> core_;
+};
+
+}  // namespace
+
+std::string SslErrors() {
+  std::string text;
+  while (const unsigned long code = ERR_get_error()) {  // NOLINT(google-runtime-int): OpenSSL's
+    const char* const reason = ERR_reason_error_string(code);
+    absl::StrAppend(&text, text.empty() ? "" : ", ", reason != nullptr ? reason : "unknown error");
+  }
+  return text.empty() ? "unknown error" : text;
+}
+
+std::unique_ptr<Stream> NewTlsStream(std::unique_ptr<Stream> inner, SslPtr ssl) {
+  auto core = std::make_shared<TlsCore>(std::move(inner), std::move(ssl));
+  core->Begin();
+  return std::make_unique<TlsStream>(std::move(core));
+}
+
+}  // namespace net_internal
+}  // namespace kvarts

@@ -1,0 +1,288 @@
+#include "net/tls/tls.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/ssl.h>
+
+#include <atomic>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "net/loopback/loopback.h"
+#include "net/tcp/tcp.h"
+#include "net/tls/test_certificate.h"
+#include "testing/conformance/transport_suite.h"
+
+namespace kvarts {
+namespace {
+
+using testing::HasSubstr;
+
+const TestCertificate& Certificate() {
+  static const auto* const certificate = new TestCertificate(
+      WriteTestCertificate(testing::TempDir() + "/server", "DNS:localhost,IP:127.0.0.1"));
+  return *certificate;
+}
+
+TlsOptions GoodOptions() {
+  TlsOptions options;
+  options.certificate_file = Certificate().certificate_file;
+  options.key_file = Certificate().key_file;
+  options.ca_file = Certificate().certificate_file;
+  return options;
+}
+
+// TLS and what is below it as one.
+class Both final : public Transport {
+ public:
+  explicit Both(std::unique_ptr<Transport> under)
+      : under_(std::move(under)), tls_(*NewTlsTransport(under_.get(), GoodOptions())) {}
+  absl::StatusOr<std::unique_ptr<Listener>> Listen(absl::Span<EventLoop* const> loops,
+                                                   absl::string_view address,
+                                                   const ListenOptions& options,
+                                                   AcceptCallback accept) override {
+    return tls_->Listen(loops, address, options, std::move(accept));
+  }
+  void Connect(EventLoop* loop, absl::string_view address, absl::Duration timeout,
+               ConnectCallback callback) override {
+    tls_->Connect(loop, address, timeout, std::move(callback));
+  }
+
+ private:
+  const std::unique_ptr<Transport> under_;
+  const std::unique_ptr<Transport> tls_;
+};
+
+// What a writer may have in OpenSSL and in a core above the window below.
+constexpr size_t kTlsAhead = 1 << 20;
+
+TransportUnderTest MakeTlsOverTcp() {
+  TransportUnderTest test;
+  test.transport = std::make_unique<Both>(NewTcpTransport());
+  test.free_address = [] { return "tcp://127.0.0.1:0"; };
+  test.nobody = "tcp://127.0.0.1:1";
+  test.bad_addresses = {"tcp://127.0.0.1", "loopback:x"};
+  test.window = (16 << 20) + kTlsAhead;
+  test.peer_prefix = "tcp://127.0.0.1:";
+  return test;
+}
+
+TransportUnderTest MakeTlsOverLoopback() {
+  TransportUnderTest test;
+  test.transport = std::make_unique<Both>(NewLoopbackTransport());
+  test.free_address = [next = std::make_shared<std::atomic<int>>(0)] {
+    return absl::StrCat("loopback:test", ++*next);
+  };
+  test.nobody = "loopback:nobody";
+  test.bad_addresses = {"loopback:", "tcp://127.0.0.1:1"};
+  test.window = kLoopbackWindow + kTlsAhead;
+  test.peer_prefix = "loopback:";
+  return test;
+}
+
+INSTANTIATE_TEST_SUITE_P(TlsOverTcp, TransportSuite,
+                         testing::ValuesIn(TransportSuiteParams("TlsOverTcp", MakeTlsOverTcp)),
+                         TransportSuiteName);
+INSTANTIATE_TEST_SUITE_P(TlsOverLoopback, TransportSuite,
+                         testing::ValuesIn(TransportSuiteParams("TlsOverLoopback",
+                                                                MakeTlsOverLoopback)),
+                         TransportSuiteName);
+
+class TlsTest : public testing::Test {
+ protected:
+  TlsTest() : loops_(EventLoops::New(1)), tcp_(NewTcpTransport()) {}
+  ~TlsTest() override {
+    if (listener_ != nullptr) RunOn(loops_->loop(0), [this] { listener_.reset(); });
+    accepted_.Update([](auto* stream) { stream->reset(); });
+  }
+
+  // A listener of `transport`, which outlives it.
+  std::string Listen(Transport* transport) {
+    EventLoop* const loop = loops_->loop(0);
+    auto listener = transport->Listen({loop}, "tcp://127.0.0.1:0", ListenOptions(),
+                                      [this](std::unique_ptr<Stream> stream) {
+                                        auto held = std::make_shared<TestStream>(std::move(stream));
+                                        accepted_.Update([&](auto* last) { *last = held; });
+                                      });
+    EXPECT_TRUE(listener.ok()) << listener.status();
+    listener_ = *std::move(listener);
+    return listener_->address();
+  }
+
+  TestStream Connect(Transport* transport, const std::string& address) {
+    Awaited<bool> done;
+    std::unique_ptr<Stream> got;
+    transport->Connect(loops_->loop(0), address, absl::Seconds(100),
+                       [&](absl::StatusOr<std::unique_ptr<Stream>> stream) {
+                         EXPECT_TRUE(stream.ok()) << stream.status();
+                         if (stream.ok()) got = *std::move(stream);
+                         done.Set(true);
+                       });
+    EXPECT_TRUE(done.AwaitValue(true));
+    return TestStream(std::move(got));
+  }
+
+  // What a client that trusts `ca_file` gets.
+  absl::Status ClientSees(const TlsOptions& server, const std::string& ca_file,
+                          const std::string& host) {
+    auto listening = NewTlsTransport(tcp_.get(), server);
+    EXPECT_TRUE(listening.ok()) << listening.status();
+    std::string address = Listen(listening->get());
+    address = absl::StrCat("tcp://", host, address.substr(address.rfind(':')));
+    TlsOptions options;
+    options.ca_file = ca_file;
+    auto connecting = NewTlsTransport(tcp_.get(), options);
+    EXPECT_TRUE(connecting.ok()) << connecting.status();
+    absl::Status status;
+    {
+      TestStream client = Connect(connecting->get(), address);
+      status = client.Write("hello");
+    }
+    RunOn(loops_->loop(0), [this] { listener_.reset(); });
+    accepted_.Update([](auto* stream) { stream->reset(); });
+    return status;
+  }
+
+  const std::unique_ptr<EventLoops> loops_;
+  const std::unique_ptr<Transport> tcp_;
+  std::unique_ptr<Listener> listener_;
+  Awaited<std::shared_ptr<TestStream>> accepted_;
+};
+
+TEST_F(TlsTest, CertificatesAreVerifiedWithTheirNames) {
+  const std::string ca = Certificate().certificate_file;
+  EXPECT_TRUE(ClientSees(GoodOptions(), ca, "127.0.0.1").ok());
+  EXPECT_TRUE(ClientSees(GoodOptions(), ca, "localhost").ok());
+
+  const auto other =
+      WriteTestCertificate(testing::TempDir() + "/other", "DNS:example.org,IP:192.0.2.1");
+  TlsOptions options = GoodOptions();
+  options.certificate_file = other.certificate_file;
+  options.key_file = other.key_file;
+  for (const char* host : {"127.0.0.1", "localhost"}) {
+    const absl::Status wrong_host = ClientSees(options, other.certificate_file, host);
+    EXPECT_EQ(wrong_host.code(), absl::StatusCode::kUnavailable);
+    EXPECT_THAT(wrong_host.message(), HasSubstr("mismatch"));
+  }
+  const absl::Status stranger = ClientSees(options, ca, "127.0.0.1");
+  EXPECT_EQ(stranger.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(stranger.message(), HasSubstr("certificate"));
+
+  const auto old = WriteTestCertificate(testing::TempDir() + "/old", "IP:127.0.0.1", -1);
+  options.certificate_file = old.certificate_file;
+  options.key_file = old.key_file;
+  EXPECT_THAT(ClientSees(options, old.certificate_file, "127.0.0.1").message(),
+              HasSubstr("expired"));
+}
+
+TEST_F(TlsTest, FilesThatAreNotWhatTheyShouldBeAreNamed) {
+  const std::string text = testing::TempDir() + "/text";
+  std::ofstream(text) << "no certificate\n";
+  const std::string good = Certificate().certificate_file;
+  const auto other = WriteTestCertificate(testing::TempDir() + "/unlike", "DNS:x");
+  const struct {
+    TlsOptions options;
+    const char* message;
+  } cases[] = {
+      {{"", Certificate().key_file, ""}, "together"},
+      {{good, "", ""}, "together"},
+      {{"/nowhere", Certificate().key_file, ""}, "/nowhere: no such file"},
+      {{text, Certificate().key_file, ""}, "text: expected a certificate"},
+      {{good, text, ""}, "text: expected the private key"},
+      {{good, other.key_file, ""}, "unlike.key: expected the private key of the certificate"},
+      {{"", "", text}, "text: expected certificates"},
+  };
+  for (const auto& c : cases) {
+    const auto transport = NewTlsTransport(tcp_.get(), c.options);
+    ASSERT_FALSE(transport.ok());
+    EXPECT_THAT(transport.status().message(), HasSubstr(c.message));
+  }
+  auto clients_only = NewTlsTransport(tcp_.get(), TlsOptions());
+  ASSERT_TRUE(clients_only.ok());
+  EXPECT_EQ((*clients_only)
+                ->Listen({loops_->loop(0)}, "tcp://127.0.0.1:0", ListenOptions(),
+                         [](std::unique_ptr<Stream>) {})
+                .status()
+                .code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(TlsTest, WhatIsNoTlsEndsTheServersStream) {
+  auto tls = NewTlsTransport(tcp_.get(), GoodOptions());
+  ASSERT_TRUE(tls.ok());
+  const std::string address = Listen(tls->get());
+  for (const std::string& garbage :
+       {std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), std::string("*1\r\n$4\r\nPING\r\n"),
+        std::string(100, '\0'), std::string("\x16\x03\x01\xff\xff", 5) + std::string(70000, 'x')}) {
+    TestStream client = Connect(tcp_.get(), address);
+    client.Write(garbage).IgnoreError();
+    client.CloseWrite();
+    std::shared_ptr<TestStream> server;
+    ASSERT_TRUE(accepted_.Await([&](const auto& held) {
+      server = held;
+      return held != nullptr;
+    }));
+    EXPECT_EQ(server->Read(10).status().code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(server->Write("x").code(), absl::StatusCode::kUnavailable);
+    server.reset();
+    accepted_.Update([](auto* stream) { stream->reset(); });
+  }
+}
+
+// A peer that says nothing is told from one that is slow by the reader's deadline.
+TEST_F(TlsTest, AHandshakeThatDoesNotComeEndsByTheReadersDeadline) {
+  auto tls = NewTlsTransport(tcp_.get(), GoodOptions());
+  ASSERT_TRUE(tls.ok());
+  TestStream client = Connect(tcp_.get(), Listen(tls->get()));
+  std::shared_ptr<TestStream> server;
+  ASSERT_TRUE(accepted_.Await([&](const auto& held) {
+    server = held;
+    return held != nullptr;
+  }));
+  EXPECT_EQ(server->Read(10, absl::Milliseconds(20)).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+}
+
+// A handshake and some bytes, cut behind each byte of the client's.
+TEST_F(TlsTest, ConnectionsCutAnywhereEndCleanly) {
+  auto tls = NewTlsTransport(tcp_.get(), GoodOptions());
+  ASSERT_TRUE(tls.ok());
+  const std::string address = Listen(tls->get());
+  std::vector<std::string> sent;
+  {
+    // The client's first flight, by OpenSSL alone.
+    SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
+    SSL* const ssl = SSL_new(context);
+    BIO* const out = BIO_new(BIO_s_mem());
+    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
+    SSL_connect(ssl);
+    char* bytes = nullptr;
+    const int64_t size = BIO_get_mem_data(out, &bytes);
+    for (int64_t i = 0; i < size; ++i) sent.emplace_back(bytes, i);
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+  }
+  ASSERT_GT(sent.size(), 100u);
+  for (const std::string& part : sent) {
+    TestStream client = Connect(tcp_.get(), address);
+    if (!part.empty()) {
+      ASSERT_TRUE(client.Write(part).ok());
+    }
+    client.Destroy();
+    std::shared_ptr<TestStream> server;
+    ASSERT_TRUE(accepted_.Await([&](const auto& held) {
+      server = held;
+      return held != nullptr;
+    }));
+    EXPECT_EQ(server->Read(10).status().code(), absl::StatusCode::kUnavailable);
+    accepted_.Update([](auto* stream) { stream->reset(); });
+  }
+}
+
+}  // namespace
+}  // namespace kvarts
