@@ -1,5 +1,6 @@
 // Serves a store over the native protocol and HTTP.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "apps/common/address.h"
@@ -29,6 +31,7 @@
 #include "net/server.h"
 #include "net/store_runner.h"
 #include "net/tcp/tcp.h"
+#include "net/tls/tls.h"
 #include "storage/fs/file_system.h"
 #include "storage/store.h"
 
@@ -49,6 +52,12 @@ DEFINE_bool(startup_benchmark, false,
 DEFINE_string(password_file, "",
               "The password that clients of the native protocol must give: the first line of this "
               "file; empty: none.");
+DEFINE_string(tls_cert, "",
+              "Serve with TLS: a file in PEM of the server's certificate and those that lead to "
+              "its root. Clients: tls://HOST:PORT, https://, rediss://.");
+DEFINE_string(tls_key, "", "The private key of --tls_cert, in PEM without a passphrase.");
+DEFINE_string(tls, "listen,resp,http",
+              "With --tls_cert: which of --listen, --resp and --http are served with TLS.");
 DEFINE_bool(insecure_listen, false,
             "Allow listening wider than this machine without a password. HTTP has none.");
 DEFINE_bool(skip_malformed, false,
@@ -115,6 +124,26 @@ absl::Status CheckListenFlags() {
   return absl::OkStatus();
 }
 
+// Whether the address of this flag is served with TLS.
+bool WithTls(absl::string_view flag) {
+  if (FLAGS_tls_cert.empty()) return false;
+  const std::vector<absl::string_view> names = absl::StrSplit(FLAGS_tls, ',');
+  return std::find(names.begin(), names.end(), flag) != names.end();
+}
+
+absl::Status CheckTlsFlags() {
+  if (FLAGS_tls_cert.empty() != FLAGS_tls_key.empty()) {
+    return UsageError("--tls_cert and --tls_key are given together");
+  }
+  for (const absl::string_view name : absl::StrSplit(FLAGS_tls, ',')) {
+    if (name != "listen" && name != "resp" && name != "http") {
+      return UsageError(
+          absl::StrCat("--tls=", FLAGS_tls, ": expected a list of listen, resp and http"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<Server>> StartServer(absl::string_view flag,
                                                     absl::string_view address, EventLoops* loops,
                                                     Transport* transport, SessionFactory factory) {
@@ -168,9 +197,13 @@ struct Serving {
     http.join();
   }
 
+  // What the address of this flag is listened to with.
+  Transport* TransportOf(absl::string_view flag) { return WithTls(flag) ? tls.get() : tcp.get(); }
+
   HttpService http;
   NativeService native;
-  const std::unique_ptr<Transport> transport = NewTcpTransport();
+  const std::unique_ptr<Transport> tcp = NewTcpTransport();
+  std::unique_ptr<Transport> tls;  // null without --tls_cert
   const std::unique_ptr<EventLoops> loops;
   std::unique_ptr<Store> store;
   std::unique_ptr<StoreRunner> runner;
@@ -182,7 +215,7 @@ absl::Status StartHttp(Serving* serving) {
   if (FLAGS_http.empty()) return absl::OkStatus();
   KVARTS_ASSIGN_OR_RETURN(
       serving->http_server,
-      StartServer("http", FLAGS_http, serving->loops.get(), serving->transport.get(),
+      StartServer("http", FLAGS_http, serving->loops.get(), serving->TransportOf("http"),
                   [serving](std::unique_ptr<Stream> stream) {
                     return serving->http.NewSession(std::move(stream));
                   }));
@@ -193,7 +226,7 @@ absl::Status StartNative(Serving* serving) {
   if (FLAGS_listen.empty()) return absl::OkStatus();
   KVARTS_ASSIGN_OR_RETURN(
       serving->native_server,
-      StartServer("listen", FLAGS_listen, serving->loops.get(), serving->transport.get(),
+      StartServer("listen", FLAGS_listen, serving->loops.get(), serving->TransportOf("listen"),
                   [serving](std::unique_ptr<Stream> stream) {
                     return serving->native.NewSession(std::move(stream));
                   }));
@@ -247,6 +280,7 @@ std::string ReadyLine(const Serving& serving) {
 absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   KVARTS_ASSIGN_OR_RETURN(const std::string spec, ChooseStore(args));
   KVARTS_RETURN_IF_ERROR(CheckListenFlags());
+  KVARTS_RETURN_IF_ERROR(CheckTlsFlags());
   NativeServerOptions native_options;
   if (!FLAGS_password_file.empty()) {
     KVARTS_ASSIGN_OR_RETURN(native_options.password, ReadPasswordFile(FLAGS_password_file));
@@ -256,9 +290,15 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
 
   StopSignal stop;
   Serving serving(threads);
+  if (!FLAGS_tls_cert.empty()) {
+    TlsOptions tls;
+    tls.certificate_file = FLAGS_tls_cert;
+    tls.key_file = FLAGS_tls_key;
+    KVARTS_ASSIGN_OR_RETURN(serving.tls, NewTlsTransport(serving.tcp.get(), tls));
+  }
   const std::unique_ptr<ProgressBar> bar = ProgressBar::OnStderr();
   StoresOptions stores_options;
-  stores_options.transport = serving.transport.get();
+  stores_options.transport = serving.tcp.get();
   stores_options.build_indexes = true;
   stores_options.skip_malformed = FLAGS_skip_malformed;
   stores_options.progress = bar.get();

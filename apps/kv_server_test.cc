@@ -10,10 +10,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "apps/testing/process.h"
 #include "apps/testing/programs.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "net/tls/test_certificate.h"
 #include "storage/fs/file_system.h"
 
 namespace kvarts {
@@ -335,6 +337,58 @@ TEST_F(KvServerTest, HelpAndVersionExit0) {
   const ProcessResult version = Run({"--version"});
   EXPECT_EQ(version.exit_code, 0);
   EXPECT_THAT(version.out, MatchesRegex("kv_server [0-9.]+\n"));
+}
+
+TEST_F(KvServerTest, ServesWithTlsToClientsThatTrustItsCertificate) {
+  const TestCertificate good = WriteTestCertificate(Path("good"), "IP:127.0.0.1");
+  const TestCertificate other = WriteTestCertificate(Path("other"), "IP:127.0.0.1");
+  Write("password", "secret\n");
+  const auto server = Start({kNative, kHttp, "--tls_cert=good.pem", "--tls_key=good.key",
+                             "--tls=listen", "--password_file=password", "data"});
+  const std::string host = std::string(absl::StripPrefix(server->native, "tcp://"));
+  const auto client = [&](const std::string& store) {
+    ProcessOptions options;
+    options.directory = dir_;
+    return RunProcess({"apps/kv_client", absl::StrCat("--store=", store), "get", TestKey(7)},
+                      options);
+  };
+  const std::string with_password = "&password_file=password";
+  EXPECT_EQ(client(absl::StrCat("tls://", host, "?ca=good.pem", with_password)).out, "value 7\n");
+  const ProcessResult stranger =
+      client(absl::StrCat("tls://", host, "?ca=other.pem", with_password));
+  EXPECT_EQ(stranger.exit_code, 1);
+  EXPECT_THAT(stranger.err, HasSubstr("certificate"));
+  const ProcessResult no_password = client(absl::StrCat("tls://", host, "?ca=good.pem"));
+  EXPECT_EQ(no_password.exit_code, 1);
+  EXPECT_THAT(no_password.err, HasSubstr("password"));
+  const ProcessResult no_file = client(absl::StrCat("tls://", host, "?ca=nowhere.pem"));
+  EXPECT_EQ(no_file.exit_code, 1);
+  EXPECT_THAT(no_file.err, HasSubstr("nowhere.pem: no such file"));
+  const ProcessResult plain = client(absl::StrCat("tcp://", host, "?password_file=password"));
+  EXPECT_EQ(plain.exit_code, 1);
+  // HTTP was not asked to.
+  EXPECT_THAT(Get(*server, "/readyz"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(KvServerTest, FlagsOfTlsThatCannotWorkAreBadUsageOrNameTheFile) {
+  WriteTestCertificate(Path("good"), "IP:127.0.0.1");
+  const struct {
+    std::vector<std::string> args;
+    int exit_code;
+    const char* error;
+  } cases[] = {
+      {{"--tls_cert=good.pem", "data"}, 2, "--tls_cert and --tls_key are given together"},
+      {{"--tls_key=good.key", "data"}, 2, "--tls_cert and --tls_key are given together"},
+      {{"--tls=listen,ftp", "data"}, 2, "--tls=listen,ftp: expected a list of"},
+      {{"--tls_cert=none.pem", "--tls_key=good.key", "data"}, 1, "none.pem: no such file"},
+      {{"--tls_cert=good.pem", "--tls_key=data", "data"}, 1, "data: expected the private key"},
+  };
+  for (const auto& c : cases) {
+    const ProcessResult result = Run(c.args);
+    EXPECT_EQ(result.exit_code, c.exit_code) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(c.error));
+    EXPECT_EQ(result.out, "");
+  }
 }
 
 }  // namespace

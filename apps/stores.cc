@@ -14,6 +14,7 @@
 #include "base/size.h"
 #include "base/status_macros.h"
 #include "net/remote/remote_store.h"
+#include "net/tls/tls.h"
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
 #include "storage/fs/file_system.h"
@@ -105,14 +106,28 @@ OpenResult OpenBisectSpec(const StoresOptions& options, StoreSpec& spec) {
   return WithCommand(store.status(), data_path, bisect.index_path);
 }
 
-OpenResult OpenRemoteSpec(Transport* transport, absl::string_view scheme, StoreSpec& spec) {
+// Takes the options that all remote stores have, which are the last ones.
+absl::StatusOr<RemoteOptions> TakeRemoteOptions(StoreSpec& spec) {
   RemoteOptions remote;
   const std::string password_file = spec.Take("password_file");
   KVARTS_RETURN_IF_ERROR(spec.Finish());
   if (!password_file.empty()) {
     KVARTS_ASSIGN_OR_RETURN(remote.password, ReadPasswordFile(password_file));
   }
+  return remote;
+}
+
+OpenResult OpenRemoteSpec(Transport* transport, absl::string_view scheme, StoreSpec& spec) {
+  KVARTS_ASSIGN_OR_RETURN(const RemoteOptions remote, TakeRemoteOptions(spec));
   return OpenRemoteStore(transport, absl::StrCat(scheme, spec.target()), remote);
+}
+
+OpenResult OpenTlsSpec(Transport* under, StoreSpec& spec) {
+  TlsOptions tls;
+  tls.ca_file = spec.Take("ca");
+  KVARTS_ASSIGN_OR_RETURN(RemoteOptions remote, TakeRemoteOptions(spec));
+  KVARTS_ASSIGN_OR_RETURN(remote.own_transport, NewTlsTransport(under, tls));
+  return OpenRemoteStore(remote.own_transport.get(), absl::StrCat("tcp://", spec.target()), remote);
 }
 
 }  // namespace
@@ -124,6 +139,8 @@ StoreFactories AllStores(const StoresOptions& options) {
   stores.Add("tcp", "tcp://HOST:PORT?password_file=PATH", [options](StoreSpec& spec) {
     return OpenRemoteSpec(options.transport, "tcp://", spec);
   });
+  stores.Add("tls", "tls://HOST:PORT?ca=PATH&password_file=PATH",
+             [options](StoreSpec& spec) { return OpenTlsSpec(options.transport, spec); });
   stores.Add("unix", "unix:PATH?password_file=PATH", [options](StoreSpec& spec) {
     return OpenRemoteSpec(options.transport, "unix:", spec);
   });

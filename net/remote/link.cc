@@ -122,7 +122,8 @@ void LeaseKeeper::Send(native::Operation operation, uint64_t id) {
 }
 
 Link::Link(Transport* transport, absl::string_view address, const RemoteOptions& options)
-    : timeout_(options.timeout),
+    : own_transport_(options.own_transport),
+      timeout_(options.timeout),
       own_loops_(options.loop == nullptr ? EventLoops::New(1) : nullptr),
       loop_(options.loop == nullptr ? own_loops_->loop(0) : options.loop),
       client_(native::Client::New(transport, loop_, address, MakeClientOptions(options))) {}

@@ -87,6 +87,7 @@ class Link {
   Link(Transport* transport, absl::string_view address, const RemoteOptions& options);
   absl::Status Handshake();
 
+  const std::shared_ptr<Transport> own_transport_;  // null, mostly; the last to go
   const absl::Duration timeout_;
   const std::unique_ptr<EventLoops> own_loops_;  // null where one was given
   EventLoop* const loop_;

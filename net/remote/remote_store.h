@@ -22,6 +22,8 @@ struct RemoteOptions {
   // Where the connection lives; null: a loop of the store's own. It must outlive
   // the store, its cursors and its snapshots, and must not be a caller's.
   EventLoop* loop = nullptr;
+  // A transport that nobody else keeps: it lives as long as what was opened on it.
+  std::shared_ptr<Transport> own_transport;
 };
 
 // Opens the store that a server of the native protocol (net/native/) serves at
