@@ -18,6 +18,7 @@
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
 #include "storage/fs/file_system.h"
+#include "storage/null/null.h"
 
 namespace kvarts {
 namespace {
@@ -106,6 +107,15 @@ OpenResult OpenBisectSpec(const StoresOptions& options, StoreSpec& spec) {
   return WithCommand(store.status(), data_path, bisect.index_path);
 }
 
+OpenResult OpenNullSpec(StoreSpec& spec) {
+  KVARTS_RETURN_IF_ERROR(spec.Finish());
+  if (!spec.target().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("store \"", spec.text(), "\": expected nothing behind the colon"));
+  }
+  return NewNullStore();
+}
+
 // Takes the options that all remote stores have, which are the last ones.
 absl::StatusOr<RemoteOptions> TakeRemoteOptions(StoreSpec& spec) {
   RemoteOptions remote;
@@ -136,6 +146,7 @@ StoreFactories AllStores(const StoresOptions& options) {
   StoreFactories stores;
   stores.Add("bisect", "bisect:DATA_FILE?index=PATH",
              [options](StoreSpec& spec) { return OpenBisectSpec(options, spec); });
+  stores.Add("null", "null:", OpenNullSpec);
   stores.Add("tcp", "tcp://HOST:PORT?password_file=PATH", [options](StoreSpec& spec) {
     return OpenRemoteSpec(options.transport, "tcp://", spec);
   });

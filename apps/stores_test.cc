@@ -117,14 +117,21 @@ TEST_F(StoresTest, PathsOfAnyCharactersAreServed) {
 TEST_F(StoresTest, BadSpecsAreInvalidAndListTheKnown) {
   const auto scheme = Open("redis:x");
   EXPECT_EQ(scheme.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_NE(scheme.status().message().find("bisect:DATA_FILE?index=PATH, tcp://HOST:PORT"),
+  EXPECT_NE(scheme.status().message().find("bisect:DATA_FILE?index=PATH, null:, tcp://HOST:PORT"),
             absl::string_view::npos)
       << scheme.status();
   for (const char* spec : {"bisect:", "bisect:x?y=1", "tcp://127.0.0.1:1?z=1", "tcp://nonsense",
-                           "tcp://127.0.0.1:99999"}) {
+                           "tcp://127.0.0.1:99999", "null:x", "null:?x=1"}) {
     EXPECT_EQ(Open(spec).status().code(), absl::StatusCode::kInvalidArgument)
         << spec << ": " << Open(spec).status();
   }
+}
+
+TEST_F(StoresTest, NullTakesWritesAndHoldsNothing) {
+  const auto store = Open("null:");
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_TRUE((*store)->Put("k", "v").ok());
+  EXPECT_FALSE((*store)->Get("k")->has_value());
 }
 
 TEST_F(StoresTest, NobodyThereIsUnavailable) {

@@ -30,6 +30,7 @@ void ForEachFlag(F f, C&... c) {
   f("bounded_memory", c.bounded_memory...);
   f("atomic_multi_get", c.atomic_multi_get...);
   f("may_block", c.may_block...);
+  f("discards", c.discards...);
 }
 
 }  // namespace
@@ -49,6 +50,7 @@ Capabilities Intersect(const Capabilities& a, const Capabilities& b) {
                  out);
   ForEachFlag([](const char*, bool x, bool y, bool& o) { o = x && y; }, a, b, out);
   out.may_block = a.may_block || b.may_block;
+  out.discards = a.discards || b.discards;
   return out;
 }
 

@@ -36,6 +36,7 @@ struct Capabilities {
   bool bounded_memory = false;       // private memory does not grow with the entries
   bool atomic_multi_get = false;     // MultiGet() never sees half of an atomic batch
   bool may_block = false;  // on disk or network beyond a page fault: not for a loop thread
+  bool discards = false;   // takes writes and drops them; every key is absent. For measuring
 
   bool has(Support s) const { return s != Support::kAbsent; }
 
@@ -43,8 +44,8 @@ struct Capabilities {
   friend bool operator!=(const Capabilities& a, const Capabilities& b) { return !(a == b); }
 };
 
-// The weaker of each: what a store over both can promise. `may_block` is true
-// where either's is.
+// The weaker of each: what a store over both can promise. `may_block` and
+// `discards` are true where either's is.
 Capabilities Intersect(const Capabilities& a, const Capabilities& b);
 
 // "absent", "emulated, O(n)", "emulated, O(log n)", "native".

@@ -107,12 +107,14 @@ TEST(CapabilitiesTest, IntersectIsTheWeakerOfEach) {
   b.scan = Support::kEmulatedLinear;
   b.durable = false;
   b.may_block = true;
+  b.discards = true;
   b.batch_scope = BatchScope::kKey;
   const Capabilities both = Intersect(a, b);
   EXPECT_EQ(both.write, Support::kNative);
   EXPECT_EQ(both.scan, Support::kEmulatedLinear);
   EXPECT_FALSE(both.durable);
   EXPECT_TRUE(both.may_block);
+  EXPECT_TRUE(both.discards);
   EXPECT_EQ(both.batch_scope, BatchScope::kKey);
   EXPECT_EQ(both, Intersect(b, a));
   EXPECT_NE(both, a);

@@ -216,7 +216,7 @@ TEST(WireTest, CapabilitiesAreTheSameBehindTheWire) {
   has = Capabilities();
   has.scan = Support::kEmulatedLog;
   has.batch_scope = BatchScope::kShard;
-  has.durable = has.may_block = true;
+  has.durable = has.may_block = has.discards = true;
   EXPECT_EQ(FromProto(ToProto(has)), has);
   CapabilitySet later = ToProto(has);
   later.set_write(9);

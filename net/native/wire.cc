@@ -63,6 +63,7 @@ CapabilitySet ToProto(const Capabilities& c) {
   set.set_bounded_memory(c.bounded_memory);
   set.set_atomic_multi_get(c.atomic_multi_get);
   set.set_may_block(c.may_block);
+  set.set_discards(c.discards);
   return set;
 }
 
@@ -86,6 +87,7 @@ Capabilities FromProto(const CapabilitySet& set) {
   c.bounded_memory = set.bounded_memory();
   c.atomic_multi_get = set.atomic_multi_get();
   c.may_block = set.may_block();
+  c.discards = set.discards();
   return c;
 }
 

@@ -52,6 +52,7 @@ std::vector<Row> Rows() {
       FlagRow("bounded_memory", "private memory does not grow with the data", &C::bounded_memory),
       FlagRow("atomic_multi_get", "a batch read never sees half of a write", &C::atomic_multi_get),
       FlagRow("may_block", "waits for disk or network: not for a loop thread", &C::may_block),
+      FlagRow("discards", "takes writes and drops them, holds nothing", &C::discards),
   };
 }
 

@@ -174,7 +174,7 @@ void WithoutSnapshotsTheyAreUnimplemented(Tester& t) {
 
 absl::Span<const SuiteTest> AbsentTests() {
   static constexpr SuiteTest kTests[] = {
-      {"CapabilitiesRestOnEachOther", CapabilitiesRestOnEachOther},
+      {"CapabilitiesRestOnEachOther", CapabilitiesRestOnEachOther, /*needs_entries=*/false},
       {"ReadOnlyStoreRefusesWrites", ReadOnlyStoreRefusesWrites},
       {"WithoutConditionsStampsAndPreconditionsAreUnimplemented",
        WithoutConditionsStampsAndPreconditionsAreUnimplemented},
@@ -183,10 +183,14 @@ absl::Span<const SuiteTest> AbsentTests() {
       {"WithoutContentTypesSettingOneIsUnimplemented",
        WithoutContentTypesSettingOneIsUnimplemented},
       {"WithoutDeleteRangeItIsUnimplemented", WithoutDeleteRangeItIsUnimplemented},
-      {"WithoutScanCursorsAreUnimplemented", WithoutScanCursorsAreUnimplemented},
-      {"WithoutBackwardScanItIsUnimplemented", WithoutBackwardScanItIsUnimplemented},
-      {"WithoutSlotScanItIsUnimplemented", WithoutSlotScanItIsUnimplemented},
-      {"WithoutSnapshotsTheyAreUnimplemented", WithoutSnapshotsTheyAreUnimplemented},
+      {"WithoutScanCursorsAreUnimplemented", WithoutScanCursorsAreUnimplemented,
+       /*needs_entries=*/false},
+      {"WithoutBackwardScanItIsUnimplemented", WithoutBackwardScanItIsUnimplemented,
+       /*needs_entries=*/false},
+      {"WithoutSlotScanItIsUnimplemented", WithoutSlotScanItIsUnimplemented,
+       /*needs_entries=*/false},
+      {"WithoutSnapshotsTheyAreUnimplemented", WithoutSnapshotsTheyAreUnimplemented,
+       /*needs_entries=*/false},
   };
   return kTests;
 }

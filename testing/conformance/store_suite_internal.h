@@ -66,10 +66,12 @@ class Tester {
 struct SuiteTest {
   const char* name;
   void (*run)(Tester& t);
+  bool needs_entries = true;  // is skipped for a store that discards
 };
 absl::Span<const SuiteTest> AbsentTests();
 absl::Span<const SuiteTest> ConcurrencyTests();
 absl::Span<const SuiteTest> ConditionTests();
+absl::Span<const SuiteTest> DiscardTests();
 absl::Span<const SuiteTest> ExpiryTests();
 absl::Span<const SuiteTest> LifeTests();
 absl::Span<const SuiteTest> ReadTests();

@@ -186,13 +186,13 @@ void SharedDataIsOpenedTwiceAtOnce(Tester& t) {
 
 absl::Span<const SuiteTest> LifeTests() {
   static constexpr SuiteTest kTests[] = {
-      {"CloseTwiceIsOk", CloseTwiceIsOk},
-      {"CapabilitiesStayThroughClose", CapabilitiesStayThroughClose},
-      {"EveryCallAfterCloseFails", EveryCallAfterCloseFails},
+      {"CloseTwiceIsOk", CloseTwiceIsOk, /*needs_entries=*/false},
+      {"CapabilitiesStayThroughClose", CapabilitiesStayThroughClose, /*needs_entries=*/false},
+      {"EveryCallAfterCloseFails", EveryCallAfterCloseFails, /*needs_entries=*/false},
       {"CursorOutlivesCloseAndTheStore", CursorOutlivesCloseAndTheStore},
       {"DestroyingWithoutCloseIsFine", DestroyingWithoutCloseIsFine},
       {"StatsCountTheEntries", StatsCountTheEntries},
-      {"StatsOfAnEmptyStoreAreZero", StatsOfAnEmptyStoreAreZero},
+      {"StatsOfAnEmptyStoreAreZero", StatsOfAnEmptyStoreAreZero, /*needs_entries=*/false},
       {"SyncIsOk", SyncIsOk},
       {"DurableStoreOutlivesAReopen", DurableStoreOutlivesAReopen},
       {"SharedDataIsOpenedTwiceAtOnce", SharedDataIsOpenedTwiceAtOnce},

@@ -239,19 +239,19 @@ void SnapshotOfAnotherStoreIsRefused(Tester& t) {
 
 absl::Span<const SuiteTest> ReadTests() {
   static constexpr SuiteTest kTests[] = {
-      {"AbsentKeyIsNoError", AbsentKeyIsNoError},
-      {"EmptyStoreHasNoKeys", EmptyStoreHasNoKeys},
+      {"AbsentKeyIsNoError", AbsentKeyIsNoError, /*needs_entries=*/false},
+      {"EmptyStoreHasNoKeys", EmptyStoreHasNoKeys, /*needs_entries=*/false},
       {"EveryEntryIsFoundWithItsValue", EveryEntryIsFoundWithItsValue},
       {"NeighboursOfKeysAreAbsent", NeighboursOfKeysAreAbsent},
       {"MultiGetAnswersInTheOrderAsked", MultiGetAnswersInTheOrderAsked},
-      {"MultiGetOfNothingGivesNothing", MultiGetOfNothingGivesNothing},
+      {"MultiGetOfNothingGivesNothing", MultiGetOfNothingGivesNothing, /*needs_entries=*/false},
       {"MultiGetOfManyKeys", MultiGetOfManyKeys},
       {"LargestKeyAndValueAreHeld", LargestKeyAndValueAreHeld},
       {"KeyBeyondTheLimitIsInvalidAndFailsAlone", KeyBeyondTheLimitIsInvalidAndFailsAlone},
       {"ReadWithoutValueSaysOnlyThatItIsThere", ReadWithoutValueSaysOnlyThatItIsThere},
       {"ValuesStayGoodWhateverHappensToTheStore", ValuesStayGoodWhateverHappensToTheStore},
       {"ResultsAreReusedAcrossReadsAndStores", ResultsAreReusedAcrossReadsAndStores},
-      {"SnapshotOfAnotherStoreIsRefused", SnapshotOfAnotherStoreIsRefused},
+      {"SnapshotOfAnotherStoreIsRefused", SnapshotOfAnotherStoreIsRefused, /*needs_entries=*/false},
   };
   return kTests;
 }

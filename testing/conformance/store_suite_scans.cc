@@ -393,7 +393,7 @@ void ScanBesideWritesSeesWhatStays(Tester& t) {
 absl::Span<const SuiteTest> ScanTests() {
   static constexpr SuiteTest kTests[] = {
       {"ScanGivesEveryEntry", ScanGivesEveryEntry},
-      {"ScanOfAnEmptyStoreEndsAtOnce", ScanOfAnEmptyStoreEndsAtOnce},
+      {"ScanOfAnEmptyStoreEndsAtOnce", ScanOfAnEmptyStoreEndsAtOnce, /*needs_entries=*/false},
       {"OrderedScanIsSorted", OrderedScanIsSorted},
       {"ScanOfARangeGivesItsEntries", ScanOfARangeGivesItsEntries},
       {"ScanOfManyEntriesGivesEach", ScanOfManyEntriesGivesEach},
@@ -408,7 +408,8 @@ absl::Span<const SuiteTest> ScanTests() {
       {"PositionBehindTheEndGivesNothing", PositionBehindTheEndGivesNothing},
       {"PositionsOutliveAReopen", PositionsOutliveAReopen},
       {"ForeignPositionsAreInvalid", ForeignPositionsAreInvalid},
-      {"RangeBeyondTheLongestKeyIsInvalid", RangeBeyondTheLongestKeyIsInvalid},
+      {"RangeBeyondTheLongestKeyIsInvalid", RangeBeyondTheLongestKeyIsInvalid,
+       /*needs_entries=*/false},
       {"PagesStayGoodWhateverHappensToTheStore", PagesStayGoodWhateverHappensToTheStore},
       {"ScanBesideWritesSeesWhatStays", ScanBesideWritesSeesWhatStays},
   };

@@ -334,7 +334,7 @@ void DeleteRangeTakesTheLongestBounds(Tester& t) {
 absl::Span<const SuiteTest> WriteTests() {
   static constexpr SuiteTest kTests[] = {
       {"PutSetsAndReplaces", PutSetsAndReplaces},
-      {"EmptyBatchIsOk", EmptyBatchIsOk},
+      {"EmptyBatchIsOk", EmptyBatchIsOk, /*needs_entries=*/false},
       {"MutationsOfOneKeyApplyInOrder", MutationsOfOneKeyApplyInOrder},
       {"ExistedIsReportedWhereAskedFor", ExistedIsReportedWhereAskedFor},
       {"TouchOfAnAbsentKeyDoesNothing", TouchOfAnAbsentKeyDoesNothing},
