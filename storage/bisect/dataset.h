@@ -2,6 +2,7 @@
 #define KVARTS_STORAGE_BISECT_DATASET_H_
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -64,7 +65,7 @@ class Dataset {
   // On kFound, `value` points into the mapping; else it stays as it was. `counts`
   // may be null.
   Outcome Finish(absl::string_view key, const Probe& probe, absl::string_view* value,
-                 ProbeCounts* counts) const;
+                 ProbeCounts* counts = nullptr) const;
   // Both.
   Outcome Find(absl::string_view key, absl::string_view* value,
                ProbeCounts* counts = nullptr) const;
@@ -86,6 +87,8 @@ class Dataset {
     if (index_->Entry(rank, &entry)) data_.Prefetch(index_->Offset(entry));
   }
 
+  // See MappedFile::losses().
+  const std::atomic<uint32_t>& index_losses() const { return index_->losses(); }
   // True once a page of either file was found to be gone.
   bool poisoned() const { return index_->poisoned() || data_.file()->poisoned(); }
   // For what was read before poisoned() was seen to be true: whether it still

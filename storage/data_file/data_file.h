@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
@@ -39,14 +40,26 @@ struct DataFileCounts {
   bool ends_without_newline = false;
 };
 
+// A part of a data file, from one beginning of a line to another, or to the end.
+struct DataFileRange {
+  uint64_t begin = 0;
+  uint64_t end = ~uint64_t{0};
+};
+
+// `n` ranges or fewer, of about the same size, for threads that scan one each.
+absl::StatusOr<std::vector<DataFileRange>> SplitDataFile(FileSystem* fs, absl::string_view path,
+                                                         int n);
+
 // Not thread-safe. Reads a data file from front to back through one buffer of
 // 1 MiB at most, whatever the length of its lines.
 class DataFileScanner {
  public:
-  // With `skip_malformed`, malformed lines are counted and skipped.
+  // With `skip_malformed`, malformed lines are counted and skipped. Of a range,
+  // counts and line numbers in errors are its own.
   static absl::StatusOr<std::unique_ptr<DataFileScanner>> Open(FileSystem* fs,
                                                                absl::string_view path,
-                                                               bool skip_malformed);
+                                                               bool skip_malformed,
+                                                               const DataFileRange& range = {});
 
   // The next record; false behind the last one. kInvalidArgument names file,
   // line and offset of a malformed one, and what was expected.
@@ -55,12 +68,12 @@ class DataFileScanner {
   const DataFileCounts& counts() const { return counts_; }
   // Of all bytes, once Next() has returned false.
   uint64_t checksum() const { return checksum_.Digest(); }
-  // How much of the file was read, for progress.
-  uint64_t bytes_read() const { return read_offset_; }
+  // How much of the range was read, for progress.
+  uint64_t bytes_read() const { return counts_.bytes; }
 
  private:
   DataFileScanner(std::string path, std::unique_ptr<RandomAccessFile> file, uint64_t size,
-                  bool skip_malformed);
+                  bool skip_malformed, const DataFileRange& range);
 
   // Moves what is unread to the front and reads behind it. False: nothing came.
   absl::StatusOr<bool> Refill();
@@ -73,6 +86,7 @@ class DataFileScanner {
   const std::string path_;
   const std::unique_ptr<RandomAccessFile> file_;
   const bool skip_malformed_;
+  const DataFileRange range_;
   const size_t capacity_;
   const std::unique_ptr<char[]> buffer_;
   size_t begin_ = 0;  // of what is unread in buffer_

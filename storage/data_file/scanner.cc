@@ -15,9 +15,35 @@ static_assert(kBufferBytes > 2 * kMaxKeyBytes, "a whole key fits into the buffer
 
 }  // namespace
 
+absl::StatusOr<std::vector<DataFileRange>> SplitDataFile(FileSystem* fs, absl::string_view path,
+                                                         int n) {
+  KVARTS_ASSIGN_OR_RETURN(const auto file, fs->OpenForRead(path));
+  KVARTS_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  std::vector<DataFileRange> ranges(1);
+  std::string buffer(64 << 10, '\0');
+  for (int i = 1; i < n; ++i) {
+    uint64_t at = size / n * i;
+    while (at > ranges.back().begin && at < size) {
+      KVARTS_ASSIGN_OR_RETURN(const size_t got, file->Read(at, buffer.size(), &buffer[0]));
+      const size_t newline = absl::string_view(buffer.data(), got).find('\n');
+      if (newline != absl::string_view::npos) {
+        at += newline + 1;
+        if (at >= size) break;
+        ranges.back().end = at;
+        ranges.push_back({at, ~uint64_t{0}});
+        break;
+      }
+      if (got == 0) break;
+      at += got;
+    }
+  }
+  return ranges;
+}
+
 absl::StatusOr<std::unique_ptr<DataFileScanner>> DataFileScanner::Open(FileSystem* fs,
                                                                        absl::string_view path,
-                                                                       bool skip_malformed) {
+                                                                       bool skip_malformed,
+                                                                       const DataFileRange& range) {
   KVARTS_ASSIGN_OR_RETURN(const FileInfo info, fs->Stat(path));
   if (info.type != FileInfo::Type::kFile) {
     return absl::FailedPreconditionError(absl::StrCat(path, ": not a data file: ",
@@ -27,29 +53,31 @@ absl::StatusOr<std::unique_ptr<DataFileScanner>> DataFileScanner::Open(FileSyste
   }
   KVARTS_ASSIGN_OR_RETURN(auto file, fs->OpenForRead(path));
   return std::unique_ptr<DataFileScanner>(
-      new DataFileScanner(std::string(path), std::move(file), info.size, skip_malformed));
+      new DataFileScanner(std::string(path), std::move(file), info.size, skip_malformed, range));
 }
 
 DataFileScanner::DataFileScanner(std::string path, std::unique_ptr<RandomAccessFile> file,
-                                 uint64_t size, bool skip_malformed)
+                                 uint64_t size, bool skip_malformed, const DataFileRange& range)
     : path_(std::move(path)),
       file_(std::move(file)),
       skip_malformed_(skip_malformed),
+      range_(range),
       // A byte more than a small file has, so that it is never full of one line.
       capacity_(std::min<uint64_t>(size + 1, kBufferBytes)),
-      buffer_(std::make_unique_for_overwrite<char[]>(capacity_)) {}
+      buffer_(std::make_unique_for_overwrite<char[]>(capacity_)),
+      read_offset_(range.begin) {}
 
 absl::StatusOr<bool> DataFileScanner::Refill() {
   if (at_end_) return false;
   std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
   end_ -= begin_;
   begin_ = 0;
-  KVARTS_ASSIGN_OR_RETURN(const size_t got,
-                          file_->Read(read_offset_, capacity_ - end_, buffer_.get() + end_));
+  const size_t room = std::min<uint64_t>(capacity_ - end_, range_.end - read_offset_);
+  KVARTS_ASSIGN_OR_RETURN(const size_t got, file_->Read(read_offset_, room, buffer_.get() + end_));
   checksum_.Update(absl::string_view(buffer_.get() + end_, got));
   end_ += got;
   read_offset_ += got;
-  counts_.bytes = read_offset_;
+  counts_.bytes += got;
   at_end_ = got == 0;
   return got > 0;
 }
