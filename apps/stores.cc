@@ -1,8 +1,10 @@
 #include "apps/stores.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -17,6 +19,7 @@
 #include "net/tls/tls.h"
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
+#include "storage/dict/dict.h"
 #include "storage/fs/file_system.h"
 #include "storage/null/null.h"
 
@@ -25,48 +28,65 @@ namespace {
 
 using OpenResult = absl::StatusOr<std::unique_ptr<Store>>;
 
-// Says that it builds once it does, and what came of it.
-class AnnouncedBuild final : public ProgressSink {
+// Says that an index is built once it is, and what came of it.
+class Announcer final : public ProgressSink {
  public:
-  AnnouncedBuild(const std::string& data_path, const StoresOptions& options)
+  Announcer(const std::string& data_path, const StoresOptions& options)
       : data_path_(data_path), options_(options) {}
-
-  absl::Status Ensure(const std::string& index_path) {
-    BuildOptions build;
-    build.index_path = index_path;
-    build.skip_malformed = options_.skip_malformed;
-    build.progress = this;
-    build.on_wait = [this] {
-      Say(absl::StrCat(data_path_, ": another process builds the index; waiting for it"));
-    };
-    KVARTS_ASSIGN_OR_RETURN(const BuildReport report, EnsureBisect(data_path_, build));
-    if (!report.built) return absl::OkStatus();
-    Say(absl::StrFormat("%s: built the index in %.2f s (%s): %d keys, %s", data_path_,
-                        absl::ToDoubleSeconds(report.time), report.reason, report.entries,
-                        FormatSize(report.index_bytes)));
-    for (const std::string& warning : report.warnings) Say(warning);
-    return absl::OkStatus();
-  }
 
   // On the building thread.
   void Report(absl::string_view phase, absl::string_view unit, uint64_t done,
               uint64_t total) override {
-    if (!announced_) {
-      announced_ = true;
-      Say(absl::StrCat(data_path_, ": building the index"));
-    }
+    if (!announced_.exchange(true)) Say("building the index");
     if (options_.progress != nullptr) options_.progress->Report(phase, unit, done, total);
   }
 
- private:
+  // A sentence about the data file.
   void Say(absl::string_view sentence) const {
-    if (options_.say) options_.say(sentence);
+    if (options_.say) options_.say(absl::StrCat(data_path_, ": ", sentence));
+  }
+  void SayBuilt(absl::Duration time, absl::string_view where, uint64_t keys, uint64_t bytes,
+                const std::vector<std::string>& warnings) const {
+    Say(absl::StrFormat("built the index in %.2f s (%s): %d keys, %s", absl::ToDoubleSeconds(time),
+                        where, keys, FormatSize(bytes)));
+    if (!options_.say) return;
+    for (const std::string& warning : warnings) options_.say(warning);
   }
 
+ private:
   const std::string data_path_;
   const StoresOptions& options_;
-  bool announced_ = false;
+  std::atomic<bool> announced_{false};
 };
+
+absl::Status EnsureIndex(const std::string& data_path, const std::string& index_path,
+                         const StoresOptions& options) {
+  Announcer announcer(data_path, options);
+  BuildOptions build;
+  build.index_path = index_path;
+  build.skip_malformed = options.skip_malformed;
+  build.progress = &announcer;
+  build.on_wait = [&announcer] {
+    announcer.Say("another process builds the index; waiting for it");
+  };
+  KVARTS_ASSIGN_OR_RETURN(const BuildReport report, EnsureBisect(data_path, build));
+  if (report.built) {
+    announcer.SayBuilt(report.time, report.reason, report.entries, report.index_bytes,
+                       report.warnings);
+  }
+  return absl::OkStatus();
+}
+
+// A malformed line is the file's fault, not the spec's.
+absl::Status FileFault(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) ? absl::FailedPreconditionError(status.message()) : status;
+}
+
+absl::Status CheckDataPath(const StoreSpec& spec) {
+  if (!spec.target().empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("store \"", spec.text(), "\": expected the path of a data file"));
+}
 
 // Adds the command that builds the index to an error about it.
 absl::Status WithCommand(const absl::Status& status, const std::string& data_path,
@@ -91,20 +111,28 @@ OpenResult OpenBisectSpec(const StoresOptions& options, StoreSpec& spec) {
   BisectOptions bisect;
   bisect.index_path = spec.Take("index");
   KVARTS_RETURN_IF_ERROR(spec.Finish());
+  KVARTS_RETURN_IF_ERROR(CheckDataPath(spec));
   const std::string& data_path = spec.target();
-  if (data_path.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("store \"", spec.text(), "\": expected the path of a data file"));
-  }
   if (options.build_indexes) {
-    const absl::Status built = AnnouncedBuild(data_path, options).Ensure(bisect.index_path);
-    // A malformed line is the file's fault, not the spec's.
-    if (absl::IsInvalidArgument(built)) return absl::FailedPreconditionError(built.message());
-    KVARTS_RETURN_IF_ERROR(built);
+    KVARTS_RETURN_IF_ERROR(FileFault(EnsureIndex(data_path, bisect.index_path, options)));
   }
   OpenResult store = OpenBisect(data_path, bisect);
   if (store.ok()) return store;
   return WithCommand(store.status(), data_path, bisect.index_path);
+}
+
+OpenResult OpenDictSpec(const StoresOptions& options, StoreSpec& spec) {
+  KVARTS_RETURN_IF_ERROR(spec.Finish());
+  KVARTS_RETURN_IF_ERROR(CheckDataPath(spec));
+  Announcer announcer(spec.target(), options);
+  DictOptions dict;
+  dict.skip_malformed = options.skip_malformed;
+  dict.progress = &announcer;
+  DictReport report;
+  OpenResult store = OpenDict(spec.target(), dict, &report);
+  if (!store.ok()) return FileFault(store.status());
+  announcer.SayBuilt(report.time, "in memory", report.entries, report.table_bytes, report.warnings);
+  return store;
 }
 
 OpenResult OpenNullSpec(StoreSpec& spec) {
@@ -146,6 +174,8 @@ StoreFactories AllStores(const StoresOptions& options) {
   StoreFactories stores;
   stores.Add("bisect", "bisect:DATA_FILE?index=PATH",
              [options](StoreSpec& spec) { return OpenBisectSpec(options, spec); });
+  stores.Add("dict", "dict:DATA_FILE",
+             [options](StoreSpec& spec) { return OpenDictSpec(options, spec); });
   stores.Add("null", "null:", OpenNullSpec);
   stores.Add("tcp", "tcp://HOST:PORT?password_file=PATH", [options](StoreSpec& spec) {
     return OpenRemoteSpec(options.transport, "tcp://", spec);

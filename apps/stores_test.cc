@@ -117,14 +117,40 @@ TEST_F(StoresTest, PathsOfAnyCharactersAreServed) {
 TEST_F(StoresTest, BadSpecsAreInvalidAndListTheKnown) {
   const auto scheme = Open("redis:x");
   EXPECT_EQ(scheme.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_NE(scheme.status().message().find("bisect:DATA_FILE?index=PATH, null:, tcp://HOST:PORT"),
+  EXPECT_NE(scheme.status().message().find(
+                "bisect:DATA_FILE?index=PATH, dict:DATA_FILE, null:, tcp://HOST:PORT"),
             absl::string_view::npos)
       << scheme.status();
-  for (const char* spec : {"bisect:", "bisect:x?y=1", "tcp://127.0.0.1:1?z=1", "tcp://nonsense",
-                           "tcp://127.0.0.1:99999", "null:x", "null:?x=1"}) {
+  for (const char* spec :
+       {"bisect:", "bisect:x?y=1", "tcp://127.0.0.1:1?z=1", "tcp://nonsense",
+        "tcp://127.0.0.1:99999", "null:x", "null:?x=1", "dict:", "dict:x?index=y"}) {
     EXPECT_EQ(Open(spec).status().code(), absl::StatusCode::kInvalidArgument)
         << spec << ": " << Open(spec).status();
   }
+}
+
+TEST_F(StoresTest, DictNeedsNoIndexAndSaysWhatItBuilt) {
+  const std::string data = Write("data", "a 1\nb 2\na 3\n");
+  auto store = Open(absl::StrCat("dict:", data));
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ(*(*store)->Get("a"), "3");
+  ASSERT_EQ(said_.size(), 3u);
+  EXPECT_EQ(said_[0], absl::StrCat(data, ": building the index"));
+  EXPECT_EQ(said_[1].find(absl::StrCat(data, ": built the index in 0.")), 0u) << said_[1];
+  EXPECT_NE(said_[1].find("(in memory): 2 keys, "), std::string::npos) << said_[1];
+  EXPECT_NE(said_[2].find("repeat"), std::string::npos) << said_[2];
+}
+
+TEST_F(StoresTest, AFaultOfADictsFileIsNotTheSpecs) {
+  EXPECT_EQ(Open(absl::StrCat("dict:", Path("none"))).status().code(), absl::StatusCode::kNotFound);
+  const std::string data = Write("data", "a 1\nmalformed\nb 2\n");
+  const auto store = Open(absl::StrCat("dict:", data));
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(store.status().message().find("line 2"), absl::string_view::npos) << store.status();
+  options_.skip_malformed = true;
+  auto skipped = Open(absl::StrCat("dict:", data));
+  ASSERT_TRUE(skipped.ok()) << skipped.status();
+  EXPECT_EQ(*(*skipped)->Get("b"), "2");
 }
 
 TEST_F(StoresTest, NullTakesWritesAndHoldsNothing) {
