@@ -1,4 +1,4 @@
-// Serves a store over the native protocol and HTTP.
+// Serves a store over the native protocol, RESP and HTTP.
 
 #include <algorithm>
 #include <atomic>
@@ -28,6 +28,7 @@
 #include "net/event_loop.h"
 #include "net/http/http.h"
 #include "net/native/session.h"
+#include "net/resp/session.h"
 #include "net/server.h"
 #include "net/store_runner.h"
 #include "net/tcp/tcp.h"
@@ -39,9 +40,10 @@ DEFINE_string(store, "", "The store to serve, in place of a DATA_FILE.");
 DEFINE_string(listen, "tcp://127.0.0.1:7700",
               "Where the native protocol is served: tcp://HOST:PORT or unix:PATH; empty: nowhere. "
               "Port 0 picks a free one.");
+DEFINE_string(resp, "127.0.0.1:7379",
+              "Where RESP is served: HOST:PORT or unix:PATH; empty: nowhere.");
 DEFINE_string(http, "127.0.0.1:7780",
               "Where HTTP is served: HOST:PORT or unix:PATH; empty: nowhere.");
-DEFINE_string(resp, "", "Where RESP would be served; this version has no RESP: leave it empty.");
 DEFINE_int32(threads, 0,
              "Threads that serve connections, and as many again for a store that waits for disk or "
              "network; 0: one for each core.");
@@ -50,8 +52,8 @@ DEFINE_bool(startup_benchmark, false,
             "Print how long the store took to open and how fast lookups are without the network, "
             "then serve.");
 DEFINE_string(password_file, "",
-              "The password that clients of the native protocol must give: the first line of this "
-              "file; empty: none.");
+              "The password that clients of the native protocol and of RESP must give: the first "
+              "line of this file; empty: none.");
 DEFINE_string(tls_cert, "",
               "Serve with TLS: a file in PEM of the server's certificate and those that lead to "
               "its root. Clients: tls://HOST:PORT, https://, rediss://.");
@@ -76,7 +78,9 @@ constexpr char kUsage[] =
     "Builds the index of a data file, DATA_FILE.bisect, where it is absent or stale.\n"
     "Prints a line that begins with \"ready\" once it serves. Over HTTP:\n"
     "  curl http://127.0.0.1:7780/v1/kv/KEY\n"
-    "and /livez, /readyz. SIGTERM and SIGINT let requests under way end. Stores:\n";
+    "and /livez, /readyz. Over RESP, which Redis clients speak:\n"
+    "  redis-cli -p 7379 GET KEY\n"
+    "SIGTERM and SIGINT let requests under way end. Stores:\n";
 
 // For requests under way after a signal: below the 30 seconds that supervisors
 // commonly give.
@@ -103,16 +107,15 @@ absl::StatusOr<std::string> ChooseStore(const std::vector<std::string>& args) {
 }
 
 absl::Status CheckListenFlags() {
-  if (!FLAGS_resp.empty()) {
-    return UsageError("--resp: this version does not serve RESP; leave the flag empty");
-  }
-  if (FLAGS_listen.empty() && FLAGS_http.empty()) {
-    return UsageError("--listen and --http are both empty: nothing would be served");
+  if (FLAGS_listen.empty() && FLAGS_resp.empty() && FLAGS_http.empty()) {
+    return UsageError("--listen, --resp and --http are all empty: nothing would be served");
   }
   if (FLAGS_threads < 0) return UsageError("--threads is negative");
   if (FLAGS_insecure_listen) return absl::OkStatus();
-  if (!FLAGS_listen.empty() && !IsLocal(ToAddress(FLAGS_listen)) && FLAGS_password_file.empty()) {
-    return UsageError(absl::StrCat("--listen=", FLAGS_listen,
+  for (const auto& [flag, address] :
+       {std::make_pair("--listen=", FLAGS_listen), std::make_pair("--resp=", FLAGS_resp)}) {
+    if (address.empty() || IsLocal(ToAddress(address)) || !FLAGS_password_file.empty()) continue;
+    return UsageError(absl::StrCat(flag, address,
                                    " may be reached from other machines, which takes a "
                                    "--password_file or --insecure_listen"));
   }
@@ -179,9 +182,11 @@ class NativeService {
 
 // All that serves, in the order in which it is let go.
 struct Serving {
-  explicit Serving(int threads) : loops(EventLoops::New(threads)) {}
+  Serving(int threads, const RespOptions& resp_options)
+      : resp(resp_options), loops(EventLoops::New(threads)) {}
   ~Serving() {
     native_server.reset();
+    resp_server.reset();
     http_server.reset();
     runner.reset();
     if (store != nullptr) store->Close().IgnoreError();
@@ -190,17 +195,18 @@ struct Serving {
   }
 
   void Drain() {
-    std::thread http([this] {
-      if (http_server != nullptr) http_server->Drain(kDrainTime);
-    });
-    if (native_server != nullptr) native_server->Drain(kDrainTime);
-    http.join();
+    std::vector<std::thread> drains;
+    for (Server* server : {native_server.get(), resp_server.get(), http_server.get()}) {
+      if (server != nullptr) drains.emplace_back([server] { server->Drain(kDrainTime); });
+    }
+    for (std::thread& drain : drains) drain.join();
   }
 
   // What the address of this flag is listened to with.
   Transport* TransportOf(absl::string_view flag) { return WithTls(flag) ? tls.get() : tcp.get(); }
 
   HttpService http;
+  RespService resp;
   NativeService native;
   const std::unique_ptr<Transport> tcp = NewTcpTransport();
   std::unique_ptr<Transport> tls;  // null without --tls_cert
@@ -208,6 +214,7 @@ struct Serving {
   std::unique_ptr<Store> store;
   std::unique_ptr<StoreRunner> runner;
   std::unique_ptr<Server> http_server;
+  std::unique_ptr<Server> resp_server;
   std::unique_ptr<Server> native_server;
 };
 
@@ -218,6 +225,17 @@ absl::Status StartHttp(Serving* serving) {
       StartServer("http", FLAGS_http, serving->loops.get(), serving->TransportOf("http"),
                   [serving](std::unique_ptr<Stream> stream) {
                     return serving->http.NewSession(std::move(stream));
+                  }));
+  return absl::OkStatus();
+}
+
+absl::Status StartResp(Serving* serving) {
+  if (FLAGS_resp.empty()) return absl::OkStatus();
+  KVARTS_ASSIGN_OR_RETURN(
+      serving->resp_server,
+      StartServer("resp", FLAGS_resp, serving->loops.get(), serving->TransportOf("resp"),
+                  [serving](std::unique_ptr<Stream> stream) {
+                    return serving->resp.NewSession(std::move(stream));
                   }));
   return absl::OkStatus();
 }
@@ -237,6 +255,7 @@ absl::Status StartNative(Serving* serving) {
 // an index that was half built is not there.
 [[noreturn]] void LeaveAtOnce(Serving* serving) {
   serving->native_server.reset();  // they remove their sockets' files
+  serving->resp_server.reset();
   serving->http_server.reset();
   std::fflush(stdout);
   std::_Exit(0);
@@ -271,6 +290,9 @@ std::string ReadyLine(const Serving& serving) {
   if (serving.native_server != nullptr) {
     absl::StrAppend(&line, " native=", serving.native_server->address());
   }
+  if (serving.resp_server != nullptr) {
+    absl::StrAppend(&line, " resp=", WithoutTcp(serving.resp_server->address()));
+  }
   if (serving.http_server != nullptr) {
     absl::StrAppend(&line, " http=", WithoutTcp(serving.http_server->address()));
   }
@@ -285,11 +307,13 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   if (!FLAGS_password_file.empty()) {
     KVARTS_ASSIGN_OR_RETURN(native_options.password, ReadPasswordFile(FLAGS_password_file));
   }
+  RespOptions resp_options;
+  resp_options.password = native_options.password;
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   const int threads = FLAGS_threads > 0 ? FLAGS_threads : std::max(cores, 1);
 
   StopSignal stop;
-  Serving serving(threads);
+  Serving serving(threads, resp_options);
   if (!FLAGS_tls_cert.empty()) {
     TlsOptions tls;
     tls.certificate_file = FLAGS_tls_cert;
@@ -308,11 +332,15 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   };
   const StoreFactories stores = AllStores(stores_options);
 
-  // Listening comes first: /livez answers while an index is built, and an
-  // address that is taken is an error now, not in some minutes. A process that
-  // shares its port does not take connections that it cannot serve yet.
+  // Listening comes first: /livez answers while an index is built, RESP says that
+  // it loads, and an address that is taken is an error now, not in some minutes. A
+  // process that shares its ports does not take connections that it cannot serve
+  // yet.
   KVARTS_RETURN_IF_ERROR(StartHttp(&serving));
-  if (!FLAGS_reuse_port) KVARTS_RETURN_IF_ERROR(StartNative(&serving));
+  if (!FLAGS_reuse_port) {
+    KVARTS_RETURN_IF_ERROR(StartNative(&serving));
+    KVARTS_RETURN_IF_ERROR(StartResp(&serving));
+  }
   const absl::Time start = absl::Now();
   const absl::Status opened = OpenStore(stores, spec, &stop, &serving);
   bar->Finish();
@@ -322,8 +350,12 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   }
   serving.runner = StoreRunner::New(serving.store.get(), threads);
   serving.native.SetReady(NewNativeSessions(serving.runner.get(), native_options));
+  serving.resp.SetReady(serving.runner.get());
   serving.http.SetReady(serving.runner.get());
-  if (FLAGS_reuse_port) KVARTS_RETURN_IF_ERROR(StartNative(&serving));
+  if (FLAGS_reuse_port) {
+    KVARTS_RETURN_IF_ERROR(StartNative(&serving));
+    KVARTS_RETURN_IF_ERROR(StartResp(&serving));
+  }
   std::fputs(ReadyLine(serving).c_str(), stdout);
   std::fflush(stdout);
 

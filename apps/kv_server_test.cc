@@ -28,6 +28,7 @@ using testing::StartsWith;
 
 constexpr char kNative[] = "--listen=tcp://127.0.0.1:0";
 constexpr char kHttp[] = "--http=127.0.0.1:0";
+constexpr char kResp[] = "--resp=127.0.0.1:0";
 
 class KvServerTest : public testing::Test {
  protected:
@@ -37,8 +38,9 @@ class KvServerTest : public testing::Test {
   void Write(absl::string_view name, absl::string_view contents) {
     WriteTestFile(Path(name), contents);
   }
+  // Without RESP, unless `args` say where.
   static std::vector<std::string> Command(std::vector<std::string> args) {
-    args.insert(args.begin(), "apps/kv_server");
+    args.insert(args.begin(), {"apps/kv_server", "--resp="});
     return args;
   }
   std::unique_ptr<TestServer> Start(std::vector<std::string> args,
@@ -56,6 +58,13 @@ class KvServerTest : public testing::Test {
     options.directory = dir_;
     return RunProcess(args, options);
   }
+  // What RESP answers until the server closes; `requests` are inline ones.
+  std::string Resp(absl::string_view address, absl::string_view requests) {
+    TestSocket socket(address, dir_);
+    EXPECT_TRUE(socket.connected()) << address;
+    socket.Send(absl::StrCat(requests, "QUIT\r\n"));
+    return socket.ReceiveAll();
+  }
   std::string Get(const TestServer& server, absl::string_view target) {
     return HttpGet(server.http, target, dir_);
   }
@@ -64,10 +73,10 @@ class KvServerTest : public testing::Test {
 };
 
 TEST_F(KvServerTest, ServesADataFileToHttpAndToClients) {
-  const auto server = Start({kNative, kHttp, "data"});
-  EXPECT_THAT(
-      server->ready,
-      MatchesRegex("ready native=tcp://127\\.0\\.0\\.1:[0-9]+ http=127\\.0\\.0\\.1:[0-9]+"));
+  const auto server = Start({kNative, kHttp, kResp, "data"});
+  EXPECT_THAT(server->ready, MatchesRegex("ready native=tcp://127\\.0\\.0\\.1:[0-9]+ "
+                                          "resp=127\\.0\\.0\\.1:[0-9]+ "
+                                          "http=127\\.0\\.0\\.1:[0-9]+"));
   const std::string response = Get(*server, absl::StrCat("/v1/kv/", TestKey(7)));
   EXPECT_THAT(response, StartsWith("HTTP/1.1 200 OK\r\n"));
   EXPECT_THAT(response, EndsWith("\r\n\r\nvalue 7"));
@@ -75,6 +84,9 @@ TEST_F(KvServerTest, ServesADataFileToHttpAndToClients) {
   EXPECT_THAT(Get(*server, "/readyz"), StartsWith("HTTP/1.1 200 "));
   EXPECT_EQ(Client(*server, {"get", TestKey(7), TestKey(99)}).out, "value 7\nvalue 99\n");
   EXPECT_EQ(Client(*server, {"count"}).out, "100\n");
+  EXPECT_EQ(Resp(server->resp, absl::StrCat("GET ", TestKey(7), "\r\nGET none\r\nSET a b\r\n")),
+            "$7\r\nvalue 7\r\n$-1\r\n-READONLY You can't write against a read only replica.\r\n"
+            "+OK\r\n");
   EXPECT_THAT(server->process.Errors(), HasSubstr("kv_server: data: built the index in "));
   server->process.Signal(SIGTERM);
   EXPECT_EQ(server->process.ReadAll(), "");
@@ -86,21 +98,26 @@ TEST_F(KvServerTest, ListenersThatAreOffAreNotInTheReadyLine) {
               MatchesRegex("ready native=tcp://127\\.0\\.0\\.1:[0-9]+"));
   EXPECT_THAT(Start({"--listen=", kHttp, "data"})->ready,
               MatchesRegex("ready http=127\\.0\\.0\\.1:[0-9]+"));
+  EXPECT_THAT(Start({"--listen=", kResp, "--http=", "data"})->ready,
+              MatchesRegex("ready resp=127\\.0\\.0\\.1:[0-9]+"));
 }
 
 TEST_F(KvServerTest, UnixSocketsAndRelativePathsAreTheUsersUnderBazelRun) {
   ProcessOptions options;
   options.env["BUILD_WORKING_DIRECTORY"] = dir_;
   const auto server = std::make_unique<TestServer>(
-      Command({"--listen=unix:n.sock", "--http=unix:h.sock", "--store=bisect:data?index=my.index"}),
+      Command({"--listen=unix:n.sock", "--resp=unix:r.sock", "--http=unix:h.sock",
+               "--store=bisect:data?index=my.index"}),
       "/", options);
-  EXPECT_EQ(server->ready, "ready native=unix:n.sock http=unix:h.sock");
+  EXPECT_EQ(server->ready, "ready native=unix:n.sock resp=unix:r.sock http=unix:h.sock");
+  EXPECT_EQ(Resp(server->resp, "PING\r\n"), "+PONG\r\n+OK\r\n");
   EXPECT_THAT(Get(*server, absl::StrCat("/v1/kv/", TestKey(7))), EndsWith("value 7"));
   EXPECT_EQ(Client(*server, {"get", TestKey(7)}).out, "value 7\n");
   EXPECT_NE(ReadTestFile(Path("my.index")), "");
   server->process.Signal(SIGINT);
   EXPECT_EQ(server->process.Wait(), 0);
   EXPECT_NE(::access(Path("n.sock").c_str(), F_OK), 0) << "the socket's file was left behind";
+  EXPECT_NE(::access(Path("r.sock").c_str(), F_OK), 0);
   EXPECT_NE(::access(Path("h.sock").c_str(), F_OK), 0);
 }
 
@@ -111,9 +128,15 @@ TEST_F(KvServerTest, IsAliveAndNotReadyWhileTheIndexIsBuilt) {
   ProcessOptions options;
   options.merge_errors = true;
   options.directory = dir_;
-  Process process(Command({"--listen=unix:n.sock", "--http=unix:h.sock", "data"}), options);
+  Process process(
+      Command({"--listen=unix:n.sock", "--resp=unix:r.sock", "--http=unix:h.sock", "data"}),
+      options);
   EXPECT_EQ(process.ReadLine(),
             "kv_server: data: another process builds the index; waiting for it");
+  EXPECT_EQ(Resp("unix:r.sock", "PING\r\nGET a\r\n"),
+            "-LOADING kvarts is loading the dataset in memory\r\n"
+            "-LOADING kvarts is loading the dataset in memory\r\n+OK\r\n");
+  EXPECT_THAT(Resp("unix:r.sock", "INFO persistence\r\n"), HasSubstr("\r\nloading:1\r\n"));
   EXPECT_THAT(HttpGet("unix:h.sock", "/livez", dir_), StartsWith("HTTP/1.1 200 "));
   EXPECT_THAT(HttpGet("unix:h.sock", "/readyz", dir_), StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(HttpGet("unix:h.sock", "/v1/kv/a", dir_), StartsWith("HTTP/1.1 503 "));
@@ -121,6 +144,7 @@ TEST_F(KvServerTest, IsAliveAndNotReadyWhileTheIndexIsBuilt) {
   while (!absl::StartsWith(process.ReadLine(), "ready ")) {
   }
   EXPECT_THAT(HttpGet("unix:h.sock", "/readyz", dir_), StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(Resp("unix:r.sock", "PING\r\n"), "+PONG\r\n+OK\r\n");
 }
 
 TEST_F(KvServerTest, ASignalEndsItBeforeItIsReadyToo) {
@@ -201,10 +225,24 @@ TEST_F(KvServerTest, PasswordsAreAskedForOverTheNativeProtocol) {
   EXPECT_EQ(Client(*server, {"count"}).out, "100\n");
 }
 
+TEST_F(KvServerTest, ThePasswordIsAskedForOverRespToo) {
+  Write("password", "secret\n");
+  const auto server = Start({"--listen=", "--http=", kResp, "--password_file=password", "data"});
+  EXPECT_EQ(Resp(server->resp, "PING\r\nAUTH public\r\nPING\r\nAUTH secret\r\nPING\r\n"),
+            "-NOAUTH Authentication required.\r\n"
+            "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+            "-NOAUTH Authentication required.\r\n+OK\r\n+PONG\r\n+OK\r\n");
+}
+
 TEST_F(KvServerTest, WiderThanThisMachineTakesAPasswordOrAFlag) {
   Write("password", "secret\n");
   EXPECT_EQ(Run({"--listen=tcp://0.0.0.0:0", "--http=", "data"}).exit_code, 2);
   EXPECT_EQ(Run({"--listen=tcp://[::]:0", "--http=", "data"}).exit_code, 2);
+  EXPECT_EQ(Run({"--listen=", "--resp=0.0.0.0:0", "--http=", "data"}).exit_code, 2);
+  EXPECT_THAT(
+      Start({"--listen=", "--resp=0.0.0.0:0", "--http=", "--password_file=password", "data"})
+          ->ready,
+      StartsWith("ready resp=0.0.0.0:"));
   EXPECT_EQ(Run({"--listen=", "--http=0.0.0.0:0", "--password_file=password", "data"}).exit_code,
             2);
   EXPECT_THAT(
@@ -226,18 +264,20 @@ TEST_F(KvServerTest, TheStartupBenchmarkIsPrintedBeforeItServes) {
 }
 
 TEST_F(KvServerTest, SeveralProcessesShareAPort) {
-  const auto one = Start({kNative, kHttp, "--reuse_port", "data"});
+  const auto one = Start({kNative, kHttp, kResp, "--reuse_port", "data"});
   const std::string native = absl::StrCat("--listen=", one->native);
+  const std::string resp = absl::StrCat("--resp=", one->resp);
   const std::string http = absl::StrCat("--http=", one->http);
-  const auto two = Start({native, http, "--reuse_port", "data"});
+  const auto two = Start({native, http, resp, "--reuse_port", "data"});
   EXPECT_EQ(two->ready, one->ready);
   for (int i = 0; i < 20; ++i) EXPECT_THAT(Get(*one, "/readyz"), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_F(KvServerTest, AnAddressThatIsTakenIsOneLineAndExit1) {
-  const auto one = Start({kNative, kHttp, "data"});
+  const auto one = Start({kNative, kHttp, kResp, "data"});
   for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
            {kNative, absl::StrCat("--http=", one->http), "data"},
+           {kNative, kHttp, absl::StrCat("--resp=", one->resp), "data"},
            {absl::StrCat("--listen=", one->native), kHttp, "data"}}) {
     const ProcessResult result = Run(args);
     EXPECT_EQ(result.exit_code, 1);
@@ -310,7 +350,7 @@ TEST_F(KvServerTest, BadUsageIsOneLineAndExit2) {
            {"--listen=tcp://127.0.0.1", kHttp, "data"},
            {kNative, "--http=127.0.0.1:x", "data"},
            {kNative, "--http=unix:", "data"},
-           {kNative, kHttp, "--resp=127.0.0.1:0", "data"},
+           {kNative, kHttp, "--resp=127.0.0.1", "data"},
            {kNative, kHttp, "--threads=x", "data"},
            {kNative, kHttp, "--threads=-1", "data"},
            {kNative, kHttp, "--nosuch", "data"},
@@ -329,9 +369,9 @@ TEST_F(KvServerTest, HelpAndVersionExit0) {
   const ProcessResult help = Run({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_EQ(help.err, "");
-  for (const char* text :
-       {"kv_server [FLAGS] DATA_FILE", "--listen=tcp://127.0.0.1:7700", "--http=127.0.0.1:7780",
-        "--threads=", "--reuse_port=", "--startup_benchmark=", "bisect:DATA_FILE"}) {
+  for (const char* text : {"kv_server [FLAGS] DATA_FILE", "--listen=tcp://127.0.0.1:7700",
+                           "--http=127.0.0.1:7780", "--resp=127.0.0.1:7379", "--threads=",
+                           "--reuse_port=", "--startup_benchmark=", "bisect:DATA_FILE"}) {
     EXPECT_THAT(help.out, HasSubstr(text));
   }
   const ProcessResult version = Run({"--version"});

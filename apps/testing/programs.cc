@@ -77,6 +77,7 @@ TestServer::TestServer(const std::vector<std::string>& command, const std::strin
   } while (!ready.empty() && !absl::StartsWith(ready, "ready"));
   for (absl::string_view word : absl::StrSplit(ready, ' ')) {
     if (absl::ConsumePrefix(&word, "native=")) native = std::string(word);
+    if (absl::ConsumePrefix(&word, "resp=")) resp = std::string(word);
     if (absl::ConsumePrefix(&word, "http=")) http = std::string(word);
   }
 }

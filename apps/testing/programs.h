@@ -30,6 +30,7 @@ struct TestServer {
   Process process;
   std::string ready;   // the ready line; "" where the program ended without
   std::string native;  // "tcp://127.0.0.1:7700", "unix:PATH" or ""
+  std::string resp;    // "127.0.0.1:7379", "unix:PATH" or ""
   std::string http;    // "127.0.0.1:7780", "unix:PATH" or ""
 };
 

@@ -10,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "net/native/frame.h"
-#include "net/native/output.h"
 #include "net/native/retry_table.h"
 #include "net/native/sequence_window.h"
 #include "net/native/session_harness.h"
@@ -170,44 +169,6 @@ TEST(VersionsTest, TheHighestOfBothIsSpokenOrAllAreNamed) {
   EXPECT_EQ(status.message(),
             "the client speaks versions 2 to 3 of the native protocol, the server 1 to 1");
   EXPECT_FALSE(Agree({1, 1}, {2, 3}).ok());
-}
-
-TEST(OutputTest, WhatWasLostIsSaidUntilItIsCleared) {
-  std::atomic<uint32_t> losses{3};
-  auto results = std::make_shared<ReadResults>();
-  results->Reset(1);
-  results->bytes().WatchLosses(losses, 3);
-  Output output;
-  output.Keep(results);
-  EXPECT_TRUE(output.intact());
-  ++losses;
-  EXPECT_FALSE(output.intact());
-  output.Clear();
-  EXPECT_TRUE(output.intact());
-  output.MarkLost();
-  EXPECT_FALSE(output.intact());
-  output.Clear();
-  EXPECT_TRUE(output.intact());
-}
-
-TEST(OutputTest, PiecesKeepTheOrderOfWhatWasAdded) {
-  Output output;
-  const auto large = std::make_shared<std::string>(5000, 'x');
-  auto results = std::make_shared<ReadResults>();
-  results->bytes().AddPin(large);
-  output.bytes() += "a";
-  output.Lend(*large);
-  output.Lend(absl::string_view(*large).substr(0, 3));
-  output.bytes() += "b";
-  output.Keep(std::move(results));
-  std::string all;
-  for (const absl::string_view piece : output.Pieces()) all += std::string(piece);
-  EXPECT_EQ(all, "a" + *large + "xxxb");
-  EXPECT_EQ(output.size(), all.size());
-  EXPECT_EQ(large.use_count(), 2);
-  output.Clear();
-  EXPECT_TRUE(output.empty());
-  EXPECT_EQ(large.use_count(), 1);
 }
 
 TEST(WireTest, CapabilitiesAreTheSameBehindTheWire) {

@@ -12,9 +12,9 @@
 #include "net/native/frame.h"
 #include "net/native/leases.h"
 #include "net/native/native.pb.h"
-#include "net/native/output.h"
 #include "net/native/retry_table.h"
 #include "net/native/session.h"
+#include "net/output.h"
 #include "storage/store.h"
 
 namespace kvarts {

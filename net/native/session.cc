@@ -6,16 +6,16 @@
 #include "absl/strings/str_cat.h"
 #include "net/native/frame.h"
 #include "net/native/native.pb.h"
-#include "net/native/output.h"
 #include "net/native/retry_table.h"
 #include "net/native/server_call.h"
 #include "net/native/wire.h"
+#include "net/output.h"
+#include "net/password.h"
 
 namespace kvarts {
 namespace {
 
 using native::Frame;
-using native::Output;
 using native::RetryClient;
 using native::ServerCall;
 using native::ServerState;
@@ -25,16 +25,6 @@ using native::ServerState;
 // answers.
 constexpr absl::Duration kLinger = absl::Seconds(2);
 constexpr size_t kMaxClientIdBytes = 64;
-
-// Its time tells nothing about where the two differ.
-bool SamePassword(absl::string_view given, absl::string_view wanted) {
-  volatile unsigned char difference = given.size() == wanted.size() ? 0 : 1;
-  for (size_t i = 0; i < given.size(); ++i) {
-    const char w = wanted.empty() ? '\0' : wanted[i % wanted.size()];
-    difference = static_cast<unsigned char>(difference | (given[i] ^ w));
-  }
-  return difference == 0;
-}
 
 // kPreamble ─▶ kHello ─▶ kServing ─▶ kLinger
 // Anything that ends a connection sets `last_word_` or `peer_ended_`; what was

@@ -1,5 +1,5 @@
-#ifndef KVARTS_NET_NATIVE_OUTPUT_H_
-#define KVARTS_NET_NATIVE_OUTPUT_H_
+#ifndef KVARTS_NET_OUTPUT_H_
+#define KVARTS_NET_OUTPUT_H_
 
 #include <cstddef>
 #include <memory>
@@ -11,10 +11,9 @@
 #include "absl/types/span.h"
 
 namespace kvarts {
-namespace native {
 
-// Not thread-safe. What one gather write sends: copied bytes, and large ones
-// that stay where they are.
+// Not thread-safe. What one gather write of a session sends: copied bytes, and
+// large ones that stay where they are.
 class Output {
  public:
   // Values from this size on are lent: below, a copy costs less than a piece.
@@ -61,6 +60,22 @@ class Output {
     return pieces_;
   }
 
+  // Where it ends now.
+  struct Mark {
+    size_t bytes = 0;
+    size_t lent = 0;
+    size_t kept = 0;
+    size_t lent_bytes = 0;
+  };
+  Mark mark() const { return {bytes_.size(), lent_.size(), kept_.size(), lent_bytes_}; }
+  // Takes back what came behind `mark`, of this output since its last Clear().
+  void Rewind(const Mark& mark) {
+    bytes_.resize(mark.bytes);
+    lent_.resize(mark.lent);
+    kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(mark.kept), kept_.end());
+    lent_bytes_ = mark.lent_bytes;
+  }
+
   void Clear() {
     if (bytes_.capacity() > (256 << 10)) {
       bytes_ = std::string();
@@ -92,7 +107,6 @@ class Output {
   size_t lent_bytes_ = 0;
 };
 
-}  // namespace native
 }  // namespace kvarts
 
-#endif  // KVARTS_NET_NATIVE_OUTPUT_H_
+#endif  // KVARTS_NET_OUTPUT_H_

@@ -1,0 +1,80 @@
+#ifndef KVARTS_NET_RESP_CLIENTS_H_
+#define KVARTS_NET_RESP_CLIENTS_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/mutex.h"
+
+namespace kvarts {
+namespace resp {
+
+class Clients;
+
+// Thread-safe. What other connections may know of one: a line of CLIENT LIST.
+class Client {
+ public:
+  Client(Clients* clients, uint64_t id, std::string peer, absl::Time now);
+  ~Client();  // no longer in the list
+
+  uint64_t id() const { return id_; }
+
+  std::string name() const;
+  void SetName(absl::string_view name);
+  void SetLibraryName(absl::string_view name);
+  void SetLibraryVersion(absl::string_view version);
+  void set_protocol(int protocol) { protocol_.store(protocol, std::memory_order_relaxed); }
+  // Lives for ever.
+  void set_command(const char* command) { command_.store(command, std::memory_order_relaxed); }
+  void Touch(absl::Time now) { last_ms_.store(absl::ToUnixMillis(now), std::memory_order_relaxed); }
+
+  // As CLIENT LIST has it, without a newline.
+  std::string Line(absl::Time now) const;
+
+ private:
+  Clients* const clients_;
+  const uint64_t id_;
+  const std::string peer_;
+  const absl::Time since_;
+  std::atomic<int> protocol_{2};
+  std::atomic<int64_t> last_ms_;
+  std::atomic<const char*> command_{"NULL"};
+
+  mutable Mutex mu_;
+  std::string name_ ABSL_GUARDED_BY(mu_);
+  std::string library_name_ ABSL_GUARDED_BY(mu_);
+  std::string library_version_ ABSL_GUARDED_BY(mu_);
+};
+
+// Thread-safe. The connections of a service.
+class Clients {
+ public:
+  // In the list until the client's end, which must come before this object's.
+  std::shared_ptr<Client> Add(std::string peer, absl::Time now);
+
+  size_t size() const;
+  uint64_t accepted() const;  // since the start
+
+  // Of the `most` that came first, each on a line.
+  std::string List(absl::Time now, size_t most) const;
+
+ private:
+  friend class Client;
+  void Remove(uint64_t id);
+
+  mutable Mutex mu_;
+  uint64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
+  std::map<uint64_t, const Client*> clients_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace resp
+}  // namespace kvarts
+
+#endif  // KVARTS_NET_RESP_CLIENTS_H_

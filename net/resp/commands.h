@@ -1,0 +1,137 @@
+#ifndef KVARTS_NET_RESP_COMMANDS_H_
+#define KVARTS_NET_RESP_COMMANDS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "net/resp/reply.h"
+#include "net/resp/state.h"
+#include "storage/store.h"
+
+namespace kvarts {
+namespace resp {
+
+// What one thread reuses from command to command.
+struct Scratch {
+  std::unique_ptr<ReadResults> results = std::make_unique<ReadResults>();
+  ScanPage page;
+};
+
+// Of one connection, beyond what others may see of it.
+struct Connection {
+  std::shared_ptr<Client> client;
+  bool authenticated = false;
+};
+
+struct Command;
+
+// A command that is being carried out.
+struct CommandCall {
+  const Command& command;
+  absl::Span<const absl::string_view> args;  // the name, or container and name, first
+  ServerState* state;
+  Connection* connection;
+  const Serving* serving;  // null while loading, for commands that need none
+  Scratch* scratch;
+  ReplyWriter* reply;
+
+  // What the handler says: how many entries it went over beyond its arguments, and
+  // whether the connection ends behind the reply.
+  size_t work = 0;
+  bool end = false;
+
+  Store* store() const { return serving->store; }
+  const Capabilities& capabilities() const { return serving->capabilities; }
+  int64_t now_ms() const { return absl::ToUnixMillis(state->options.clock->Now()); }
+};
+using CommandHandler = void (*)(CommandCall* call);
+
+// A command that only reads its keys: those of several commands are asked of the
+// store together, and each is answered from the results.
+struct ReadAnswer {
+  const Command& command;
+  // Of a command that has arguments beside its keys; else empty.
+  absl::Span<const absl::string_view> args;
+  absl::Span<const ReadResult> results;  // one a key, all of them OK
+  const ServerState* state;
+  ReplyWriter* reply;
+
+  int64_t now_ms() const { return absl::ToUnixMillis(state->options.clock->Now()); }
+};
+// True: something of the results was lent.
+using ReadAnswerer = bool (*)(const ReadAnswer& answer);
+
+enum CommandFlags : uint32_t {
+  // What must be so before the command is carried out.
+  kNeedsAuthentication = 1 << 0,
+  kNeedsStore = 1 << 1,
+  kWrites = 1 << 2,
+  // What COMMAND says.
+  kReadOnly = 1 << 3,
+  kFast = 1 << 4,
+  kAdmin = 1 << 5,
+  kDenyOom = 1 << 6,
+  // Asks the store for values, not only whether keys are there.
+  kNeedsValues = 1 << 7,
+  // Has subcommands, which follow it in the table.
+  kContainer = 1 << 8,
+};
+
+enum class CommandGroup : unsigned char { kConnection, kString, kGeneric, kServer, kCluster };
+
+// A row of the table: from these come dispatch, and all that COMMAND says.
+struct Command {
+  absl::string_view name;  // lower case; "client|setname" is a subcommand of "client"
+  int arity;               // with the name; negative: at least as many
+  uint32_t flags;
+  int first_key;  // 0: none
+  int last_key;   // negative: from the end
+  int key_step;
+  CommandGroup group;
+  absl::string_view syntax;  // what follows the name
+  absl::string_view summary;
+  CommandHandler handler;  // null for a container, and for what only reads
+  ReadAnswerer read;
+};
+
+// Each container is followed by its subcommands.
+absl::Span<const Command> Commands();
+
+// Any case. Null where there is none.
+const Command* FindCommand(absl::string_view name);
+// Of a container. Null where there is none of that name.
+const Command* FindSubcommand(const Command& container, absl::string_view name);
+inline bool IsContainer(const Command& command) { return (command.flags & kContainer) != 0; }
+
+inline bool ArityHolds(const Command& command, size_t args) {
+  const auto n = static_cast<int>(args);
+  return command.arity < 0 ? n >= -command.arity : n == command.arity;
+}
+
+// Index of the last key's argument.
+inline size_t LastKey(const Command& command, size_t args) {
+  return command.last_key < 0 ? args - static_cast<size_t>(-command.last_key)
+                              : static_cast<size_t>(command.last_key);
+}
+
+// "ERR wrong number of arguments for 'get' command".
+std::string ArityError(const Command& command);
+// The reply for a store's error.
+std::string ErrorText(const absl::Status& status);
+
+inline constexpr char kSyntaxError[] = "ERR syntax error";
+inline constexpr char kNotAnInteger[] = "ERR value is not an integer or out of range";
+inline constexpr char kReadOnlyError[] = "READONLY You can't write against a read only replica.";
+
+// Decimal, as replies have it: no blanks, no plus, no zeros in front.
+bool ParseInteger(absl::string_view text, int64_t* value);
+
+}  // namespace resp
+}  // namespace kvarts
+
+#endif  // KVARTS_NET_RESP_COMMANDS_H_

@@ -1,0 +1,205 @@
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/version.h"
+#include "net/password.h"
+#include "net/resp/handlers.h"
+
+namespace kvarts {
+namespace resp {
+namespace {
+
+constexpr size_t kMaxListed = 1000;
+constexpr size_t kMaxNameBytes = 1 << 10;
+constexpr char kWrongPassword[] = "WRONGPASS invalid username-password pair or user is disabled.";
+
+// True where user and password are right, or else the reply is written.
+bool LetIn(CommandCall* call, absl::string_view user, absl::string_view password) {
+  const std::string& wanted = call->state->options.password;
+  // Without a password the one user has none, and any is right.
+  if (absl::EqualsIgnoreCase(user, "default") &&
+      (wanted.empty() || SamePassword(password, wanted))) {
+    call->connection->authenticated = true;
+    return true;
+  }
+  call->reply->Error(kWrongPassword);
+  return false;
+}
+
+bool IsName(absl::string_view name) {
+  for (const char c : name) {
+    if (c < '!' || c > '~') return false;
+  }
+  return true;
+}
+
+// True, or else the reply is written.
+bool CheckName(CommandCall* call, absl::string_view what, absl::string_view name) {
+  if (IsName(name) && name.size() <= kMaxNameBytes) return true;
+  call->reply->Error(
+      absl::StrCat("ERR ", what, " cannot contain spaces, newlines or special characters."));
+  return false;
+}
+
+void SetProtocol(CommandCall* call, int protocol) {
+  call->reply->set_protocol(protocol);
+  call->connection->client->set_protocol(protocol);
+}
+
+}  // namespace
+
+void Auth(CommandCall* call) {
+  const auto args = call->args;
+  if (args.size() > 3) return call->reply->Error(kSyntaxError);
+  if (args.size() == 2 && call->state->options.password.empty()) {
+    return call->reply->Error(
+        "ERR AUTH <password> called without any password configured for the default user. Are "
+        "you sure your configuration is correct?");
+  }
+  if (LetIn(call, args.size() == 3 ? args[1] : "default", args[args.size() - 1])) {
+    call->reply->Ok();
+  }
+}
+
+void Hello(CommandCall* call) {
+  const auto args = call->args;
+  ReplyWriter* const reply = call->reply;
+  int64_t protocol = reply->protocol();
+  if (args.size() > 1) {
+    if (!ParseInteger(args[1], &protocol)) {
+      return reply->Error("ERR Protocol version is not an integer or out of range");
+    }
+    if (protocol < 2 || protocol > 3) return reply->Error("NOPROTO unsupported protocol version");
+  }
+  absl::string_view user;
+  absl::string_view password;
+  absl::string_view name;
+  bool authenticate = false;
+  bool set_name = false;
+  for (size_t i = 2; i < args.size(); ++i) {
+    const size_t left = args.size() - 1 - i;
+    if (absl::EqualsIgnoreCase(args[i], "AUTH") && left >= 2) {
+      authenticate = true;
+      user = args[++i];
+      password = args[++i];
+    } else if (absl::EqualsIgnoreCase(args[i], "SETNAME") && left >= 1) {
+      set_name = true;
+      name = args[++i];
+      if (!CheckName(call, "Client names", name)) return;
+    } else {
+      return reply->Error(
+          absl::StrCat("ERR Syntax error in HELLO option '", args[i].substr(0, 128), "'"));
+    }
+  }
+  if (authenticate && !LetIn(call, user, password)) return;
+  if (!call->connection->authenticated) {
+    return reply->Error(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+        "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
+        "RESP protocol version at the same time");
+  }
+  if (set_name) call->connection->client->SetName(name);
+  SetProtocol(call, static_cast<int>(protocol));
+  reply->Map(7);
+  reply->Bulk("server");
+  reply->Bulk("kvarts");
+  reply->Bulk("version");
+  reply->Bulk(kVersion);
+  reply->Bulk("proto");
+  reply->Integer(protocol);
+  reply->Bulk("id");
+  reply->Integer(static_cast<int64_t>(call->connection->client->id()));
+  reply->Bulk("mode");
+  reply->Bulk("standalone");
+  reply->Bulk("role");
+  reply->Bulk("master");
+  reply->Bulk("modules");
+  reply->Array(0);
+}
+
+void Ping(CommandCall* call) {
+  if (call->args.size() > 2) return call->reply->Error(ArityError(call->command));
+  if (call->args.size() == 2) return call->reply->Bulk(call->args[1]);
+  call->reply->Simple("PONG");
+}
+
+void Echo(CommandCall* call) { call->reply->Bulk(call->args[1]); }
+
+void Quit(CommandCall* call) {
+  call->reply->Ok();
+  call->end = true;
+}
+
+void Reset(CommandCall* call) {
+  SetProtocol(call, 2);
+  call->connection->client->SetName("");
+  call->connection->authenticated = call->state->options.password.empty();
+  call->reply->Simple("RESET");
+}
+
+void Select(CommandCall* call) {
+  int64_t index = 0;
+  if (!ParseInteger(call->args[1], &index)) return call->reply->Error(kNotAnInteger);
+  if (index != 0) return call->reply->Error("ERR DB index is out of range");
+  call->reply->Ok();
+}
+
+void ClientGetName(CommandCall* call) {
+  const std::string name = call->connection->client->name();
+  name.empty() ? call->reply->Null() : call->reply->Bulk(name);
+}
+
+void ClientId(CommandCall* call) {
+  call->reply->Integer(static_cast<int64_t>(call->connection->client->id()));
+}
+
+void ClientInfo(CommandCall* call) {
+  call->reply->Verbatim(
+      absl::StrCat(call->connection->client->Line(call->state->options.clock->Now()), "\n"));
+}
+
+// Filters by type and number are those of servers with other kinds of clients.
+void ClientList(CommandCall* call) {
+  if (call->args.size() > 2) return call->reply->Error(kSyntaxError);
+  call->reply->Verbatim(call->state->clients.List(call->state->options.clock->Now(), kMaxListed));
+}
+
+void ClientReply(CommandCall* call) {
+  if (!absl::EqualsIgnoreCase(call->args[2], "ON")) {
+    return call->reply->Error("ERR CLIENT REPLY knows only ON here");
+  }
+  call->reply->Ok();
+}
+
+void ClientSetInfo(CommandCall* call) {
+  const auto args = call->args;
+  const bool is_name = absl::EqualsIgnoreCase(args[2], "LIB-NAME");
+  if (!is_name && !absl::EqualsIgnoreCase(args[2], "LIB-VER")) {
+    return call->reply->Error(
+        absl::StrCat("ERR Unrecognized option '", args[2].substr(0, 128), "'"));
+  }
+  if (!CheckName(call, is_name ? "lib-name" : "lib-ver", args[3])) return;
+  Client* const client = call->connection->client.get();
+  is_name ? client->SetLibraryName(args[3]) : client->SetLibraryVersion(args[3]);
+  call->reply->Ok();
+}
+
+void ClientSetName(CommandCall* call) {
+  if (!CheckName(call, "Client names", call->args[2])) return;
+  call->connection->client->SetName(call->args[2]);
+  call->reply->Ok();
+}
+
+void ClientSwitch(CommandCall* call) {
+  if (!absl::EqualsIgnoreCase(call->args[2], "ON") &&
+      !absl::EqualsIgnoreCase(call->args[2], "OFF")) {
+    return call->reply->Error(kSyntaxError);
+  }
+  call->reply->Ok();
+}
+
+}  // namespace resp
+}  // namespace kvarts

@@ -1,0 +1,203 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/size.h"
+#include "base/version.h"
+#include "net/resp/glob.h"
+#include "net/resp/handlers.h"
+
+namespace kvarts {
+namespace resp {
+namespace {
+
+// Of which server the commands and replies are; kvarts_version is the program's.
+constexpr char kSpokenVersion[] = "7.0.15";
+constexpr size_t kMaxSettingBytes = 256;
+
+// The settings clients ask for. There is no CONFIG SET: settings are flags.
+std::vector<std::pair<std::string, std::string>> Settings(const ServerState& state) {
+  const RespOptions& options = state.options;
+  return {
+      {"appendonly", "no"},
+      {"databases", "1"},
+      {"maxmemory", "0"},
+      {"maxmemory-policy", "noeviction"},
+      {"proto-max-bulk-len", absl::StrCat(kMaxValueBytes)},
+      {"save", ""},
+      {"timeout", options.idle_timeout == absl::InfiniteDuration()
+                      ? "0"
+                      : absl::StrCat(absl::ToInt64Seconds(options.idle_timeout))},
+  };
+}
+
+uint64_t ResidentBytes() {
+  std::FILE* const file = std::fopen("/proc/self/statm", "re");
+  if (file == nullptr) return 0;
+  unsigned long long size = 0;      // NOLINT(google-runtime-int): what %llu takes
+  unsigned long long resident = 0;  // NOLINT(google-runtime-int)
+  const int fields = std::fscanf(file, "%llu %llu", &size, &resident);
+  std::fclose(file);
+  return fields == 2 ? resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+// A section of INFO: its title, and its lines.
+struct Section {
+  const char* title;
+  std::string lines;
+};
+
+void AddLine(std::string* lines, absl::string_view name, absl::string_view value) {
+  absl::StrAppend(lines, name, ":", value, "\r\n");
+}
+void AddLine(std::string* lines, absl::string_view name, uint64_t value) {
+  AddLine(lines, name, absl::StrCat(value));
+}
+
+std::vector<Section> Sections(const CommandCall& call) {
+  const ServerState& state = *call.state;
+  const absl::Time now = state.options.clock->Now();
+  const Counters::Values counts = state.counters.Sum();
+  StoreStats stats;
+  if (call.serving != nullptr) {
+    if (absl::StatusOr<StoreStats> known = call.store()->Stats(); known.ok()) {
+      stats = *std::move(known);
+    }
+  }
+
+  std::string server;
+  AddLine(&server, "redis_version", kSpokenVersion);
+  AddLine(&server, "redis_mode", "standalone");
+  AddLine(&server, "kvarts_version", kVersion);
+  AddLine(&server, "process_id", static_cast<uint64_t>(::getpid()));
+  AddLine(&server, "run_id", state.run_id);
+  AddLine(&server, "server_time_usec", static_cast<uint64_t>(absl::ToUnixMicros(now)));
+  const int64_t uptime = absl::ToInt64Seconds(now - state.started);
+  AddLine(&server, "uptime_in_seconds", static_cast<uint64_t>(uptime));
+  AddLine(&server, "uptime_in_days", static_cast<uint64_t>(uptime / 86400));
+
+  std::string clients;
+  AddLine(&clients, "connected_clients", state.clients.size());
+  AddLine(&clients, "cluster_connections", 0);
+  AddLine(&clients, "blocked_clients", 0);
+
+  std::string memory;
+  AddLine(&memory, "used_memory", stats.memory_bytes);
+  AddLine(&memory, "used_memory_human", FormatSize(stats.memory_bytes));
+  const uint64_t resident = ResidentBytes();
+  AddLine(&memory, "used_memory_rss", resident);
+  AddLine(&memory, "used_memory_rss_human", FormatSize(resident));
+  AddLine(&memory, "maxmemory", 0);
+  AddLine(&memory, "maxmemory_policy", "noeviction");
+
+  std::string persistence;
+  AddLine(&persistence, "loading", call.serving == nullptr ? 1 : 0);
+  AddLine(&persistence, "rdb_changes_since_last_save", 0);
+  AddLine(&persistence, "aof_enabled", 0);
+
+  std::string numbers;
+  AddLine(&numbers, "total_connections_received", state.clients.accepted());
+  AddLine(&numbers, "total_commands_processed", counts.commands);
+  AddLine(&numbers, "rejected_connections", 0);
+  AddLine(&numbers, "expired_keys", 0);
+  AddLine(&numbers, "evicted_keys", 0);
+  AddLine(&numbers, "keyspace_hits", counts.hits);
+  AddLine(&numbers, "keyspace_misses", counts.misses);
+
+  std::string replication;
+  AddLine(&replication, "role", "master");
+  AddLine(&replication, "connected_slaves", 0);
+
+  std::string cluster;
+  AddLine(&cluster, "cluster_enabled", 0);
+
+  std::string keyspace;
+  if (stats.entries > 0) {
+    AddLine(&keyspace, "db0", absl::StrCat("keys=", stats.entries, ",expires=0,avg_ttl=0"));
+  }
+  return {{"Server", server},           {"Clients", clients},  {"Memory", memory},
+          {"Persistence", persistence}, {"Stats", numbers},    {"Replication", replication},
+          {"Cluster", cluster},         {"Keyspace", keyspace}};
+}
+
+}  // namespace
+
+void Info(CommandCall* call) {
+  const auto wanted = call->args.subspan(1);
+  const auto asked_for = [&](absl::string_view title) {
+    if (wanted.empty()) return true;
+    for (const absl::string_view name : wanted) {
+      for (const absl::string_view all : {"all", "default", "everything"}) {
+        if (absl::EqualsIgnoreCase(name, all)) return true;
+      }
+      if (absl::EqualsIgnoreCase(name, title)) return true;
+    }
+    return false;
+  };
+  std::string text;
+  for (const Section& section : Sections(*call)) {
+    if (!asked_for(section.title)) continue;
+    absl::StrAppend(&text, text.empty() ? "" : "\r\n", "# ", section.title, "\r\n", section.lines);
+  }
+  call->reply->Verbatim(text);
+}
+
+void ConfigGet(CommandCall* call) {
+  std::vector<std::pair<std::string, std::string>> found;
+  for (auto& [name, value] : Settings(*call->state)) {
+    for (const absl::string_view pattern : call->args.subspan(2)) {
+      if (pattern.size() > kMaxSettingBytes || !GlobMatches(absl::AsciiStrToLower(pattern), name)) {
+        continue;
+      }
+      found.emplace_back(name, std::move(value));
+      break;
+    }
+  }
+  call->reply->Map(found.size());
+  for (const auto& [name, value] : found) {
+    call->reply->Bulk(name);
+    call->reply->Bulk(value);
+  }
+}
+
+void ConfigSet(CommandCall* call) {
+  call->reply->Error("ERR settings are flags of the server: see its --help");
+}
+void ConfigResetStat(CommandCall* call) {
+  call->reply->Error("ERR counts are not reset: take differences");
+}
+
+void ClusterDisabled(CommandCall* call) {
+  call->reply->Error("ERR This instance has cluster support disabled");
+}
+
+void DbSize(CommandCall* call) {
+  const absl::StatusOr<StoreStats> stats = call->store()->Stats();
+  if (!stats.ok()) return call->reply->Error(ErrorText(stats.status()));
+  call->reply->Integer(static_cast<int64_t>(stats->entries));
+}
+
+void Time(CommandCall* call) {
+  const int64_t us = absl::ToUnixMicros(call->state->options.clock->Now());
+  call->reply->Array(2);
+  call->reply->Bulk(absl::StrCat(us / 1000000));
+  call->reply->Bulk(absl::StrCat(us % 1000000));
+}
+
+void LatencyDoctor(CommandCall* call) {
+  call->reply->Verbatim("No latencies are noted here. The server's /metrics tells about them.\n");
+}
+void MemoryDoctor(CommandCall* call) { call->reply->Verbatim("There is nothing to report.\n"); }
+
+void EmptyArray(CommandCall* call) { call->reply->Array(0); }
+void Yes(CommandCall* call) { call->reply->Ok(); }
+void Zero(CommandCall* call) { call->reply->Integer(0); }
+
+}  // namespace resp
+}  // namespace kvarts

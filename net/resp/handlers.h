@@ -1,0 +1,103 @@
+#ifndef KVARTS_NET_RESP_HANDLERS_H_
+#define KVARTS_NET_RESP_HANDLERS_H_
+
+#include "net/resp/commands.h"
+
+// What the rows of the table call, by theme; a file each.
+namespace kvarts {
+namespace resp {
+
+// commands_connection.cc
+void Auth(CommandCall* call);
+void ClientGetName(CommandCall* call);
+void ClientId(CommandCall* call);
+void ClientInfo(CommandCall* call);
+void ClientList(CommandCall* call);
+void ClientReply(CommandCall* call);
+void ClientSetInfo(CommandCall* call);
+void ClientSetName(CommandCall* call);
+void ClientSwitch(CommandCall* call);  // NO-EVICT, NO-TOUCH
+void Echo(CommandCall* call);
+void Hello(CommandCall* call);
+void Ping(CommandCall* call);
+void Quit(CommandCall* call);
+void Reset(CommandCall* call);
+void Select(CommandCall* call);
+
+// commands_strings.cc
+bool AnswerGet(const ReadAnswer& answer);
+bool AnswerGetRange(const ReadAnswer& answer);
+bool AnswerMGet(const ReadAnswer& answer);
+bool AnswerStrLen(const ReadAnswer& answer);
+void MGetInParts(CommandCall* call);
+
+// commands_string_writes.cc
+void Append(CommandCall* call);
+void Decr(CommandCall* call);
+void DecrBy(CommandCall* call);
+void GetDel(CommandCall* call);
+void GetEx(CommandCall* call);
+void GetSet(CommandCall* call);
+void Incr(CommandCall* call);
+void IncrBy(CommandCall* call);
+void IncrByFloat(CommandCall* call);
+void MSet(CommandCall* call);
+void MSetNx(CommandCall* call);
+void PSetEx(CommandCall* call);
+void Set(CommandCall* call);
+void SetEx(CommandCall* call);
+void SetNx(CommandCall* call);
+void SetRange(CommandCall* call);
+
+// commands_keyspace.cc
+bool AnswerExists(const ReadAnswer& answer);
+bool AnswerExpireTime(const ReadAnswer& answer);
+bool AnswerMemoryUsage(const ReadAnswer& answer);
+bool AnswerObjectEncoding(const ReadAnswer& answer);
+bool AnswerObjectFreq(const ReadAnswer& answer);
+bool AnswerObjectIdleTime(const ReadAnswer& answer);
+bool AnswerObjectRefCount(const ReadAnswer& answer);
+bool AnswerPExpireTime(const ReadAnswer& answer);
+bool AnswerPTtl(const ReadAnswer& answer);
+bool AnswerTtl(const ReadAnswer& answer);
+bool AnswerType(const ReadAnswer& answer);
+void Keys(CommandCall* call);
+void RandomKey(CommandCall* call);
+void Scan(CommandCall* call);
+
+// commands_keyspace_writes.cc
+void Del(CommandCall* call);
+void Expire(CommandCall* call);
+void ExpireAt(CommandCall* call);
+void FlushAll(CommandCall* call);
+void PExpire(CommandCall* call);
+void PExpireAt(CommandCall* call);
+void Persist(CommandCall* call);
+
+// commands_server.cc
+void ClusterDisabled(CommandCall* call);
+void ConfigGet(CommandCall* call);
+void ConfigResetStat(CommandCall* call);
+void ConfigSet(CommandCall* call);
+void DbSize(CommandCall* call);
+void EmptyArray(CommandCall* call);
+void Help(CommandCall* call);  // of the subcommand's container, from the table
+void Info(CommandCall* call);
+void LatencyDoctor(CommandCall* call);
+void MemoryDoctor(CommandCall* call);
+void Time(CommandCall* call);
+void Yes(CommandCall* call);   // +OK
+void Zero(CommandCall* call);  // :0
+
+// commands_table.cc
+void CommandAll(CommandCall* call);
+void CommandCount(CommandCall* call);
+void CommandDocs(CommandCall* call);
+void CommandGetKeys(CommandCall* call);
+void CommandInfo(CommandCall* call);
+void CommandList(CommandCall* call);
+
+}  // namespace resp
+}  // namespace kvarts
+
+#endif  // KVARTS_NET_RESP_HANDLERS_H_

@@ -1,0 +1,219 @@
+#include "net/resp/interpreter.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/base/optimization.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace kvarts {
+namespace resp {
+namespace {
+
+// Commands, keys and entries of a turn: less than a millisecond.
+constexpr size_t kWorkPerTurn = 4000;
+constexpr size_t kMaxKeysAtOnce = 256;
+// Of the values of one call to the store: above it fewer keys are asked together.
+constexpr size_t kManyBytes = 1 << 20;
+// Memory of a larger request is not kept for the next.
+constexpr size_t kMaxKept = 4 << 10;
+
+template <typename T>
+void Reuse(std::vector<T>* vector) {
+  if (vector->capacity() > kMaxKept) {
+    *vector = {};
+  } else {
+    vector->clear();
+  }
+}
+
+}  // namespace
+
+Interpreter::Interpreter(ServerState* state, std::shared_ptr<Client> client, size_t counting_place)
+    : state_(state), counting_place_(counting_place) {
+  connection_.client = std::move(client);
+  connection_.authenticated = state->options.password.empty();
+}
+
+Interpreter::Outcome Interpreter::Run(const Serving* serving, absl::string_view why_not,
+                                      Scratch* scratch, size_t room, Output* output) {
+  serving_ = serving;
+  why_not_ = why_not;
+  scratch_ = scratch;
+  reply_.set_output(output);
+  work_ = 0;
+  counts_ = {};
+  UpdateGate();
+  const Outcome outcome = RunAll(room);
+  FlushReads();
+  if (counts_.commands > 0) {
+    state_->counters.Add(counting_place_, counts_);
+    connection_.client->Touch(state_->options.clock->Now());
+    connection_.client->set_command(last_command_);
+  }
+  return outcome;
+}
+
+void Interpreter::UpdateGate() {
+  gate_ = 0;
+  if (!connection_.authenticated) gate_ |= kNeedsAuthentication;
+  if (serving_ == nullptr) {
+    gate_ |= kNeedsStore;
+  } else if (!serving_->capabilities.has(serving_->capabilities.write)) {
+    gate_ |= kWrites;
+  }
+  RequestLimits limits;
+  if (!connection_.authenticated) limits = RequestLimits::BeforeAuthentication();
+  limits.max_request_bytes = std::min(limits.max_request_bytes, state_->options.max_request_bytes);
+  parser_.SetLimits(limits);
+}
+
+Interpreter::Outcome Interpreter::RunAll(size_t room) {
+  while (true) {
+    if (reply_.output()->size() >= room) return Outcome::kFull;
+    if (work_ >= kWorkPerTurn) return Outcome::kBusy;
+    switch (parser_.Next()) {
+      case RequestParser::Result::kRequest:
+        break;
+      case RequestParser::Result::kNeedMore:
+        return Outcome::kStarved;
+      case RequestParser::Result::kError:
+        Fail(absl::StrCat("ERR ", parser_.error()));
+        return Outcome::kEnd;
+    }
+    ++counts_.commands;
+    ++work_;
+    if (!Take(parser_.args())) return outcome_;
+  }
+}
+
+bool Interpreter::Take(absl::Span<const absl::string_view> args) {
+  const Command* command = FindCommand(args[0]);
+  if (ABSL_PREDICT_FALSE(command == nullptr)) return TakeUnknown(args);
+  if (ABSL_PREDICT_FALSE(IsContainer(*command) && args.size() > 1)) {
+    const Command* const subcommand = FindSubcommand(*command, args[1]);
+    if (subcommand == nullptr) {
+      Fail(absl::StrCat("ERR unknown subcommand '", args[1].substr(0, 128), "'. Try ",
+                        absl::AsciiStrToUpper(command->name), " HELP."));
+      return true;
+    }
+    command = subcommand;
+  }
+  last_command_ = command->name.data();
+  if (ABSL_PREDICT_FALSE(!ArityHolds(*command, args.size()))) {
+    Fail(ArityError(*command));
+    return true;
+  }
+  if (const uint32_t unmet = command->flags & gate_; ABSL_PREDICT_FALSE(unmet != 0)) {
+    Refuse(unmet);
+    return true;
+  }
+  if (command->read != nullptr && (command->handler == nullptr || args.size() <= kMaxKeysAtOnce ||
+                                   serving_->capabilities.atomic_multi_get)) {
+    GatherRead(*command, args);
+    return true;
+  }
+  FlushReads();
+  connection_.client->set_command(command->name.data());
+  CommandCall call{*command, args, state_, &connection_, serving_, scratch_, &reply_};
+  command->handler(&call);
+  work_ += call.work;
+  if ((command->flags & kNeedsAuthentication) == 0) UpdateGate();  // it may have changed that
+  outcome_ = Outcome::kEnd;
+  return !call.end;
+}
+
+// Web pages can make a browser send requests here.
+bool Interpreter::TakeUnknown(absl::Span<const absl::string_view> args) {
+  if (absl::EqualsIgnoreCase(args[0], "POST") || absl::EqualsIgnoreCase(args[0], "Host:")) {
+    outcome_ = Outcome::kDrop;
+    return false;
+  }
+  std::string text = absl::StrCat("ERR unknown command '", args[0].substr(0, 128),
+                                  "', with args beginning with: ");
+  const size_t end = text.size() + 128;
+  for (size_t i = 1; i < args.size() && text.size() < end; ++i) {
+    absl::StrAppend(&text, "'", args[i].substr(0, end - text.size()), "' ");
+  }
+  Fail(text);
+  return true;
+}
+
+void Interpreter::GatherRead(const Command& command, absl::Span<const absl::string_view> args) {
+  const size_t last = LastKey(command, args.size());
+  const size_t first_key = keys_.size();
+  for (size_t i = static_cast<size_t>(command.first_key); i <= last;
+       i += static_cast<size_t>(command.key_step)) {
+    keys_.push_back(args[i]);
+  }
+  const size_t keys = keys_.size() - first_key;
+  const bool more = args.size() > keys + 1;
+  pending_.push_back({&command, first_key, kept_args_.size(), more ? args.size() : 0});
+  if (more) kept_args_.insert(kept_args_.end(), args.begin(), args.end());
+  values_wanted_ = values_wanted_ || (command.flags & kNeedsValues) != 0;
+  work_ += keys - 1;
+  if (keys_.size() >= keys_at_once_) FlushReads();
+}
+
+void Interpreter::FlushReads() {
+  if (pending_.empty()) return;
+  ReadResults* const results = scratch_->results.get();
+  ReadOptions options;
+  options.value = values_wanted_;
+  if (keys_.size() == 1) {
+    serving_->store->Read(keys_[0], options, results);
+  } else {
+    serving_->store->MultiGet(keys_, options, results);
+  }
+  bool lent = false;
+  const auto all = absl::MakeConstSpan(results->begin(), results->size());
+  const size_t before = reply_.output()->size();
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    const size_t end = i + 1 < pending_.size() ? pending_[i + 1].first_key : keys_.size();
+    AnswerRead(pending_[i], all.subspan(pending_[i].first_key, end - pending_[i].first_key), &lent);
+  }
+  if (!results->intact()) reply_.output()->MarkLost();
+  if (lent) {
+    reply_.output()->Keep(std::shared_ptr<ReadResults>(std::move(scratch_->results)));
+    scratch_->results = std::make_unique<ReadResults>();
+  }
+  if (reply_.output()->size() - before > kManyBytes) {
+    keys_at_once_ = std::max<size_t>(keys_at_once_ / 4, 1);
+  } else {
+    keys_at_once_ = std::min(keys_at_once_ * 2, kMaxKeysAtOnce);
+  }
+  pending_.clear();
+  Reuse(&keys_);
+  Reuse(&kept_args_);
+  values_wanted_ = false;
+}
+
+void Interpreter::AnswerRead(const PendingRead& read, absl::Span<const ReadResult> results,
+                             bool* lent) {
+  for (const ReadResult& result : results) {
+    if (ABSL_PREDICT_FALSE(!result.status.ok())) return reply_.Error(ErrorText(result.status));
+    result.found ? ++counts_.hits : ++counts_.misses;
+  }
+  if (read.command->read({*read.command,
+                          absl::MakeConstSpan(kept_args_).subspan(read.first_arg, read.args),
+                          results, state_, &reply_})) {
+    *lent = true;
+  }
+}
+
+void Interpreter::Refuse(uint32_t unmet) {
+  if ((unmet & kNeedsAuthentication) != 0) return Fail("NOAUTH Authentication required.");
+  if ((unmet & kNeedsStore) != 0) return Fail(why_not_);
+  Fail(kReadOnlyError);
+}
+
+void Interpreter::Fail(absl::string_view error) {
+  FlushReads();
+  reply_.Error(error);
+}
+
+}  // namespace resp
+}  // namespace kvarts

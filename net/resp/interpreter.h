@@ -1,0 +1,96 @@
+#ifndef KVARTS_NET_RESP_INTERPRETER_H_
+#define KVARTS_NET_RESP_INTERPRETER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "net/output.h"
+#include "net/resp/commands.h"
+#include "net/resp/parser.h"
+#include "net/resp/reply.h"
+#include "net/resp/state.h"
+
+namespace kvarts {
+namespace resp {
+
+// Not thread-safe: one thread at a time. What a connection asks and is answered,
+// without the connection: requests from its parser, replies into an output.
+//
+// Commands that only read their keys are gathered, over request boundaries, and
+// go to the store in one call when another kind of command comes, when there are
+// enough of them, or when no whole request is left.
+class Interpreter {
+ public:
+  // `counting_place`: see Counters. `state` must outlive it.
+  Interpreter(ServerState* state, std::shared_ptr<Client> client, size_t counting_place);
+
+  RequestParser& parser() { return parser_; }
+  bool authenticated() const { return connection_.authenticated; }
+
+  enum class Outcome : unsigned char {
+    kStarved,  // no whole request is left
+    kFull,     // `output` has `room` bytes or more
+    kBusy,     // much was done: others should have their turn
+    kEnd,      // the connection ends behind the output
+    kDrop,     // it ends at once: the peer speaks another protocol
+  };
+
+  // Answers requests. Without a `serving`, those that need a store are refused
+  // with `why_not`. The output must be sent, or destroyed, before its bytes turn
+  // bad: see Output::intact().
+  Outcome Run(const Serving* serving, absl::string_view why_not, Scratch* scratch, size_t room,
+              Output* output);
+
+ private:
+  // Reads that wait for FlushReads(): of one command.
+  struct PendingRead {
+    const Command* command;
+    size_t first_key;  // in keys_
+    size_t first_arg;  // in kept_args_
+    size_t args;
+  };
+
+  Outcome RunAll(size_t room);
+  // False: the connection is over, see outcome_.
+  bool Take(absl::Span<const absl::string_view> args);
+  bool TakeUnknown(absl::Span<const absl::string_view> args);
+  const Command* Resolve(absl::Span<const absl::string_view> args);
+  void GatherRead(const Command& command, absl::Span<const absl::string_view> args);
+  void FlushReads();
+  void AnswerRead(const PendingRead& read, absl::Span<const ReadResult> results, bool* lent);
+  void Refuse(uint32_t unmet);
+  void Fail(absl::string_view error);
+  void UpdateGate();
+
+  ServerState* const state_;
+  const size_t counting_place_;
+  Connection connection_;
+  RequestParser parser_;
+  ReplyWriter reply_;
+
+  // Of the Run() under way.
+  const Serving* serving_ = nullptr;
+  absl::string_view why_not_;
+  Scratch* scratch_ = nullptr;
+  uint32_t gate_ = 0;  // flags of commands that are refused
+  size_t work_ = 0;
+  Outcome outcome_ = Outcome::kStarved;
+  Counters::Values counts_;
+  const char* last_command_ = "NULL";
+
+  std::vector<PendingRead> pending_;
+  std::vector<absl::string_view> keys_;
+  std::vector<absl::string_view> kept_args_;
+  bool values_wanted_ = false;
+  // Grows while values are small: bounds what a store that copies must hold.
+  size_t keys_at_once_ = 16;
+};
+
+}  // namespace resp
+}  // namespace kvarts
+
+#endif  // KVARTS_NET_RESP_INTERPRETER_H_

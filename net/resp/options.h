@@ -1,0 +1,41 @@
+#ifndef KVARTS_NET_RESP_OPTIONS_H_
+#define KVARTS_NET_RESP_OPTIONS_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/time/time.h"
+#include "base/clock.h"
+
+namespace kvarts {
+
+struct RespOptions {
+  std::string password;  // empty: none is asked for
+  // FLUSHALL and FLUSHDB are refused without it.
+  bool allow_flush = false;
+
+  // What one connection may cost: a request, and the answers that wait for it to
+  // read. Above the latter it is not read from.
+  size_t max_request_bytes = 80 << 20;
+  size_t max_output_bytes = 8 << 20;
+  // Of the buffers beyond 64 KiB of all connections together. A connection that
+  // needs more is closed.
+  size_t max_held_bytes = 1 << 30;
+  // Of one MGET from a store that copies; above it, it is an error.
+  size_t max_answer_bytes = 256 << 20;
+
+  // To authenticate, where there is a password.
+  absl::Duration authentication_timeout = absl::Seconds(10);
+  // Of a connection that neither asks nor reads; it ends within twice the time.
+  absl::Duration idle_timeout = absl::Minutes(10);
+  // For each further byte of a request that has begun; within twice the time.
+  absl::Duration request_timeout = absl::Seconds(60);
+
+  // SCANs that can be gone on with; the oldest are forgotten first.
+  size_t max_scans = 16 << 10;
+  const Clock* clock = Clock::Real();  // of expiries and TIME
+};
+
+}  // namespace kvarts
+
+#endif  // KVARTS_NET_RESP_OPTIONS_H_

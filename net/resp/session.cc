@@ -1,0 +1,377 @@
+#include "net/resp/session.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
+#include "net/output.h"
+#include "net/resp/interpreter.h"
+#include "net/resp/state.h"
+
+namespace kvarts {
+namespace {
+
+using resp::Interpreter;
+using resp::Scratch;
+using resp::Serving;
+using Outcome = Interpreter::Outcome;
+
+constexpr char kLoading[] = "LOADING kvarts is loading the dataset in memory";
+constexpr char kOverloaded[] = "ERR the server is overloaded: try again later";
+// How long a connection that has ended waits for its peer to end too. Closed
+// with bytes unread, a TCP connection would be reset, and with it the last
+// answers.
+constexpr absl::Duration kLinger = absl::Seconds(2);
+constexpr size_t kSpareOutputs = 4;
+constexpr size_t kOrdinaryBytes = 64 << 10;
+
+// On its loop only. What the connections of a loop reuse, so that an idle one
+// holds little.
+class LoopState {
+ public:
+  explicit LoopState(size_t n) : number(n) {}
+
+  std::unique_ptr<Output> TakeOutput() {
+    if (spare_.empty()) return std::make_unique<Output>();
+    std::unique_ptr<Output> output = std::move(spare_.back());
+    spare_.pop_back();
+    return output;
+  }
+  // Done with it: what it lent is let go.
+  void GiveBack(std::unique_ptr<Output> output) {
+    output->Clear();
+    if (spare_.size() < kSpareOutputs) spare_.push_back(std::move(output));
+  }
+
+  const size_t number;
+  Scratch scratch;
+
+ private:
+  std::vector<std::unique_ptr<Output>> spare_;
+};
+
+}  // namespace
+
+// Thread-safe.
+class RespService::Impl {
+ public:
+  explicit Impl(const RespOptions& options) : state(options) {}
+
+  void SetReady(StoreRunner* runner) {
+    ready_ = std::make_unique<const Serving>(runner);
+    state.serving.store(ready_.get(), std::memory_order_release);
+  }
+
+  std::shared_ptr<LoopState> StateOf(EventLoop* loop) {
+    MutexLock lock(&mu_);
+    std::shared_ptr<LoopState>& loop_state = loops_[loop];
+    if (loop_state == nullptr) loop_state = std::make_shared<LoopState>(loops_.size());
+    return loop_state;
+  }
+
+  resp::ServerState state;
+
+ private:
+  std::unique_ptr<const Serving> ready_;  // constant once state.serving points to it
+
+  Mutex mu_;
+  std::unordered_map<EventLoop*, std::shared_ptr<LoopState>> loops_ ABSL_GUARDED_BY(mu_);
+};
+
+namespace {
+
+// One connection. Reads only when no whole request is left to answer and there
+// is room for answers.
+//
+//   read ──▶ parser ──▶ Interpreter::Run() (loop, or a pool thread) ──▶ output ──▶ write
+//
+// Pump() does whatever can be done now; each callback leads there. While a pool
+// thread runs the interpreter, nothing else of the session touches it.
+class RespSession final : public Session {
+ public:
+  RespSession(std::unique_ptr<Stream> stream, resp::ServerState* state,
+              std::shared_ptr<LoopState> loop_state)
+      : state_(state),
+        loop_(stream->loop()),
+        loop_state_(std::move(loop_state)),
+        interpreter_(std::make_shared<Interpreter>(
+            state, state->clients.Add(stream->peer(), state->options.clock->Now()),
+            loop_state_->number)),
+        timer_(loop_->NewTimer()),
+        stream_(std::move(stream)) {}
+
+  ~RespSession() override {
+    *self_ = nullptr;
+    state_->held_bytes.fetch_sub(held_, std::memory_order_relaxed);
+  }
+
+  void Start(Task done) override {
+    done_ = std::move(done);
+    StartTimer();
+    StartRead();
+  }
+
+  void Drain() override {
+    draining_ = true;
+    Pump();
+  }
+
+ private:
+  // May destroy this object, as its last act.
+  void Pump() {
+    while (!running_ && !yielding_ && !over_ && !starved_ && HasRoom()) Run();
+    StartWrite();
+    if (running_ || yielding_) return;
+    const bool done = over_ || (starved_ && (peer_ended_ || draining_));
+    if (done && !writing_ && Waiting() == 0) return Conclude();
+    if (!done && starved_ && HasRoom()) StartRead();
+    if (!CountHeld()) Finish();
+  }
+
+  // Memory beyond the ordinary. False: it is too much, of all together.
+  bool CountHeld() {
+    const auto beyond = [](size_t bytes) {
+      return static_cast<int64_t>(bytes > kOrdinaryBytes ? bytes - kOrdinaryBytes : 0);
+    };
+    int64_t held = beyond(interpreter_->parser().capacity());
+    for (const auto& output : {out_.get(), writing_out_.get()}) {
+      if (output != nullptr) held += beyond(output->bytes().capacity());
+    }
+    if (held == held_) return true;
+    const int64_t more = held - held_;
+    held_ = held;
+    const int64_t all = state_->held_bytes.fetch_add(more, std::memory_order_relaxed) + more;
+    return more < 0 || all <= static_cast<int64_t>(state_->options.max_held_bytes);
+  }
+
+  size_t Waiting() const { return out_ == nullptr ? 0 : out_->size(); }
+  bool HasRoom() const {
+    return Waiting() + (writing_out_ == nullptr ? 0 : writing_out_->size()) <
+           state_->options.max_output_bytes;
+  }
+
+  // Answers what was read, until more is needed or the output is full.
+  void Run() {
+    running_ = true;
+    if (out_ == nullptr) out_ = loop_state_->TakeOutput();
+    const Serving* const serving = state_->serving.load(std::memory_order_acquire);
+    if (serving == nullptr || serving->runner->full()) {
+      return DidRun(interpreter_->Run(nullptr, serving == nullptr ? kLoading : kOverloaded,
+                                      &loop_state_->scratch, Room(), out_.get()));
+    }
+    if (!serving->capabilities.may_block) {
+      serving->runner->Run(
+          loop_, [this, serving] { RunInline(serving); }, [this] { DidRun(outcome_); });
+      return;
+    }
+    auto job = std::make_shared<Job>();
+    job->interpreter = interpreter_;
+    job->output = std::move(out_);
+    job->room = Room();
+    serving->runner->Run(
+        loop_, [job, serving] { job->Run(serving); },
+        [job, self = self_] {
+          if (*self == nullptr) return;
+          (*self)->out_ = std::move(job->output);
+          (*self)->DidRun(job->outcome);
+          (*self)->Pump();
+        });
+  }
+
+  void RunInline(const Serving* serving) {
+    outcome_ = interpreter_->Run(serving, {}, &loop_state_->scratch, Room(), out_.get());
+  }
+
+  // What a pool thread is given: it may outlive the session.
+  struct Job {
+    void Run(const Serving* serving) {
+      Scratch scratch;
+      outcome = interpreter->Run(serving, {}, &scratch, room, output.get());
+    }
+
+    std::shared_ptr<Interpreter> interpreter;
+    std::unique_ptr<Output> output;
+    size_t room = 0;
+    Outcome outcome = Outcome::kStarved;
+  };
+
+  size_t Room() const {
+    const size_t taken = writing_out_ == nullptr ? 0 : writing_out_->size();
+    const size_t most = state_->options.max_output_bytes;
+    return taken < most ? most - taken : 0;
+  }
+
+  void DidRun(Outcome outcome) {
+    running_ = false;
+    active_ = true;
+    switch (outcome) {
+      case Outcome::kStarved:
+        starved_ = true;
+        return;
+      case Outcome::kFull:
+        return;
+      case Outcome::kBusy:
+        yielding_ = true;
+        loop_->Post([self = self_] {
+          if (*self == nullptr) return;
+          (*self)->yielding_ = false;
+          (*self)->Pump();
+        });
+        return;
+      case Outcome::kDrop:
+        dropped_ = true;
+        over_ = true;
+        return;
+      case Outcome::kEnd:
+        over_ = true;
+        return;
+    }
+  }
+
+  void StartRead() {
+    if (reading_ || peer_ended_) return;
+    reading_ = true;
+    stream_->Read(interpreter_->parser().Space(), absl::InfiniteDuration(),
+                  [this](absl::StatusOr<size_t> n) { DidRead(n); });
+  }
+
+  void DidRead(const absl::StatusOr<size_t>& n) {
+    reading_ = false;
+    if (!n.ok()) return Finish();
+    received_ = true;
+    if (*n == 0) {
+      peer_ended_ = true;
+      if (lingering_) return Finish();
+    } else if (lingering_) {
+      return StartRead();  // read, not kept
+    } else {
+      interpreter_->parser().Filled(*n);
+      starved_ = false;
+    }
+    Pump();
+  }
+
+  void StartWrite() {
+    if (writing_ || Waiting() == 0 || running_) return;
+    writing_ = true;
+    writing_out_ = std::move(out_);
+    // A file shrank under a value: the client asks again, and reads an error.
+    if (!writing_out_->intact()) stream_->Close();
+    stream_->Write(writing_out_->Pieces(), absl::InfiniteDuration(),
+                   [this](absl::Status status) { DidWrite(status); });
+  }
+
+  void DidWrite(const absl::Status& status) {
+    writing_ = false;
+    active_ = true;
+    loop_state_->GiveBack(std::move(writing_out_));
+    if (!status.ok()) return Finish();
+    Pump();
+  }
+
+  void Conclude() {
+    if (lingering_) return;
+    if (peer_ended_ || dropped_) return Finish();
+    lingering_ = true;
+    stream_->CloseWrite();
+    timer_->Start(kLinger, [this] { Finish(); });
+    StartRead();
+  }
+
+  // Looks now and then if something happened, instead of being set anew at each
+  // request.
+  void StartTimer() {
+    active_ = received_ = false;
+    const RespOptions& options = state_->options;
+    was_authenticated_ = interpreter_->authenticated();
+    was_begun_ = false;
+    absl::Duration delay = options.idle_timeout;
+    if (!was_authenticated_) {
+      delay = std::min(delay, options.authentication_timeout);
+    } else if (starved_ && interpreter_->parser().begun()) {
+      was_begun_ = true;
+      delay = std::min(delay, options.request_timeout);
+    }
+    if (delay == absl::InfiniteDuration()) return;
+    timer_->Start(delay, [this] { TimeOut(); });
+  }
+
+  void TimeOut() {
+    if (running_) return StartTimer();
+    const bool waits_for_password = !was_authenticated_ && !interpreter_->authenticated();
+    const bool stuck = was_begun_ && starved_ && !received_;
+    if (waits_for_password || stuck || (!active_ && !was_begun_)) return Finish();
+    StartTimer();
+  }
+
+  void Finish() {
+    timer_->Cancel();
+    stream_->Close();
+    *self_ = nullptr;
+    Task done = std::move(done_);
+    done();
+  }
+
+  resp::ServerState* const state_;
+  EventLoop* const loop_;
+  const std::shared_ptr<LoopState> loop_state_;
+  const std::shared_ptr<Interpreter> interpreter_;
+  // What comes back later finds the session, or null, through it.
+  const std::shared_ptr<RespSession*> self_ = std::make_shared<RespSession*>(this);
+  Task done_;
+
+  std::unique_ptr<Output> out_;          // gathers answers
+  std::unique_ptr<Output> writing_out_;  // what the write under way sends
+
+  int64_t held_ = 0;  // of ServerState::held_bytes
+  Outcome outcome_ = Outcome::kStarved;
+  bool running_ = false;   // the interpreter is, maybe on another thread
+  bool yielding_ = false;  // there is more to answer, later
+  bool starved_ = true;    // no whole request is left
+  bool reading_ = false;
+  bool writing_ = false;
+  bool over_ = false;     // nothing more is answered
+  bool dropped_ = false;  // ... nor said
+  bool draining_ = false;
+  bool peer_ended_ = false;
+  bool lingering_ = false;
+
+  // Of the time since the timer was set, and when it was.
+  bool active_ = false;
+  bool received_ = false;
+  bool was_authenticated_ = false;
+  bool was_begun_ = false;
+
+  const std::unique_ptr<Timer> timer_;
+  const std::unique_ptr<Stream> stream_;  // goes first: it uses what is above
+};
+
+}  // namespace
+
+RespService::RespService(const RespOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+RespService::~RespService() = default;
+
+void RespService::SetReady(StoreRunner* runner) { impl_->SetReady(runner); }
+
+std::unique_ptr<Session> RespService::NewSession(std::unique_ptr<Stream> stream) {
+  std::shared_ptr<LoopState> loop_state = impl_->StateOf(stream->loop());
+  return std::make_unique<RespSession>(std::move(stream), &impl_->state, std::move(loop_state));
+}
+
+RespStats RespService::stats() const {
+  const resp::Counters::Values counts = impl_->state.counters.Sum();
+  RespStats stats;
+  stats.commands = counts.commands;
+  stats.connections = impl_->state.clients.accepted();
+  stats.clients = impl_->state.clients.size();
+  stats.hits = counts.hits;
+  stats.misses = counts.misses;
+  return stats;
+}
+
+}  // namespace kvarts

@@ -1,0 +1,83 @@
+#ifndef KVARTS_NET_RESP_STATE_H_
+#define KVARTS_NET_RESP_STATE_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "net/resp/clients.h"
+#include "net/resp/options.h"
+#include "net/resp/scan_cursors.h"
+#include "net/store_runner.h"
+#include "storage/store.h"
+
+namespace kvarts {
+namespace resp {
+
+// Thread-safe. Counts that several loops add to, each mostly in a place of its own.
+class Counters {
+ public:
+  struct Values {
+    uint64_t commands = 0;
+    uint64_t hits = 0;
+    uint64_t misses = 0;
+  };
+
+  // `place`: any number, best the same for all that one thread adds.
+  void Add(size_t place, const Values& values) {
+    Place& here = places_[place % places_.size()];
+    here.commands.fetch_add(values.commands, std::memory_order_relaxed);
+    here.hits.fetch_add(values.hits, std::memory_order_relaxed);
+    here.misses.fetch_add(values.misses, std::memory_order_relaxed);
+  }
+  Values Sum() const {
+    Values sum;
+    for (const Place& place : places_) {
+      sum.commands += place.commands.load(std::memory_order_relaxed);
+      sum.hits += place.hits.load(std::memory_order_relaxed);
+      sum.misses += place.misses.load(std::memory_order_relaxed);
+    }
+    return sum;
+  }
+
+ private:
+  struct alignas(64) Place {
+    std::atomic<uint64_t> commands{0};
+    std::atomic<uint64_t> hits{0};
+    std::atomic<uint64_t> misses{0};
+  };
+  std::array<Place, 16> places_;
+};
+
+// Constant. A store, once it is there.
+struct Serving {
+  explicit Serving(StoreRunner* r)
+      : runner(r), store(r->store()), capabilities(r->store()->capabilities()) {}
+
+  StoreRunner* const runner;
+  Store* const store;
+  const Capabilities capabilities;
+};
+
+// Thread-safe. What the connections of a service share.
+struct ServerState {
+  explicit ServerState(const RespOptions& o);
+
+  const RespOptions options;
+  const absl::Time started;
+  const std::string run_id;                      // 40 hexadecimal digits, at random
+  std::atomic<const Serving*> serving{nullptr};  // null: still loading
+  // Memory that connections hold beyond their ordinary buffers.
+  std::atomic<int64_t> held_bytes{0};
+  Clients clients;
+  ScanCursors scans;
+  Counters counters;
+};
+
+}  // namespace resp
+}  // namespace kvarts
+
+#endif  // KVARTS_NET_RESP_STATE_H_
