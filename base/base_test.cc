@@ -2,6 +2,7 @@
 
 #include "base/checksum.h"
 #include "base/coding.h"
+#include "base/secret.h"
 #include "base/slot.h"
 #include "gtest/gtest.h"
 
@@ -26,6 +27,15 @@ TEST(ChecksumTest, PiecesGiveTheChecksumOfTheWhole) {
   EXPECT_NE(Checksum(text, 8), Checksum(text, 7));
   // The published value of XXH3_64bits for empty input and seed 0.
   EXPECT_EQ(Checksum(""), 0x2D06800538D394C2u);
+}
+
+TEST(SecretTest, OnlyTheSameIsTheSame) {
+  EXPECT_TRUE(SameSecret("", ""));
+  EXPECT_TRUE(SameSecret("secret", "secret"));
+  for (const char* other : {"", "s", "secre", "secretsecret", "Secret", "secreT"}) {
+    EXPECT_FALSE(SameSecret(other, "secret")) << other;
+    EXPECT_FALSE(SameSecret("secret", other)) << other;
+  }
 }
 
 TEST(CodingTest, IsLittleEndian) {

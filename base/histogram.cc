@@ -70,10 +70,10 @@ uint64_t HistogramCounts::CountAtMost(uint64_t bound) const {
 
 Histogram::Histogram(size_t shards) : mask_(shards - 1), shards_(new Shard[shards]) {}
 
-void Histogram::Record(uint64_t value) {
+void Histogram::Record(uint64_t value, uint64_t times) {
   Shard& shard = shards_[mask_ == 0 ? 0 : ThreadNumber() & mask_];
-  shard.buckets[BucketOf(value)].fetch_add(1, std::memory_order_relaxed);
-  shard.sum.fetch_add(value, std::memory_order_relaxed);
+  shard.buckets[BucketOf(value)].fetch_add(times, std::memory_order_relaxed);
+  shard.sum.fetch_add(value * times, std::memory_order_relaxed);
   uint64_t max = shard.max.load(std::memory_order_relaxed);
   while (value > max && !shard.max.compare_exchange_weak(max, value, std::memory_order_relaxed)) {
   }

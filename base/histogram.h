@@ -76,7 +76,8 @@ class Histogram {
  public:
   explicit Histogram(size_t shards = 1);
 
-  void Record(uint64_t value);
+  // `times`: for what was done together, and took each as long.
+  void Record(uint64_t value, uint64_t times = 1);
   // All that was recorded before the call, and perhaps some of what is beside it.
   HistogramCounts Collect() const;
 

@@ -43,8 +43,9 @@ class Barrier {
 // outlive the server in a loop's queue.
 class Connections : public std::enable_shared_from_this<Connections> {
  public:
-  Connections(absl::Span<EventLoop* const> loops, int max_clients, SessionFactory factory)
-      : max_clients_(max_clients), factory_(std::move(factory)) {
+  Connections(absl::Span<EventLoop* const> loops, const ServerOptions& options,
+              SessionFactory factory)
+      : max_clients_(options.max_clients), metrics_(options.metrics), factory_(std::move(factory)) {
     for (EventLoop* loop : loops) per_loop_.push_back(std::make_unique<PerLoop>(loop));
   }
 
@@ -56,10 +57,12 @@ class Connections : public std::enable_shared_from_this<Connections> {
       MutexLock lock(&mu_);
       if (clients_ >= max_clients_) {
         ++refused_;
+        if (metrics_ != nullptr) metrics_->Refused();
         return;
       }
       ++clients_;
     }
+    if (metrics_ != nullptr) metrics_->Accepted();
     std::unique_ptr<Session> made = factory_(std::move(stream));
     if (made == nullptr) {
       Left();
@@ -131,6 +134,7 @@ class Connections : public std::enable_shared_from_this<Connections> {
   }
 
   void Left() {
+    if (metrics_ != nullptr) metrics_->Closed();
     MutexLock lock(&mu_);
     if (--clients_ == 0) none_.SignalAll();
   }
@@ -153,6 +157,7 @@ class Connections : public std::enable_shared_from_this<Connections> {
   }
 
   const int max_clients_;
+  ProtocolMetrics* const metrics_;
   const SessionFactory factory_;
   std::vector<std::unique_ptr<PerLoop>> per_loop_;  // constant after construction
 
@@ -216,11 +221,14 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(Transport* transport,
                                                       const ServerOptions& options,
                                                       SessionFactory factory) {
   if (loops.empty()) return absl::InvalidArgumentError("a server needs a loop");
-  auto connections = std::make_shared<Connections>(loops, options.max_clients, std::move(factory));
+  auto connections = std::make_shared<Connections>(loops, options, std::move(factory));
   absl::StatusOr<std::unique_ptr<Listener>> listener = transport->Listen(
       loops, address, options.listen,
       [connections](std::unique_ptr<Stream> stream) { connections->Accept(std::move(stream)); });
   if (!listener.ok()) return std::move(listener).status();
+  if (options.metrics != nullptr) {
+    options.metrics->Listening((*listener)->address(), options.max_clients);
+  }
   return std::make_unique<ServerImpl>(loops[0], *std::move(listener), std::move(connections));
 }
 

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "net/metrics.h"
 #include "net/transport.h"
 
 namespace kvarts {
@@ -34,6 +35,8 @@ using SessionFactory = std::function<std::unique_ptr<Session>(std::unique_ptr<St
 struct ServerOptions {
   // Further connections are closed as they come, and counted.
   int max_clients = 10000;
+  // Where connections are counted, if anywhere; must outlive the server's loops.
+  ProtocolMetrics* metrics = nullptr;
   ListenOptions listen;
 };
 

@@ -60,6 +60,7 @@ class ServerTest : public testing::Test {
   void Start(int max_clients = 100, bool stubborn = false) {
     ServerOptions options;
     options.max_clients = max_clients;
+    options.metrics = &metrics_;
     std::vector<EventLoop*> loops = {server_loops_->loop(0), server_loops_->loop(1)};
     auto server =
         Server::Start(transport_.get(), loops, "loopback:echo", options,
@@ -106,6 +107,7 @@ class ServerTest : public testing::Test {
     std::unique_ptr<Stream> stream;
   };
 
+  ProtocolMetrics metrics_{"echo"};
   const std::unique_ptr<Transport> transport_ = NewLoopbackTransport();
   const std::unique_ptr<EventLoops> server_loops_ = EventLoops::New(2);
   const std::unique_ptr<EventLoops> client_loops_ = EventLoops::New(1);
@@ -131,6 +133,12 @@ TEST_F(ServerTest, ClientsBeyondTheCapAreRefusedAndCounted) {
   EXPECT_FALSE(SayHi());
   EXPECT_EQ(server_->refused(), 1);
   EXPECT_EQ(server_->clients(), 2);
+  const ProtocolStats stats = metrics_.Collect();
+  EXPECT_EQ(stats.address, "loopback:echo");
+  EXPECT_EQ(stats.max_clients, 2);
+  EXPECT_EQ(stats.open, 2);
+  EXPECT_EQ(stats.accepted, 2);
+  EXPECT_EQ(stats.refused, 1);
   // One leaves: there is room again.
   RunOn(client_loops_->loop(0), [&] { clients_[0]->stream.reset(); });
   while (server_->clients() > 1) std::this_thread::yield();

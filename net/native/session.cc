@@ -4,13 +4,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/secret.h"
 #include "net/native/frame.h"
 #include "net/native/native.pb.h"
 #include "net/native/retry_table.h"
 #include "net/native/server_call.h"
 #include "net/native/wire.h"
 #include "net/output.h"
-#include "net/password.h"
 
 namespace kvarts {
 namespace {
@@ -119,7 +119,7 @@ class NativeSession final : public Session {
       return absl::InvalidArgumentError("the first frame is no ClientHello message");
     }
     const std::string& password = state_->options.password;
-    if (!password.empty() && !SamePassword(hello.password(), password)) {
+    if (!password.empty() && !SameSecret(hello.password(), password)) {
       return absl::UnauthenticatedError(hello.password().empty() ? "the server asks for a password"
                                                                  : "the password is wrong");
     }

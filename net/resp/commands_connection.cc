@@ -4,8 +4,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/secret.h"
 #include "base/version.h"
-#include "net/password.h"
 #include "net/resp/handlers.h"
 
 namespace kvarts {
@@ -21,7 +21,7 @@ bool LetIn(CommandCall* call, absl::string_view user, absl::string_view password
   const std::string& wanted = call->state->options.password;
   // Without a password the one user has none, and any is right.
   if (absl::EqualsIgnoreCase(user, "default") &&
-      (wanted.empty() || SamePassword(password, wanted))) {
+      (wanted.empty() || SameSecret(password, wanted))) {
     call->connection->authenticated = true;
     return true;
   }

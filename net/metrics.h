@@ -1,0 +1,107 @@
+#ifndef KVARTS_NET_METRICS_H_
+#define KVARTS_NET_METRICS_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/string_view.h"
+#include "base/histogram.h"
+#include "base/mutex.h"
+
+namespace kvarts {
+
+// What a session has done since it last said so. A value.
+struct RequestCounts {
+  uint64_t requests = 0;
+  uint64_t errors = 0;  // requests that were refused or failed; an absent key is none
+  uint64_t hits = 0;    // keys that were asked for and found
+  uint64_t misses = 0;
+  uint64_t bytes_in = 0;
+  uint64_t bytes_out = 0;
+};
+
+// One protocol's counters at one time. A value.
+struct ProtocolStats {
+  std::string name;     // "http"
+  std::string address;  // where it listens; empty: nowhere yet
+  int max_clients = 0;
+  int64_t open = 0;  // connections
+  int64_t accepted = 0;
+  int64_t refused = 0;
+  RequestCounts counts;
+  HistogramCounts latency;  // nanoseconds
+};
+
+// Thread-safe, lock-free where it counts. What one protocol's servers and
+// sessions report. A session collects a RequestCounts of its own and adds it
+// once for all requests that it answered together, about 40 ns:
+//
+//   counts_.requests += n; ...
+//   metrics->Add(&counts_);                       // and clears it
+//   metrics->RecordLatency(nanoseconds, n);       // of each of the n
+class ProtocolMetrics {
+ public:
+  explicit ProtocolMetrics(absl::string_view name);
+
+  // Adds and clears `counts`.
+  void Add(RequestCounts* counts);
+  // From the arrival of a request's last byte until its answer was handed over.
+  void RecordLatency(uint64_t nanoseconds, uint64_t requests = 1) {
+    latency_.Record(nanoseconds, requests);
+  }
+
+  // Called by Server.
+  void Listening(absl::string_view address, int max_clients);
+  void Accepted();
+  void Closed();
+  void Refused();
+
+  ProtocolStats Collect() const;
+
+ private:
+  // As many as keep busy threads apart; a thread always has the same one.
+  static constexpr size_t kShards = 8;
+
+  struct alignas(64) Shard {
+    std::atomic<uint64_t> requests{0};
+    std::atomic<uint64_t> errors{0};
+    std::atomic<uint64_t> hits{0};
+    std::atomic<uint64_t> misses{0};
+    std::atomic<uint64_t> bytes_in{0};
+    std::atomic<uint64_t> bytes_out{0};
+  };
+
+  const std::string name_;
+  Shard shards_[kShards];
+  Histogram latency_{kShards};
+  std::atomic<int64_t> open_{0};
+  std::atomic<int64_t> accepted_{0};
+  std::atomic<int64_t> refused_{0};
+
+  mutable Mutex mu_;
+  std::string address_ ABSL_GUARDED_BY(mu_);
+  int max_clients_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+// Thread-safe. The protocols of a process.
+class Metrics {
+ public:
+  // That of `name`; made at the first call. Lives as long as this.
+  ProtocolMetrics* protocol(absl::string_view name);
+  // All, in the order in which they were made.
+  std::vector<const ProtocolMetrics*> protocols() const;
+
+ private:
+  mutable Mutex mu_;
+  std::vector<std::pair<std::string, std::unique_ptr<ProtocolMetrics>>> protocols_
+      ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace kvarts
+
+#endif  // KVARTS_NET_METRICS_H_
