@@ -27,6 +27,8 @@
 #include "gflags/gflags.h"
 #include "net/event_loop.h"
 #include "net/http/http.h"
+#include "net/metrics.h"
+#include "net/metrics_history.h"
 #include "net/native/session.h"
 #include "net/resp/session.h"
 #include "net/server.h"
@@ -78,7 +80,8 @@ constexpr char kUsage[] =
     "Builds the index of a data file, DATA_FILE.bisect, where it is absent or stale.\n"
     "Prints a line that begins with \"ready\" once it serves. Over HTTP:\n"
     "  curl http://127.0.0.1:7780/v1/kv/KEY\n"
-    "and /livez, /readyz. Over RESP, which Redis clients speak:\n"
+    "and a status page at /, the interface at /docs, /metrics, /livez, /readyz. Over RESP, which\n"
+    "Redis clients speak:\n"
     "  redis-cli -p 7379 GET KEY\n"
     "SIGTERM and SIGINT let requests under way end. Stores:\n";
 
@@ -149,11 +152,13 @@ absl::Status CheckTlsFlags() {
 
 absl::StatusOr<std::unique_ptr<Server>> StartServer(absl::string_view flag,
                                                     absl::string_view address, EventLoops* loops,
-                                                    Transport* transport, SessionFactory factory) {
+                                                    Transport* transport, ProtocolMetrics* metrics,
+                                                    SessionFactory factory) {
   std::vector<EventLoop*> all;
   for (int i = 0; i < loops->size(); ++i) all.push_back(loops->loop(i));
   ServerOptions options;
   options.listen.reuse_port = FLAGS_reuse_port;
+  options.metrics = metrics;
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start(transport, all, ToAddress(address), options, std::move(factory));
   if (server.ok()) return server;
@@ -182,8 +187,10 @@ class NativeService {
 
 // All that serves, in the order in which it is let go.
 struct Serving {
-  Serving(int threads, const RespOptions& resp_options)
-      : resp(resp_options), loops(EventLoops::New(threads)) {}
+  Serving(int threads, const std::string& spec, const RespOptions& resp_options)
+      : http(HttpSettings(this, spec)), resp(resp_options), loops(EventLoops::New(threads)) {
+    history.Start(loops->loop(0));
+  }
   ~Serving() {
     native_server.reset();
     resp_server.reset();
@@ -205,12 +212,22 @@ struct Serving {
   // What the address of this flag is listened to with.
   Transport* TransportOf(absl::string_view flag) { return WithTls(flag) ? tls.get() : tcp.get(); }
 
+  static HttpOptions HttpSettings(Serving* serving, const std::string& spec) {
+    HttpOptions options;
+    options.served = spec;
+    options.metrics = &serving->metrics;
+    options.history = &serving->history;
+    return options;
+  }
+
+  Metrics metrics;
   HttpService http;
   RespService resp;
   NativeService native;
   const std::unique_ptr<Transport> tcp = NewTcpTransport();
   std::unique_ptr<Transport> tls;  // null without --tls_cert
   const std::unique_ptr<EventLoops> loops;
+  MetricsHistory history{&metrics};
   std::unique_ptr<Store> store;
   std::unique_ptr<StoreRunner> runner;
   std::unique_ptr<Server> http_server;
@@ -223,7 +240,7 @@ absl::Status StartHttp(Serving* serving) {
   KVARTS_ASSIGN_OR_RETURN(
       serving->http_server,
       StartServer("http", FLAGS_http, serving->loops.get(), serving->TransportOf("http"),
-                  [serving](std::unique_ptr<Stream> stream) {
+                  serving->metrics.protocol("http"), [serving](std::unique_ptr<Stream> stream) {
                     return serving->http.NewSession(std::move(stream));
                   }));
   return absl::OkStatus();
@@ -234,7 +251,7 @@ absl::Status StartResp(Serving* serving) {
   KVARTS_ASSIGN_OR_RETURN(
       serving->resp_server,
       StartServer("resp", FLAGS_resp, serving->loops.get(), serving->TransportOf("resp"),
-                  [serving](std::unique_ptr<Stream> stream) {
+                  serving->metrics.protocol("resp"), [serving](std::unique_ptr<Stream> stream) {
                     return serving->resp.NewSession(std::move(stream));
                   }));
   return absl::OkStatus();
@@ -245,7 +262,7 @@ absl::Status StartNative(Serving* serving) {
   KVARTS_ASSIGN_OR_RETURN(
       serving->native_server,
       StartServer("listen", FLAGS_listen, serving->loops.get(), serving->TransportOf("listen"),
-                  [serving](std::unique_ptr<Stream> stream) {
+                  serving->metrics.protocol("native"), [serving](std::unique_ptr<Stream> stream) {
                     return serving->native.NewSession(std::move(stream));
                   }));
   return absl::OkStatus();
@@ -313,7 +330,7 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   const int threads = FLAGS_threads > 0 ? FLAGS_threads : std::max(cores, 1);
 
   StopSignal stop;
-  Serving serving(threads, resp_options);
+  Serving serving(threads, spec, resp_options);
   if (!FLAGS_tls_cert.empty()) {
     TlsOptions tls;
     tls.certificate_file = FLAGS_tls_cert;

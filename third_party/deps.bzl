@@ -3,6 +3,7 @@
 A sibling workspace calls kvarts_deps() after local_repository(name = "kvarts", ...).
 """
 
+load("//third_party:npm_files.bzl", "swagger_ui_repository")
 load("//third_party:system_repo.bzl", "shim_repository", "system_repository")
 load("//third_party:system_table.bzl", "SYSTEM_REPOSITORIES")
 
@@ -19,3 +20,4 @@ def kvarts_deps():
     kvarts_shims()
     for name, kwargs in SYSTEM_REPOSITORIES.items():
         _once(system_repository, name, **kwargs)
+    _once(swagger_ui_repository, "swagger_ui")

@@ -77,6 +77,9 @@ SYSTEM_REPOSITORIES = {
     "boost.beast": {
         "modules": {":boost.beast": ""},
     },
+    "boost.json": {
+        "modules": {":boost.json": ""},
+    },
     "openssl": {
         "modules": {":crypto": "libcrypto", ":ssl": "libssl libcrypto"},
     },

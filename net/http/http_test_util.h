@@ -1,6 +1,7 @@
 #ifndef KVARTS_NET_HTTP_HTTP_TEST_UTIL_H_
 #define KVARTS_NET_HTTP_HTTP_TEST_UTIL_H_
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -8,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
@@ -21,9 +23,18 @@ struct TestResponse {
   int status = 0;
   std::string head;  // with the status line
   std::string body;
+  int chunks = 0;       // of a body in chunks
+  bool broken = false;  // it has no end
 
   bool Has(absl::string_view line) const {
     return absl::StrContains(head, absl::StrCat("\r\n", line, "\r\n"));
+  }
+  // The value of a field; empty where it has none.
+  std::string Field(absl::string_view name) const {
+    const size_t begin = head.find(absl::StrCat("\r\n", name, ": "));
+    if (begin == std::string::npos) return "";
+    const size_t value = begin + 4 + name.size();
+    return head.substr(value, head.find("\r\n", value) - value);
   }
 };
 
@@ -81,6 +92,11 @@ class TestConnection {
       }
     }
     if (head_only || response.status == 100) return response;
+    if (response.status == 204 || response.status == 304) return response;
+    if (response.Has("Transfer-Encoding: chunked")) {
+      ReceiveChunks(&response);
+      return response;
+    }
     received_.Await([&](const Received& r) { return r.ended || r.text.size() >= length; });
     response.body = Take(length);
     EXPECT_EQ(response.body.size(), length);
@@ -92,6 +108,15 @@ class TestConnection {
   }
   TestResponse Get(absl::string_view target) {
     return Request(absl::StrCat("GET ", target, " HTTP/1.1\r\nHost: x\r\n\r\n"));
+  }
+  // `fields` with their ends of lines.
+  TestResponse Get(absl::string_view target, absl::string_view fields) {
+    return Request(absl::StrCat("GET ", target, " HTTP/1.1\r\nHost: x\r\n", fields, "\r\n"));
+  }
+  TestResponse WithBody(absl::string_view method, absl::string_view target, absl::string_view body,
+                        absl::string_view fields = "") {
+    return Request(absl::StrCat(method, " ", target, " HTTP/1.1\r\nHost: x\r\n", fields,
+                                "Content-Length: ", body.size(), "\r\n\r\n", body));
   }
 
   // What comes until the server ends the connection.
@@ -118,6 +143,31 @@ class TestConnection {
                     });
                     if (!ended) ReadMore();
                   });
+  }
+
+  // `chunks` counts them, without the last, empty one.
+  void ReceiveChunks(TestResponse* response) {
+    while (true) {
+      received_.Await(
+          [&](const Received& r) { return r.ended || r.text.find("\r\n") != std::string::npos; });
+      const std::string line = Take(received_.Get().text.find("\r\n") + 2);
+      char* end = nullptr;
+      const size_t size = std::strtoul(line.c_str(), &end, 16);
+      if (end == line.c_str()) {  // the connection ended inside the body
+        response->broken = true;
+        return;
+      }
+      received_.Await([&](const Received& r) { return r.ended || r.text.size() >= size + 2; });
+      const std::string chunk = Take(size + 2);
+      if (chunk.size() < size + 2) {
+        response->broken = true;
+        return;
+      }
+      EXPECT_EQ(chunk.substr(size), "\r\n");
+      if (size == 0) return;
+      response->body.append(chunk, 0, size);
+      ++response->chunks;
+    }
   }
 
   std::string Take(size_t n) {

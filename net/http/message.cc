@@ -9,36 +9,50 @@ namespace kvarts {
 namespace {
 
 // Those that this server sends (RFC 9110, section 15).
-absl::string_view Reason(int status) {
+absl::string_view StatusLine(int status) {
   switch (status) {
     case 200:
-      return "OK";
+      return "HTTP/1.1 200 OK\r\n";
+    case 201:
+      return "HTTP/1.1 201 Created\r\n";
+    case 204:
+      return "HTTP/1.1 204 No Content\r\n";
+    case 304:
+      return "HTTP/1.1 304 Not Modified\r\n";
     case 400:
-      return "Bad Request";
+      return "HTTP/1.1 400 Bad Request\r\n";
+    case 401:
+      return "HTTP/1.1 401 Unauthorized\r\n";
     case 404:
-      return "Not Found";
+      return "HTTP/1.1 404 Not Found\r\n";
     case 405:
-      return "Method Not Allowed";
+      return "HTTP/1.1 405 Method Not Allowed\r\n";
+    case 406:
+      return "HTTP/1.1 406 Not Acceptable\r\n";
     case 408:
-      return "Request Timeout";
+      return "HTTP/1.1 408 Request Timeout\r\n";
+    case 412:
+      return "HTTP/1.1 412 Precondition Failed\r\n";
     case 413:
-      return "Content Too Large";
+      return "HTTP/1.1 413 Content Too Large\r\n";
     case 414:
-      return "URI Too Long";
+      return "HTTP/1.1 414 URI Too Long\r\n";
     case 417:
-      return "Expectation Failed";
+      return "HTTP/1.1 417 Expectation Failed\r\n";
     case 431:
-      return "Request Header Fields Too Large";
+      return "HTTP/1.1 431 Request Header Fields Too Large\r\n";
     case 501:
-      return "Not Implemented";
+      return "HTTP/1.1 501 Not Implemented\r\n";
     case 503:
-      return "Service Unavailable";
+      return "HTTP/1.1 503 Service Unavailable\r\n";
     case 504:
-      return "Gateway Timeout";
+      return "HTTP/1.1 504 Gateway Timeout\r\n";
     case 505:
-      return "HTTP Version Not Supported";
+      return "HTTP/1.1 505 HTTP Version Not Supported\r\n";
+    case 507:
+      return "HTTP/1.1 507 Insufficient Storage\r\n";
   }
-  return "Status";
+  return "HTTP/1.1 500 Internal Server Error\r\n";
 }
 
 bool IsFieldValue(absl::string_view value) {
@@ -50,11 +64,30 @@ bool IsFieldValue(absl::string_view value) {
 
 }  // namespace
 
+void HttpResponse::Clear() {
+  status = 200;
+  content_type = "text/plain; charset=utf-8";
+  fields.clear();
+  body.clear();
+  has_lent = false;
+  lent = {};
+  source.reset();
+}
+
+void HttpResponse::AddField(absl::string_view name, absl::string_view value) {
+  if (IsFieldValue(value)) absl::StrAppend(&fields, name, ": ", value, "\r\n");
+}
+
+void SetHttpError(int status, absl::string_view message, HttpResponse* response) {
+  response->Clear();
+  response->status = status;
+  response->content_type = "application/json";
+  absl::StrAppend(&response->body, "{\"error\":", JsonQuote(message), "}\n");
+}
+
 HttpResponse HttpError(int status, absl::string_view message) {
   HttpResponse response;
-  response.status = status;
-  response.content_type = "application/json";
-  response.body = absl::StrCat("{\"error\":", JsonQuote(message), "}\n");
+  SetHttpError(status, message, &response);
   return response;
 }
 
@@ -73,22 +106,29 @@ std::string JsonQuote(absl::string_view text) {
   return out + '"';
 }
 
-std::string HttpHead(const HttpResponse& response, absl::string_view date, bool close,
-                     bool http_1_0) {
-  std::string head = absl::StrCat("HTTP/1.1 ", response.status, " ", Reason(response.status),
-                                  "\r\nDate: ", date, "\r\nContent-Type: ");
-  const bool type_is_good = !response.content_type.empty() && IsFieldValue(response.content_type);
-  absl::StrAppend(&head, type_is_good ? response.content_type : "application/octet-stream",
-                  "\r\nContent-Length: ", response.body_size(), "\r\n");
-  for (const auto& [name, value] : response.fields) {
-    if (IsFieldValue(value)) absl::StrAppend(&head, name, ": ", value, "\r\n");
+void AppendHttpHead(const HttpResponse& response, const HttpConnectionInfo& connection,
+                    std::string* out) {
+  absl::StrAppend(out, StatusLine(response.status), "Date: ", connection.date, "\r\n");
+  // A 304 has the fields of a 200 without those of its body (RFC 9110, 15.4.5).
+  if (response.status != 304 && response.status != 204) {
+    const bool type_is_good = !response.content_type.empty() && IsFieldValue(response.content_type);
+    absl::StrAppend(out, "Content-Type: ",
+                    type_is_good ? absl::string_view(response.content_type)
+                                 : absl::string_view("application/octet-stream"),
+                    "\r\n");
+    if (response.source == nullptr) {
+      absl::StrAppend(out, "Content-Length: ", response.body_size(), "\r\n");
+    } else if (!connection.http_1_0) {
+      out->append("Transfer-Encoding: chunked\r\n");
+    }
   }
-  if (close) {
-    head += "Connection: close\r\n";
-  } else if (http_1_0) {
-    head += "Connection: keep-alive\r\n";
+  out->append(response.fields);
+  if (connection.close) {
+    out->append("Connection: close\r\n");
+  } else if (connection.http_1_0) {
+    out->append("Connection: keep-alive\r\n");
   }
-  return head += "\r\n";
+  out->append("\r\n");
 }
 
 }  // namespace kvarts

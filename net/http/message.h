@@ -1,10 +1,13 @@
 #ifndef KVARTS_NET_HTTP_MESSAGE_H_
 #define KVARTS_NET_HTTP_MESSAGE_H_
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "storage/read_results.h"
@@ -28,34 +31,63 @@ struct HttpRequest {
   }
 };
 
+// A body made while it is sent: an answer of any size in bounded memory. Not
+// thread-safe; owns all it touches, since its connection may end meanwhile.
+class HttpBodySource {
+ public:
+  virtual ~HttpBodySource() = default;
+  // Appends the next part to `out`, some 64 KiB; where the store's calls run.
+  // `*more` becomes false with the last one. An error ends the connection: a
+  // response that has begun cannot be taken back.
+  virtual absl::Status Next(std::string* out, bool* more) = 0;
+
+  uint64_t hits = 0;  // keys found so far, of those asked for
+  uint64_t misses = 0;
+};
+
 // A value type; movable only. The length, the date and what concerns the
 // connection are added by the session.
 struct HttpResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
-  std::vector<std::pair<std::string, std::string>> fields;
+  std::string fields;  // further ones, as they are sent: see AddField()
   std::string body;
-  // Sent in place of `body` where `has_lent`; its bytes are held by `owner`.
+  // Sent in place of `body` where `has_lent`; its bytes are held by `owner`,
+  // or are constant.
   bool has_lent = false;
   absl::string_view lent;
   ReadResults owner;
+  // Where there is one, `body` is only the beginning.
+  std::unique_ptr<HttpBodySource> source;
 
   size_t body_size() const { return has_lent ? lent.size() : body.size(); }
+  // As new, with the memory of before.
+  void Clear();
+  // Left out where `value` holds bytes that a field must not hold.
+  void AddField(absl::string_view name, absl::string_view value);
 };
 
 // {"error": MESSAGE} and a newline.
 HttpResponse HttpError(int status, absl::string_view message);
+// As HttpError(status, message).
+void SetHttpError(int status, absl::string_view message, HttpResponse* response);
 
 // `text` as a JSON string with its quotes. Bytes that are not ASCII are taken
 // for Latin-1, so that any bytes give valid JSON.
 std::string JsonQuote(absl::string_view text);
 
-// The status line, the fields and the empty line in front of a body of
-// `body_size` bytes. Bytes that a field must not hold (a newline in a stored
-// content type) are never written: such a field is left out, such a content
-// type becomes application/octet-stream. `date` as RFC 9110 has it.
-std::string HttpHead(const HttpResponse& response, absl::string_view date, bool close,
-                     bool http_1_0);
+struct HttpConnectionInfo {
+  absl::string_view date;  // as RFC 9110 has it
+  bool close = false;
+  bool http_1_0 = false;
+};
+
+// Appends the status line, the fields and the empty line in front of the body;
+// of a body with a source the coding is chunked, in HTTP/1.0 its end that of the
+// connection. A content type that holds bytes a field must not hold becomes
+// application/octet-stream.
+void AppendHttpHead(const HttpResponse& response, const HttpConnectionInfo& connection,
+                    std::string* out);
 
 }  // namespace kvarts
 

@@ -8,31 +8,32 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "storage/read_results.h"
 
 namespace kvarts {
 
 // Not thread-safe. Bytes that wait to be written: text, copied together, and
 // values that stay where the store has them until they are consumed.
+//
+//   front_ ─▶ segments_ ─▶ tail_
+//
+// Text alone goes from tail_ to front_ by a swap, and their memory is kept: the
+// answers to small requests allocate nothing.
 class OutputQueue {
  public:
-  void Append(absl::string_view text) {
-    if (text.empty()) return;
-    if (segments_.size() <= fixed_ || !segments_.back().is_text) {
-      segments_.emplace_back();
-      segments_.back().is_text = true;
-    }
-    segments_.back().text.append(text.data(), text.size());
-    size_ += text.size();
-  }
+  // For appending to; until the next call of another method.
+  std::string* text() { return &tail_; }
+  void Append(absl::string_view text) { tail_.append(text.data(), text.size()); }
 
   // `bytes` are held by `owner`.
   void AppendLent(absl::string_view bytes, ReadResults owner) {
     if (bytes.empty()) return;
+    Seal();
     segments_.emplace_back();
     segments_.back().lent = bytes;
     segments_.back().owner = std::move(owner);
-    size_ += bytes.size();
+    sealed_ += bytes.size();
   }
 
   // False: a file shrank under a value that waits. Do not send it.
@@ -43,52 +44,76 @@ class OutputQueue {
     return true;
   }
 
-  size_t size() const { return size_; }
-  bool empty() const { return size_ == 0; }
+  size_t size() const { return front_.size() + sealed_ + tail_.size() - consumed_; }
+  bool empty() const { return size() == 0; }
 
-  // The first bytes, `limit` at most, in a few pieces. They stay where they are
-  // until Consume(), whatever is appended meanwhile.
-  std::vector<absl::string_view> Front(size_t limit) {
-    std::vector<absl::string_view> pieces;
-    for (const Segment& segment : segments_) {
-      if (limit == 0 || pieces.size() == kMaxPieces) break;
-      absl::string_view bytes = segment.bytes();
-      if (pieces.empty()) bytes.remove_prefix(consumed_);
-      bytes = bytes.substr(0, limit);
-      limit -= bytes.size();
-      pieces.push_back(bytes);
+  // The first bytes, `*size` of them, `limit` at most, in a few pieces. They stay
+  // where they are until Consume(), whatever is appended meanwhile; the span
+  // until the next call.
+  absl::Span<const absl::string_view> Front(size_t limit, size_t* size) {
+    if (front_.empty() && segments_.empty()) {
+      std::swap(front_, tail_);
+    } else {
+      Seal();
     }
-    fixed_ = pieces.size();
-    return pieces;
+    pieces_.clear();
+    *size = 0;
+    Add(front_, limit, size);
+    for (const Segment& segment : segments_) {
+      if (*size == limit || pieces_.size() == kMaxPieces) break;
+      Add(segment.bytes(), limit, size);
+    }
+    return pieces_;
   }
 
   // The first `n` bytes have been written; lent values among them are let go.
   void Consume(size_t n) {
-    fixed_ = 0;
-    size_ -= n;
     consumed_ += n;
+    if (consumed_ < front_.size()) return;
+    consumed_ -= front_.size();
+    if (front_.capacity() > kMaxKept) front_ = std::string();
+    front_.clear();
     while (!segments_.empty() && consumed_ >= segments_.front().bytes().size()) {
       consumed_ -= segments_.front().bytes().size();
+      sealed_ -= segments_.front().bytes().size();
       segments_.pop_front();
     }
   }
 
  private:
   static constexpr size_t kMaxPieces = 64;
+  static constexpr size_t kMaxKept = 16 << 10;
 
   struct Segment {
-    absl::string_view bytes() const { return is_text ? absl::string_view(text) : lent; }
+    absl::string_view bytes() const { return lent.empty() ? absl::string_view(text) : lent; }
 
-    bool is_text = false;
     std::string text;
     absl::string_view lent;
     ReadResults owner;
   };
 
+  // Behind it nothing is appended to the text so far.
+  void Seal() {
+    if (tail_.empty()) return;
+    sealed_ += tail_.size();
+    segments_.emplace_back();
+    segments_.back().text = std::exchange(tail_, std::string());
+  }
+
+  void Add(absl::string_view bytes, size_t limit, size_t* size) {
+    if (pieces_.empty() && !bytes.empty()) bytes.remove_prefix(consumed_);
+    bytes = bytes.substr(0, limit - *size);
+    if (bytes.empty()) return;
+    *size += bytes.size();
+    pieces_.push_back(bytes);
+  }
+
+  std::string front_;
   std::deque<Segment> segments_;
-  size_t size_ = 0;
-  size_t consumed_ = 0;  // of the first segment
-  size_t fixed_ = 0;     // segments whose bytes are lent out by Front()
+  std::string tail_;
+  size_t sealed_ = 0;    // bytes of segments_
+  size_t consumed_ = 0;  // of the first that is there
+  std::vector<absl::string_view> pieces_;
 };
 
 }  // namespace kvarts

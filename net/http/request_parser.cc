@@ -4,6 +4,8 @@
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
 #include <limits>
+#include <memory>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -195,7 +197,20 @@ HttpRequestParser::HttpRequestParser(const HttpLimits& limits) : limits_(limits)
 
 HttpRequestParser::~HttpRequestParser() = default;
 
-void HttpRequestParser::Reset() { impl_ = std::make_unique<Impl>(limits_); }
+void HttpRequestParser::Reset() {
+  if (impl_ == nullptr) {
+    impl_ = std::make_unique<Impl>(limits_);
+    return;
+  }
+  // In its place, with the memory of the request before: Beast's parser cannot
+  // begin anew.
+  HttpRequest request = std::move(impl_->request);
+  request.fields.clear();
+  request.body.clear();
+  std::destroy_at(impl_.get());
+  std::construct_at(impl_.get(), limits_);
+  impl_->request = std::move(request);
+}
 
 HttpRequestParser::Step HttpRequestParser::Parse(absl::string_view bytes, size_t* used) {
   return impl_->Parse(bytes, used);

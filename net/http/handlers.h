@@ -1,0 +1,66 @@
+#ifndef KVARTS_NET_HTTP_HANDLERS_H_
+#define KVARTS_NET_HTTP_HANDLERS_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "net/http/route.h"
+
+namespace kvarts {
+
+// What the routes do. Each fills in the response of its call; descriptions are
+// in the table, routes.cc.
+
+// kv_handlers.cc
+void GetValues(const HttpContext& context, absl::Span<HttpCall> calls);
+void PutValue(const HttpContext& context, HttpCall* call);
+void DeleteKey(const HttpContext& context, HttpCall* call);
+
+// batch_handler.cc
+void GetBatch(const HttpContext& context, HttpCall* call);
+
+// scan_handler.cc
+void ScanKeys(const HttpContext& context, HttpCall* call);
+
+// status_handlers.cc
+void Livez(const HttpContext& context, HttpCall* call);
+void Readyz(const HttpContext& context, HttpCall* call);
+void StoreStatistics(const HttpContext& context, HttpCall* call);
+void ServerStatus(const HttpContext& context, HttpCall* call);
+void PrometheusMetrics(const HttpContext& context, HttpCall* call);
+
+// page_handlers.cc
+void StatusPage(const HttpContext& context, HttpCall* call);
+void DocsPage(const HttpContext& context, HttpCall* call);
+void PageFile(const HttpContext& context, HttpCall* call);
+void DocsFile(const HttpContext& context, HttpCall* call);
+void OpenApi(const HttpContext& context, HttpCall* call);
+
+// --- What handlers share -----------------------------------------------------
+
+// What a store's error is over HTTP: 400 for a bad argument, 501 for what the
+// store does not have, 504 for a deadline, 507 where there is no room, else
+// 503: the store fails.
+HttpResponse StoreError(const absl::Status& status);
+
+// The answer of a store that takes no writes, 405 with Allow: `allowed`.
+HttpResponse ReadOnlyAnswer(absl::string_view allowed);
+
+// The ETag of a value: a hash of its bytes, in quotes.
+std::string ValueEtag(absl::string_view value);
+// Whether `etag` is in a list as If-Match and If-None-Match have it; "*" is all.
+// `weak`: "W/" does not count.
+bool EtagInList(absl::string_view list, absl::string_view etag, bool weak);
+
+// Answers with what the source gives: as a whole where its first part is all.
+void AnswerFrom(std::unique_ptr<HttpBodySource> source, HttpCall* call);
+
+// "base64" in either alphabet, padded or not.
+bool DecodeBase64(absl::string_view text, std::string* bytes);
+
+}  // namespace kvarts
+
+#endif  // KVARTS_NET_HTTP_HANDLERS_H_

@@ -1,0 +1,253 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/checksum.h"
+#include "net/http/handlers.h"
+
+namespace kvarts {
+namespace {
+
+// Above it a value is sent from where it lies, below it is copied behind its
+// head: one piece less to write.
+constexpr size_t kLendBytes = 16 << 10;
+
+// Times that a conditional write is tried again because others were faster.
+constexpr int kMaxTries = 100;
+
+constexpr absl::string_view kWritingMethods = "GET, HEAD, PUT, DELETE";
+constexpr absl::string_view kReadingMethods = "GET, HEAD";
+
+// The condition that a request makes on what is there.
+struct Conditions {
+  const std::string* if_match;
+  const std::string* if_none_match;
+
+  explicit Conditions(const HttpRequest& request)
+      : if_match(request.Find("If-Match")), if_none_match(request.Find("If-None-Match")) {}
+
+  bool any() const { return if_match != nullptr || if_none_match != nullptr; }
+  // RFC 9110, section 13.1: If-Match compares strongly, If-None-Match weakly.
+  bool Matches(bool found, absl::string_view etag) const {
+    return if_match == nullptr || (found && EtagInList(*if_match, etag, /*weak=*/false));
+  }
+  bool NoneMatches(bool found, absl::string_view etag) const {
+    return if_none_match == nullptr || !found || !EtagInList(*if_none_match, etag, /*weak=*/true);
+  }
+};
+
+void PreconditionFailed(HttpResponse* response) {
+  SetHttpError(412, "the value is not what If-Match or If-None-Match asks for", response);
+}
+
+// `owner` holds the value's bytes; taken where they are lent on.
+void AnswerValue(const ReadResult& result, ReadResults* owner, HttpCall* call) {
+  HttpResponse* const response = &call->response;
+  if (!result.status.ok()) {
+    *response = StoreError(result.status);
+    return;
+  }
+  const Conditions conditions(call->request);
+  if (!result.found) {
+    ++call->misses;
+    if (conditions.if_match != nullptr) return PreconditionFailed(response);
+    return SetHttpError(404, "there is no such key", response);
+  }
+  ++call->hits;
+  const std::string etag = ValueEtag(result.value);
+  response->AddField("ETag", etag);
+  if (conditions.any()) {
+    if (!conditions.Matches(true, etag)) return PreconditionFailed(response);
+    if (!conditions.NoneMatches(true, etag)) {
+      response->status = 304;
+      return;
+    }
+  }
+  // A browser must not take a value for a page or a script of this server.
+  response->fields.append("X-Content-Type-Options: nosniff\r\n");
+  if (result.content_type.empty()) {
+    response->content_type = "application/octet-stream";
+  } else {
+    response->content_type.assign(result.content_type.data(), result.content_type.size());
+    response->fields.append("Content-Security-Policy: default-src 'none'; sandbox\r\n");
+  }
+  if (result.value.size() >= kLendBytes) {
+    response->has_lent = true;
+    response->lent = result.value;
+    response->owner = std::move(*owner);
+    return;
+  }
+  response->body.assign(result.value.data(), result.value.size());
+  if (!owner->intact()) {
+    *response = StoreError(absl::DataLossError("the value was lost while it was read"));
+  }
+}
+
+void SetContentType(const HttpContext& context, const HttpRequest& request, Metadata* metadata) {
+  const std::string* const type = request.Find("Content-Type");
+  if (type == nullptr || type->empty()) return;
+  const Capabilities has = context.store->capabilities();
+  if (!has.has(has.content_type)) return;
+  metadata->content_type = Metadata::Change::kSet;
+  metadata->type = *type;
+}
+
+enum class WriteOutcome { kAnswered, kExisted, kWasAbsent };
+
+// Makes the mutation that `add` adds to a batch, under the request's conditions.
+// Answers where it fails.
+template <typename Add>
+WriteOutcome WriteUnderConditions(const HttpContext& context, HttpCall* call, Add add) {
+  const Capabilities has = context.store->capabilities();
+  if (!has.has(has.write)) {
+    call->response = ReadOnlyAnswer(kReadingMethods);
+    return WriteOutcome::kAnswered;
+  }
+  const Conditions conditions(call->request);
+  WriteOptions options;
+  options.report_existed = true;
+  WriteBatch batch;
+  WriteResults written;
+  if (!conditions.any()) {
+    add(&batch);
+    const absl::Status status = context.store->Write(batch, options, &written);
+    if (!status.ok()) {
+      call->response = StoreError(status);
+      return WriteOutcome::kAnswered;
+    }
+    return written.results[0].existed ? WriteOutcome::kExisted : WriteOutcome::kWasAbsent;
+  }
+  options.atomic = true;
+  options.report_existed = false;
+  ReadOptions read;
+  read.stamp = true;
+  ReadResults results;
+  for (int tries = 0; tries < kMaxTries; ++tries) {
+    context.store->Read(call->parameter, read, &results);
+    const ReadResult& current = results[0];
+    absl::Status status = current.status;
+    if (status.ok()) {
+      const std::string etag = current.found ? ValueEtag(current.value) : "";
+      if (!conditions.Matches(current.found, etag) ||
+          !conditions.NoneMatches(current.found, etag)) {
+        PreconditionFailed(&call->response);
+        return WriteOutcome::kAnswered;
+      }
+      batch.Clear();
+      batch.RequireUnchanged(call->parameter, current.stamp);
+      add(&batch);
+      status = context.store->Write(batch, options, &written);
+      if (status.ok()) return current.found ? WriteOutcome::kExisted : WriteOutcome::kWasAbsent;
+    }
+    if (written.failed_precondition < 0) {
+      call->response = StoreError(status);
+      return WriteOutcome::kAnswered;
+    }
+    written = WriteResults();  // somebody else wrote it in between
+  }
+  SetHttpError(503, "the key is written by many others; try again", &call->response);
+  return WriteOutcome::kAnswered;
+}
+
+}  // namespace
+
+std::string ValueEtag(absl::string_view value) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  uint64_t hash = Checksum(value);
+  std::string etag(18, '"');
+  for (size_t i = 16; i > 0; --i, hash >>= 4) etag[i] = kHex[hash & 15];
+  return etag;
+}
+
+bool EtagInList(absl::string_view list, absl::string_view etag, bool weak) {
+  while (true) {
+    while (!list.empty() && (list[0] == ' ' || list[0] == '\t' || list[0] == ',')) {
+      list.remove_prefix(1);
+    }
+    if (list.empty()) return false;
+    if (list[0] == '*') return true;
+    const bool is_weak = absl::ConsumePrefix(&list, "W/");
+    // Tags are quoted and may hold commas.
+    const size_t end = list[0] == '"' ? list.find('"', 1) : absl::string_view::npos;
+    if (end == absl::string_view::npos) return false;
+    if ((weak || !is_weak) && list.substr(0, end + 1) == etag) return true;
+    list.remove_prefix(end + 1);
+  }
+}
+
+HttpResponse StoreError(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+      return HttpError(400, status.message());
+    case absl::StatusCode::kUnimplemented:
+      return HttpError(501, status.message());
+    case absl::StatusCode::kDeadlineExceeded:
+      return HttpError(504, status.message());
+    case absl::StatusCode::kResourceExhausted:
+      return HttpError(507, status.message());
+    default:
+      return HttpError(503, status.message());
+  }
+}
+
+HttpResponse ReadOnlyAnswer(absl::string_view allowed) {
+  HttpResponse response =
+      HttpError(405, absl::StrCat("the store is read-only; the methods here are ", allowed));
+  response.AddField("Allow", allowed);
+  return response;
+}
+
+bool DecodeBase64(absl::string_view text, std::string* bytes) {
+  return absl::Base64Unescape(text, bytes) || absl::WebSafeBase64Unescape(text, bytes);
+}
+
+void GetValues(const HttpContext& context, absl::Span<HttpCall> calls) {
+  // Kept from call to call, as the contract advises; what the store lent is let
+  // go each time, so that no idle thread holds on to a file.
+  thread_local std::vector<absl::string_view> keys;
+  thread_local ReadResults results;
+  if (calls.size() == 1) {
+    context.store->Read(calls[0].parameter, ReadOptions(), &results);
+    AnswerValue(results[0], &results, &calls[0]);
+    results.Release();
+    return;
+  }
+  keys.clear();
+  for (const HttpCall& call : calls) keys.push_back(call.parameter);
+  context.store->MultiGet(keys, ReadOptions(), &results);
+  for (size_t i = 0; i < calls.size(); ++i) {
+    // A large one would take the results of all away.
+    calls[i].alone = results[i].status.ok() && results[i].value.size() >= kLendBytes;
+    if (!calls[i].alone) AnswerValue(results[i], &results, &calls[i]);
+  }
+  results.Release();
+}
+
+void PutValue(const HttpContext& context, HttpCall* call) {
+  Metadata metadata;
+  SetContentType(context, call->request, &metadata);
+  const WriteOutcome outcome = WriteUnderConditions(context, call, [&](WriteBatch* batch) {
+    batch->Put(call->parameter, call->request.body, metadata);
+  });
+  if (outcome == WriteOutcome::kAnswered) return;
+  call->response.status = outcome == WriteOutcome::kExisted ? 204 : 201;
+  call->response.AddField("ETag", ValueEtag(call->request.body));
+}
+
+void DeleteKey(const HttpContext& context, HttpCall* call) {
+  const WriteOutcome outcome = WriteUnderConditions(
+      context, call, [&](WriteBatch* batch) { batch->Delete(call->parameter); });
+  if (outcome == WriteOutcome::kAnswered) return;
+  if (outcome == WriteOutcome::kWasAbsent) {
+    ++call->misses;
+    return SetHttpError(404, "there is no such key", &call->response);
+  }
+  call->response.status = 204;
+}
+
+}  // namespace kvarts
