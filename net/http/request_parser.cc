@@ -106,7 +106,7 @@ class HttpRequestParser::Impl final : public http::basic_parser<true> {
     }
     // From Beast of 2025 on for every coding but one; from older ones only beside
     // a length, and CheckHead() looks at the rest.
-    if (error == http::error::bad_transfer_encoding && !has_length()) {
+    if (error == http::error::bad_transfer_encoding && version_ >= 11 && !has_length()) {
       return Fail(501, kOneCoding);
     }
     return Fail(400, absl::StrCat("not an HTTP/1.1 request: ", error.message()));
