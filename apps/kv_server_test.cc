@@ -234,6 +234,42 @@ TEST_F(KvServerTest, ThePasswordIsAskedForOverRespToo) {
             "-NOAUTH Authentication required.\r\n+OK\r\n+PONG\r\n+OK\r\n");
 }
 
+TEST_F(KvServerTest, ThePasswordIsAskedForOverHttpTooButNotForHealth) {
+  Write("password", "secret\n");
+  const auto server = Start({"--listen=", kHttp, "--password_file=password", "data"});
+  const auto ask = [&](absl::string_view target, absl::string_view authorization) {
+    TestSocket socket(server->http, dir_);
+    socket.Send(absl::StrCat("GET ", target, " HTTP/1.0\r\n", authorization, "\r\n"));
+    return socket.ReceiveAll();
+  };
+  const std::string key = absl::StrCat("/v1/kv/", TestKey(7));
+  EXPECT_THAT(ask(key, ""), StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(ask("/metrics", ""), StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(ask(key, "Authorization: Bearer public\r\n"), StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(ask(key, "Authorization: Bearer secret\r\n"), EndsWith("value 7"));
+  EXPECT_THAT(ask(key, "Authorization: Basic dXNlcjpzZWNyZXQ=\r\n"), EndsWith("value 7"));
+  EXPECT_THAT(ask("/livez", ""), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(ask("/readyz", ""), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(KvServerTest, ClientsAboveTheCapAreTurnedAwayAndIdleOnesLetGo) {
+  const auto server = Start({"--listen=", "--http=", kResp, "--max_clients=2", "data"});
+  TestSocket one(server->resp, dir_);
+  TestSocket two(server->resp, dir_);
+  for (TestSocket* socket : {&one, &two}) {
+    socket->Send("PING\r\n");
+    EXPECT_EQ(socket->Receive(7), "+PONG\r\n");
+  }
+  EXPECT_EQ(TestSocket(server->resp, dir_).ReceiveAll(), "");
+  one.Send("PING\r\n");
+  EXPECT_EQ(one.Receive(7), "+PONG\r\n");
+
+  const auto impatient = Start({"--listen=", "--http=", kResp, "--idle_timeout=50ms", "data"});
+  EXPECT_EQ(TestSocket(impatient->resp, dir_).ReceiveAll(), "");
+  EXPECT_EQ(Run({"--max_clients=0", "data"}).exit_code, 2);
+  EXPECT_EQ(Run({"--idle_timeout=soon", "data"}).exit_code, 2);
+}
+
 TEST_F(KvServerTest, WiderThanThisMachineTakesAPasswordOrAFlag) {
   Write("password", "secret\n");
   EXPECT_EQ(Run({"--listen=tcp://0.0.0.0:0", "--http=", "data"}).exit_code, 2);
@@ -243,8 +279,9 @@ TEST_F(KvServerTest, WiderThanThisMachineTakesAPasswordOrAFlag) {
       Start({"--listen=", "--resp=0.0.0.0:0", "--http=", "--password_file=password", "data"})
           ->ready,
       StartsWith("ready resp=0.0.0.0:"));
-  EXPECT_EQ(Run({"--listen=", "--http=0.0.0.0:0", "--password_file=password", "data"}).exit_code,
-            2);
+  EXPECT_EQ(Run({"--listen=", "--http=0.0.0.0:0", "data"}).exit_code, 2);
+  EXPECT_THAT(Start({"--listen=", "--http=0.0.0.0:0", "--password_file=password", "data"})->ready,
+              StartsWith("ready http=0.0.0.0:"));
   EXPECT_THAT(
       Start({"--listen=tcp://0.0.0.0:0", "--http=", "--password_file=password", "data"})->ready,
       StartsWith("ready native=tcp://0.0.0.0:"));

@@ -1,0 +1,228 @@
+#include "apps/common/serving.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "apps/common/address.h"
+#include "apps/common/app.h"
+#include "base/status_macros.h"
+#include "net/http/http.h"
+#include "net/metrics_history.h"
+#include "net/native/session.h"
+#include "net/resp/session.h"
+#include "net/server.h"
+#include "net/store_runner.h"
+#include "net/tcp/tcp.h"
+#include "net/tls/tls.h"
+
+namespace kvarts {
+namespace {
+
+// The native protocol, of which the listener may be there before the store:
+// connections that come so early are closed, and clients try again.
+class NativeService {
+ public:
+  void SetReady(SessionFactory sessions) {
+    sessions_ = std::move(sessions);
+    ready_.store(true, std::memory_order_release);
+  }
+  std::unique_ptr<Session> NewSession(std::unique_ptr<Stream> stream) {
+    return ready_.load(std::memory_order_acquire) ? sessions_(std::move(stream)) : nullptr;
+  }
+
+ private:
+  std::atomic<bool> ready_{false};
+  SessionFactory sessions_;  // constant once ready_
+};
+
+std::vector<std::string> TlsFlags(const ServingOptions& options) {
+  if (options.tls_cert.empty()) return {};
+  return absl::StrSplit(options.tls, ',');
+}
+
+absl::Status Check(const ServingOptions& options) {
+  if (options.listen.empty() && options.resp.empty() && options.http.empty()) {
+    return UsageError("--listen, --resp and --http are all empty: nothing would be served");
+  }
+  for (const auto& [flag, address] :
+       {std::make_pair("--listen=", options.listen), std::make_pair("--resp=", options.resp),
+        std::make_pair("--http=", options.http)}) {
+    if (address.empty() || IsLocal(ToAddress(address))) continue;
+    if (!options.password.empty() || options.insecure_listen) continue;
+    return UsageError(absl::StrCat(flag, address,
+                                   " may be reached from other machines, which takes a "
+                                   "--password_file or --insecure_listen"));
+  }
+  if (options.tls_cert.empty() != options.tls_key.empty()) {
+    return UsageError("--tls_cert and --tls_key are given together");
+  }
+  for (const absl::string_view name : absl::StrSplit(options.tls, ',')) {
+    if (name != "listen" && name != "resp" && name != "http") {
+      return UsageError(
+          absl::StrCat("--tls=", options.tls, ": expected a list of listen, resp and http"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+class ServingImpl final : public Serving {
+ public:
+  explicit ServingImpl(const ServingOptions& options)
+      : options_(options),
+        tls_flags_(TlsFlags(options)),
+        tcp_(NewTcpTransport()),
+        loops_(EventLoops::New(options.threads)),
+        history_(&metrics_),
+        http_(HttpSettings()),
+        resp_(RespSettings()) {
+    history_.Start(loops_->loop(0));
+  }
+
+  ~ServingImpl() override {
+    ServingImpl::Abandon();
+    runner_.reset();
+    if (store_ != nullptr) store_->Close().IgnoreError();
+    store_.reset();
+    loops_->Stop();
+  }
+
+  absl::Status LoadCertificate() {
+    if (options_.tls_cert.empty()) return absl::OkStatus();
+    TlsOptions tls;
+    tls.certificate_file = options_.tls_cert;
+    tls.key_file = options_.tls_key;
+    KVARTS_ASSIGN_OR_RETURN(tls_, NewTlsTransport(tcp_.get(), tls));
+    return absl::OkStatus();
+  }
+
+  absl::Status Listen() override {
+    KVARTS_RETURN_IF_ERROR(Start("http", options_.http, "http", &http_, &http_server_));
+    return options_.reuse_port ? absl::OkStatus() : ListenForKeys();
+  }
+
+  absl::Status Serve(std::unique_ptr<Store> store) override {
+    store_ = std::move(store);
+    runner_ = StoreRunner::New(store_.get(), options_.threads);
+    native_.SetReady(NewNativeSessions(runner_.get(), NativeSettings()));
+    resp_.SetReady(runner_.get());
+    http_.SetReady(runner_.get());
+    return options_.reuse_port ? ListenForKeys() : absl::OkStatus();
+  }
+
+  std::string ReadyLine() const override {
+    std::string line = "ready";
+    if (native_server_ != nullptr) absl::StrAppend(&line, " native=", native_server_->address());
+    if (resp_server_ != nullptr) {
+      absl::StrAppend(&line, " resp=", WithoutTcp(resp_server_->address()));
+    }
+    if (http_server_ != nullptr) {
+      absl::StrAppend(&line, " http=", WithoutTcp(http_server_->address()));
+    }
+    return line;
+  }
+
+  void Drain(absl::Duration grace) override {
+    std::vector<std::thread> drains;
+    for (Server* server : {native_server_.get(), resp_server_.get(), http_server_.get()}) {
+      if (server != nullptr) drains.emplace_back([server, grace] { server->Drain(grace); });
+    }
+    for (std::thread& drain : drains) drain.join();
+  }
+
+  void Abandon() override {
+    native_server_.reset();
+    resp_server_.reset();
+    http_server_.reset();
+  }
+
+  Transport* transport() override { return tcp_.get(); }
+
+ private:
+  absl::Status ListenForKeys() {
+    KVARTS_RETURN_IF_ERROR(Start("listen", options_.listen, "native", &native_, &native_server_));
+    return Start("resp", options_.resp, "resp", &resp_, &resp_server_);
+  }
+
+  template <typename Service>
+  absl::Status Start(absl::string_view flag, absl::string_view address, absl::string_view protocol,
+                     Service* service, std::unique_ptr<Server>* server) {
+    if (address.empty()) return absl::OkStatus();
+    std::vector<EventLoop*> all;
+    for (int i = 0; i < loops_->size(); ++i) all.push_back(loops_->loop(i));
+    ServerOptions options;
+    options.max_clients = options_.max_clients;
+    options.listen.reuse_port = options_.reuse_port;
+    options.metrics = metrics_.protocol(protocol);
+    const bool with_tls = std::find(tls_flags_.begin(), tls_flags_.end(), flag) != tls_flags_.end();
+    absl::StatusOr<std::unique_ptr<Server>> started =
+        Server::Start(with_tls ? tls_.get() : tcp_.get(), all, ToAddress(address), options,
+                      [service](std::unique_ptr<Stream> stream) {
+                        return service->NewSession(std::move(stream));
+                      });
+    if (started.ok()) {
+      *server = *std::move(started);
+      return absl::OkStatus();
+    }
+    const std::string message =
+        absl::StrCat("--", flag, "=", address, ": ", started.status().message());
+    if (absl::IsInvalidArgument(started.status())) return UsageError(message);
+    return absl::Status(started.status().code(), message);
+  }
+
+  void SetIdle(absl::Duration* idle_timeout) const {
+    if (options_.idle_timeout > absl::ZeroDuration()) *idle_timeout = options_.idle_timeout;
+  }
+  HttpOptions HttpSettings() {
+    HttpOptions settings;
+    settings.served = options_.served;
+    settings.password = options_.password;
+    settings.metrics = &metrics_;
+    settings.history = &history_;
+    SetIdle(&settings.idle_timeout);
+    return settings;
+  }
+  RespOptions RespSettings() const {
+    RespOptions settings;
+    settings.password = options_.password;
+    SetIdle(&settings.idle_timeout);
+    return settings;
+  }
+  NativeServerOptions NativeSettings() const {
+    NativeServerOptions settings;
+    settings.password = options_.password;
+    SetIdle(&settings.idle_timeout);
+    return settings;
+  }
+
+  const ServingOptions options_;
+  const std::vector<std::string> tls_flags_;
+  Metrics metrics_;
+  const std::unique_ptr<Transport> tcp_;
+  std::unique_ptr<Transport> tls_;  // null without a certificate
+  const std::unique_ptr<EventLoops> loops_;
+  MetricsHistory history_;
+  HttpService http_;
+  RespService resp_;
+  NativeService native_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<StoreRunner> runner_;
+  std::unique_ptr<Server> http_server_;
+  std::unique_ptr<Server> resp_server_;
+  std::unique_ptr<Server> native_server_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Serving>> Serving::New(const ServingOptions& options) {
+  KVARTS_RETURN_IF_ERROR(Check(options));
+  auto serving = std::make_unique<ServingImpl>(options);
+  KVARTS_RETURN_IF_ERROR(serving->LoadCertificate());
+  return serving;
+}
+
+}  // namespace kvarts

@@ -1,0 +1,67 @@
+#ifndef KVARTS_APPS_COMMON_SERVING_H_
+#define KVARTS_APPS_COMMON_SERVING_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "net/transport.h"
+#include "storage/store.h"
+
+namespace kvarts {
+
+// What flags of a server say.
+struct ServingOptions {
+  // Addresses of the protocols as flags write them: "tcp://HOST:PORT", "HOST:PORT",
+  // "unix:PATH"; empty: not served.
+  std::string listen;  // the native protocol
+  std::string resp;
+  std::string http;
+  int threads = 1;  // loops, and as many again for a store that blocks
+  bool reuse_port = false;
+  int max_clients = 10000;  // of each protocol
+  // Of connections that ask for nothing; 0: as each protocol has it.
+  absl::Duration idle_timeout = absl::ZeroDuration();
+  std::string password;  // empty: none is asked for
+  // TLS (net/tls/tls.h) on the addresses whose flags are named in the comma-separated
+  // `tls`. No certificate: none.
+  std::string tls_cert;
+  std::string tls_key;
+  std::string tls;
+  bool insecure_listen = false;  // beyond this machine without a password
+  std::string served;            // the store's spec, for people
+};
+
+// Serves one store over the protocols: listeners, loops, counters, in the order in
+// which they must come and go. Thread-safe where it says so; else for one thread,
+// which is none of the loops.
+class Serving {
+ public:
+  // A usage error names the flag that is wrong.
+  static absl::StatusOr<std::unique_ptr<Serving>> New(const ServingOptions& options);
+  // Closes the store.
+  virtual ~Serving() = default;
+
+  // Takes the addresses: /livez answers from now on, RESP says that it loads, native
+  // clients are told to try again. With `reuse_port` only HTTP does, as other
+  // processes serve the port.
+  virtual absl::Status Listen() = 0;
+  // Serves this store, once.
+  virtual absl::Status Serve(std::unique_ptr<Store> store) = 0;
+  // "ready native=... resp=... http=...", without newline.
+  virtual std::string ReadyLine() const = 0;
+  // Lets requests under way end, for `grace` at most.
+  virtual void Drain(absl::Duration grace) = 0;
+  // Ends the listeners, whose sockets' files are removed, and all connections.
+  virtual void Abandon() = 0;
+
+  // For stores that are reached over a network. Lives as long as this.
+  virtual Transport* transport() = 0;
+};
+
+}  // namespace kvarts
+
+#endif  // KVARTS_APPS_COMMON_SERVING_H_
