@@ -99,10 +99,7 @@ class Build {
       parts_[i]->status = ScanRange(ranges[i], parts_[i].get());
       if (!parts_[i]->status.ok()) failed_.store(true, std::memory_order_relaxed);
     });
-    for (size_t i = 0; i < parts_.size(); ++i) {
-      if (parts_[i]->status.ok()) continue;
-      return i == 0 ? parts_[i]->status : FirstError(parts_[i]->status);
-    }
+    if (failed_.load(std::memory_order_relaxed)) return FirstError();
     for (const auto& part : parts_) {
       const DataFileCounts& c = part->counts;
       counts_.bytes += c.bytes;
@@ -145,10 +142,17 @@ class Build {
     return absl::OkStatus();
   }
 
-  // Of a part that is not the first the line number is not known, and an earlier
-  // part may have been stopped before its own fault: read once more, to say it.
-  absl::Status FirstError(const absl::Status& status) {
-    if (!absl::IsInvalidArgument(status) && !absl::IsCancelled(status)) return status;
+  // Malformed lines of later parts are not numbered, and an earlier part may have
+  // been stopped before its own: then the file is read once more, to say it.
+  absl::Status FirstError() const {
+    const absl::Status& first = parts_[0]->status;
+    if (!first.ok() && !absl::IsCancelled(first)) return first;
+    for (const auto& part : parts_) {
+      const absl::Status& status = part->status;
+      if (!status.ok() && !absl::IsCancelled(status) && !absl::IsInvalidArgument(status)) {
+        return status;
+      }
+    }
     KVARTS_ASSIGN_OR_RETURN(const auto scanner, DataFileScanner::Open(options_.fs, data_path_,
                                                                       options_.skip_malformed));
     ScannedRecord record;
