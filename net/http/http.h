@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "base/clock.h"
@@ -39,6 +41,8 @@ struct HttpOptions {
   std::string password;
   // What the status page says is served: the store's spec.
   std::string served;
+  // Further limits that it shows, beside those above: name and value.
+  std::vector<std::pair<std::string, std::string>> limits;
   // Where requests are counted, as protocol "http", and what the pages show. Null:
   // a registry of the service's own. `metrics` and `history` must outlive it.
   Metrics* metrics = nullptr;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr char kDescription[] =
     "Keys and values are any bytes. In JSON they are strings where they are UTF-8, else objects "
-    "that hold them in base64. Errors are JSON with one message.";
+    "that hold them in base64. Errors are JSON with one message. Every GET has its HEAD.";
 
 // What the schemas of the table refer to.
 constexpr char kSchemas[] = R"json({
@@ -159,7 +159,8 @@ std::string OpenApiDocument(absl::Span<const HttpRoute> routes) {
       if (begun) out.append(",\n");
       begun = true;
       AppendOperation(route, /*head=*/false, &out);
-      if (absl::string_view(route.method) != "GET") continue;
+      // Every GET has its HEAD; it is named where it is of use.
+      if (absl::string_view(route.method) != "GET" || !route.batches) continue;
       out.append(",\n");
       AppendOperation(route, /*head=*/true, &out);
     }

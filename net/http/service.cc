@@ -35,6 +35,7 @@ std::unique_ptr<HttpServerInfo> MakeInfo(const HttpOptions& options, Metrics* me
       {"HTTP buffers, all connections", size(options.max_buffered)},
       {"HTTP password", options.password.empty() ? "none" : "asked for"},
   };
+  info->limits.insert(info->limits.end(), options.limits.begin(), options.limits.end());
   return info;
 }
 
