@@ -173,7 +173,7 @@ bool EtagInList(absl::string_view list, absl::string_view etag, bool weak) {
     if (list[0] == '*') return true;
     const bool is_weak = absl::ConsumePrefix(&list, "W/");
     // Tags are quoted and may hold commas.
-    const size_t end = list[0] == '"' ? list.find('"', 1) : absl::string_view::npos;
+    const size_t end = absl::StartsWith(list, "\"") ? list.find('"', 1) : absl::string_view::npos;
     if (end == absl::string_view::npos) return false;
     if ((weak || !is_weak) && list.substr(0, end + 1) == etag) return true;
     list.remove_prefix(end + 1);

@@ -135,12 +135,13 @@ class HttpRequestParser::Impl final : public http::basic_parser<true> {
     return status == 0;
   }
 
+  void TooLarge(error_code& error) {
+    Fail(413, absl::StrCat("the body is larger than ", max_body, " bytes"));
+    error = Stop();
+  }
+
   void AppendBody(View bytes, error_code& error) {
-    if (bytes.size() > max_body - request.body.size()) {
-      Fail(413, absl::StrCat("the body is larger than ", max_body, " bytes"));
-      error = Stop();
-      return;
-    }
+    if (bytes.size() > max_body - request.body.size()) return TooLarge(error);
     request.body.append(bytes.data(), bytes.size());
   }
 
@@ -177,7 +178,9 @@ class HttpRequestParser::Impl final : public http::basic_parser<true> {
     AppendBody(body, error);
     return body.size();
   }
-  void on_chunk_header_impl(std::uint64_t, View, error_code&) override {}
+  void on_chunk_header_impl(std::uint64_t size, View, error_code& error) override {
+    if (size > max_body - request.body.size()) TooLarge(error);
+  }
   std::size_t on_chunk_body_impl(std::uint64_t, View body, error_code& error) override {
     AppendBody(body, error);
     return body.size();

@@ -1,0 +1,429 @@
+// The routes under /v1/ that read and write, over a connection.
+
+#include <boost/json.hpp>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "net/http/batch_request.h"
+#include "net/http/handlers.h"
+#include "net/http/http_fixture.h"
+
+namespace kvarts {
+namespace {
+
+namespace json = boost::json;
+
+class DataRoutesTest : public HttpTest {
+ protected:
+  void SetUp() override { StartServer(); }
+
+  // The bytes that a member of an answer stands for.
+  static std::string Bytes(const json::value& value) {
+    if (value.is_string()) return std::string(value.as_string());
+    std::string bytes;
+    EXPECT_TRUE(
+        absl::Base64Unescape(absl::string_view(value.as_object().at("base64").as_string().data(),
+                                               value.as_object().at("base64").as_string().size()),
+                             &bytes));
+    return bytes;
+  }
+  static json::object Parsed(const TestResponse& response) {
+    EXPECT_EQ(response.status, 200) << response.body;
+    EXPECT_TRUE(response.Has("Content-Type: application/json"));
+    return json::parse(response.body).as_object();
+  }
+};
+
+// --- /v1/kv -------------------------------------------------------------------
+
+TEST_F(DataRoutesTest, TheEtagIsOfTheValueAlone) {
+  SetModelStore();
+  auto client = Connect();
+  const std::string etag = client->Get("/v1/kv/a").Field("ETag");
+  EXPECT_EQ(etag, ValueEtag("1"));
+  EXPECT_EQ(etag.size(), 18u);
+  EXPECT_NE(client->Get("/v1/kv/a%20b/c").Field("ETag"), etag);
+  ASSERT_TRUE(store_->Put("other", "1").ok());
+  EXPECT_EQ(client->Get("/v1/kv/other").Field("ETag"), etag);
+  EXPECT_EQ(client->Request("HEAD /v1/kv/a HTTP/1.1\r\nHost: x\r\n\r\n").Field("ETag"), etag);
+}
+
+TEST_F(DataRoutesTest, AKnownValueIs304) {
+  SetModelStore();
+  auto client = Connect();
+  const std::string etag = ValueEtag("1");
+  for (const std::string& list :
+       {etag, absl::StrCat("W/", etag), absl::StrCat("\"x\", ", etag), std::string("*"),
+        absl::StrCat("\"a,b\",W/\"\",", etag, ", \"y\"")}) {
+    const TestResponse response =
+        client->Get("/v1/kv/a", absl::StrCat("If-None-Match: ", list, "\r\n"));
+    EXPECT_EQ(response.status, 304) << list;
+    EXPECT_EQ(response.Field("ETag"), etag);
+    EXPECT_EQ(response.body, "");
+  }
+  for (const char* list : {"\"x\"", "x", "\"x\", \"", "W/", ""}) {
+    EXPECT_EQ(client->Get("/v1/kv/a", absl::StrCat("If-None-Match: ", list, "\r\n")).status, 200)
+        << list;
+  }
+  EXPECT_EQ(client->Get("/v1/kv/none", "If-None-Match: *\r\n").status, 404);
+  EXPECT_EQ(client->Get("/v1/kv/a", "If-Match: \"x\"\r\n").status, 412);
+  EXPECT_EQ(client->Get("/v1/kv/a", absl::StrCat("If-Match: W/", etag, "\r\n")).status, 412);
+  EXPECT_EQ(client->Get("/v1/kv/a", absl::StrCat("If-Match: ", etag, "\r\n")).status, 200);
+  EXPECT_EQ(client->Get("/v1/kv/none", "If-Match: *\r\n").status, 412);
+}
+
+TEST_F(DataRoutesTest, KeysMayBeBase64) {
+  SetModelStore();
+  ASSERT_TRUE(store_->Put("\xff", "bytes").ok());
+  auto client = Connect();
+  EXPECT_EQ(client->Get("/v1/kv/_w?key_encoding=base64").body, "bytes");
+  EXPECT_EQ(client->Get("/v1/kv/%2Fw%3D%3D?key_encoding=base64").body, "bytes");
+  EXPECT_EQ(client->Get("/v1/kv/*?key_encoding=base64").status, 400);
+}
+
+TEST_F(DataRoutesTest, WhatIsPutIsThereAndWhatIsDeletedIsNot) {
+  SetModelStore();
+  auto client = Connect();
+  TestResponse put = client->WithBody("PUT", "/v1/kv/new", "v1");
+  EXPECT_EQ(put.status, 201);
+  EXPECT_EQ(put.Field("ETag"), ValueEtag("v1"));
+  put = client->WithBody("PUT", "/v1/kv/new", "<p>", "Content-Type: text/html\r\n");
+  EXPECT_EQ(put.status, 204);
+  const TestResponse got = client->Get("/v1/kv/new");
+  EXPECT_EQ(got.body, "<p>");
+  EXPECT_TRUE(got.Has("Content-Type: text/html"));
+  // What others stored is no page of this server.
+  EXPECT_TRUE(got.Has("Content-Security-Policy: default-src 'none'; sandbox")) << got.head;
+  const std::string del = "DELETE /v1/kv/new HTTP/1.1\r\nHost: x\r\n\r\n";
+  EXPECT_EQ(client->Request(del).status, 204);
+  EXPECT_EQ(client->Request(del).status, 404);
+  EXPECT_EQ(client->Get("/v1/kv/new").status, 404);
+  EXPECT_EQ(client->WithBody("PUT", "/v1/kv/", std::string(100'000, 'v')).status, 204);
+  EXPECT_EQ(client->Get("/v1/kv/").body.size(), 100'000u);
+  EXPECT_EQ(client
+                ->WithBody("PUT", "/v1/kv/a", "",
+                           absl::StrCat("Content-Type: ", std::string(300, 't'), "\r\n"))
+                .status,
+            400);
+}
+
+TEST_F(DataRoutesTest, ConditionalWritesHoldTheirConditions) {
+  SetModelStore();
+  auto client = Connect();
+  const auto put = [&](absl::string_view key, absl::string_view value, absl::string_view field) {
+    return client->WithBody("PUT", absl::StrCat("/v1/kv/", key), value, absl::StrCat(field, "\r\n"))
+        .status;
+  };
+  EXPECT_EQ(put("a", "2", "If-None-Match: *"), 412);
+  EXPECT_EQ(put("fresh", "2", "If-None-Match: *"), 201);
+  EXPECT_EQ(put("a", "2", "If-Match: \"0000000000000000\""), 412);
+  EXPECT_EQ(put("none", "2", "If-Match: *"), 412);
+  EXPECT_EQ(client->Get("/v1/kv/a").body, "1");
+  EXPECT_EQ(put("a", "2", absl::StrCat("If-Match: ", ValueEtag("1"))), 204);
+  EXPECT_EQ(client->Get("/v1/kv/a").body, "2");
+  EXPECT_EQ(
+      client->Request("DELETE /v1/kv/a HTTP/1.1\r\nHost: x\r\nIf-Match: \"x\"\r\n\r\n").status,
+      412);
+  EXPECT_EQ(client
+                ->Request(absl::StrCat("DELETE /v1/kv/a HTTP/1.1\r\nHost: x\r\nIf-Match: ",
+                                       ValueEtag("2"), "\r\n\r\n"))
+                .status,
+            204);
+}
+
+TEST_F(DataRoutesTest, OfManyWhoAddOneNoneIsLost) {
+  SetModelStore();
+  ASSERT_TRUE(store_->Put("n", "0").ok());
+  constexpr int kClients = 4;
+  constexpr int kAdds = 25;
+  std::vector<std::unique_ptr<TestConnection>> clients;
+  for (int i = 0; i < kClients; ++i) clients.push_back(Connect());
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kClients; ++i) {
+    threads.emplace_back([client = clients[i].get()] {
+      for (int done = 0; done < kAdds;) {
+        const TestResponse got = client->Get("/v1/kv/n");
+        const std::string next = std::to_string(std::stoi(got.body) + 1);
+        const int status = client
+                               ->WithBody("PUT", "/v1/kv/n", next,
+                                          absl::StrCat("If-Match: ", got.Field("ETag"), "\r\n"))
+                               .status;
+        ASSERT_TRUE(status == 204 || status == 412) << status;
+        if (status == 204) ++done;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(Connect()->Get("/v1/kv/n").body, std::to_string(kClients * kAdds));
+}
+
+TEST_F(DataRoutesTest, AReadOnlyStoreSaysSoBeforeTheBody) {
+  Capabilities capabilities = ModelCapabilities();
+  capabilities.write = Support::kAbsent;
+  SetModelStore(capabilities);
+  auto client = Connect();
+  const TestResponse del = client->Request("DELETE /v1/kv/a HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(del.status, 405);
+  EXPECT_EQ(del.Field("Allow"), "GET, HEAD");
+  EXPECT_EQ(del.body, "{\"error\":\"the store is read-only; the methods here are GET, HEAD\"}\n");
+  EXPECT_EQ(client->Get("/v1/kv/a").body, "1") << "the connection stays";
+  const TestResponse put = client->Request(
+      "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n"
+      "Expect: 100-continue\r\n\r\n");
+  EXPECT_EQ(put.status, 405);
+  EXPECT_EQ(client->ReadToEnd(), "");
+}
+
+TEST_F(DataRoutesTest, WithoutConditionsConditionalWritesAre501) {
+  Capabilities capabilities = ModelCapabilities();
+  capabilities.conditions = Support::kAbsent;
+  SetModelStore(capabilities);
+  EXPECT_EQ(Connect()->WithBody("PUT", "/v1/kv/a", "2", "If-Match: *\r\n").status, 501);
+  EXPECT_EQ(Connect()->WithBody("PUT", "/v1/kv/a", "2").status, 204);
+}
+
+TEST_F(DataRoutesTest, LargeValuesAmongPipelinedSmallOnesKeepTheirPlace) {
+  for (const bool may_block : {false, true}) {
+    Capabilities capabilities = ModelCapabilities();
+    capabilities.may_block = may_block;
+    SetModelStore(capabilities);
+    ASSERT_TRUE(store_->Put("large", std::string(300'000, 'l')).ok());
+    auto client = Connect();
+    std::string requests;
+    for (int i = 0; i < 200; ++i) {
+      absl::StrAppend(&requests, i % 7 == 0 ? "HEAD" : "GET", " /v1/kv/",
+                      i % 3 == 0   ? "large"
+                      : i % 5 == 0 ? "none"
+                                   : "a",
+                      " HTTP/1.1\r\nHost: x\r\n\r\n");
+      if (i % 50 == 20) requests += "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    }
+    client->Send(requests);
+    for (int i = 0; i < 200; ++i) {
+      const TestResponse response = client->Receive(/*head_only=*/i % 7 == 0);
+      ASSERT_EQ(response.status, i % 3 != 0 && i % 5 == 0 ? 404 : 200) << i;
+      if (response.status == 200) {
+        ASSERT_EQ(response.Field("Content-Length"), i % 3 == 0 ? "300000" : "1") << i;
+      }
+      if (i % 50 == 20) {
+        ASSERT_EQ(client->Receive().body, "ok\n");
+      }
+    }
+    client.reset();
+    service_->SetReady(nullptr);
+    RunOn(loops_->loop(0), [] {});
+    runner_.reset();
+  }
+}
+
+// --- /v1/batch/get --------------------------------------------------------------
+
+TEST_F(DataRoutesTest, ABatchHasAResultForEachKeyInItsOrder) {
+  SetModelStore();
+  Metadata metadata;
+  metadata.content_type = Metadata::Change::kSet;
+  metadata.type = "image/png";
+  ASSERT_TRUE(store_->Put("\xff", "\x89PNG", metadata).ok());
+  auto client = Connect();
+  const TestResponse response = client->WithBody(
+      "POST", "/v1/batch/get", "{\"keys\":[\"a\",\"none\",{\"base64\":\"/w==\"},\"a\",\"empty\"]}");
+  const json::array results = Parsed(response).at("results").as_array();
+  ASSERT_EQ(results.size(), 5u);
+  EXPECT_EQ(results[0], json::parse("{\"key\":\"a\",\"found\":true,\"value\":\"1\"}"));
+  EXPECT_EQ(results[1], json::parse("{\"key\":\"none\",\"found\":false}"));
+  EXPECT_EQ(results[2],
+            json::parse("{\"key\":{\"base64\":\"/w==\"},\"found\":true,"
+                        "\"content_type\":\"image/png\",\"value\":{\"base64\":\"iVBORw==\"}}"));
+  EXPECT_EQ(results[3], results[0]);
+  EXPECT_EQ(results[4].as_object().at("value").as_string(), "");
+  EXPECT_EQ(Parsed(client->WithBody("POST", "/v1/batch/get", "{\"keys\":[]}")).at("results"),
+            json::array());
+}
+
+TEST_F(DataRoutesTest, BadBatchesAre400WithTheReason) {
+  SetModelStore();
+  auto client = Connect();
+  const TestResponse response = client->WithBody("POST", "/v1/batch/get", "{\"keys\":[1]}");
+  EXPECT_EQ(response.status, 400);
+  EXPECT_EQ(
+      response.body,
+      "{\"error\":\"keys[0] is neither a string nor an object {\\\"base64\\\": \\\"...\\\"}\"}\n");
+  EXPECT_EQ(client->WithBody("POST", "/v1/batch/get", "").status, 400);
+  EXPECT_EQ(client->Get("/v1/batch/get").status, 405);
+  EXPECT_EQ(Connect()
+                ->Request("POST /v1/batch/get HTTP/1.1\r\nHost: x\r\n"
+                          "Content-Length: 99999999\r\n\r\n")
+                .status,
+            413);
+}
+
+TEST_F(DataRoutesTest, AKeyThatFailsFailsAlone) {
+  SetGatedStore(false);
+  const json::array results =
+      Parsed(Connect()->WithBody("POST", "/v1/batch/get", "{\"keys\":[\"x\",\"fails\",\"y\"]}"))
+          .at("results")
+          .as_array();
+  EXPECT_EQ(results[0].as_object().at("value").as_string(), "value");
+  EXPECT_EQ(results[1], json::parse("{\"key\":\"fails\",\"error\":\"the disk is on holiday\"}"));
+  EXPECT_EQ(results[2].as_object().at("value").as_string(), "value");
+}
+
+TEST_F(DataRoutesTest, ALargeBatchIsStreamedInBoundedMemory) {
+  for (const bool may_block : {false, true}) {
+    GatedStore* const store = SetGatedStore(may_block);
+    store->value->assign(100'000, 'v');
+    std::string keys = "\"0\"";
+    for (int i = 1; i < 100; ++i) absl::StrAppend(&keys, ",\"", i, "\"");
+    auto client = Connect(/*reads=*/false);
+    const std::string body = absl::StrCat("{\"keys\":[", keys, "]}");
+    client->Send(absl::StrCat("POST /v1/batch/get HTTP/1.1\r\nHost: x\r\nContent-Length: ",
+                              body.size(), "\r\n\r\n", body));
+    EXPECT_TRUE(store->waiting.Await([](int n) { return n > 0; }));
+    for (int i = 0; i < 10; ++i) RunOn(loops_->loop(0), [] {});
+    EXPECT_LT(service_->buffered().load(), 2 << 20);
+    client->StartReading();
+    const TestResponse response = client->Receive();
+    EXPECT_GT(response.chunks, 100);
+    EXPECT_FALSE(response.broken);
+    const json::array results = Parsed(response).at("results").as_array();
+    ASSERT_EQ(results.size(), 100u);
+    EXPECT_EQ(results[99].as_object().at("key").as_string(), "99");
+    EXPECT_EQ(results[99].as_object().at("value").as_string().size(), 100'000u);
+    // The connection goes on.
+    EXPECT_EQ(client->Get("/livez").status, 200);
+    client.reset();
+    service_->SetReady(nullptr);
+    RunOn(loops_->loop(0), [] {});
+    runner_.reset();
+  }
+}
+
+TEST_F(DataRoutesTest, AStreamedAnswerInHttp10EndsWithTheConnection) {
+  GatedStore* const store = SetGatedStore(false);
+  store->value->assign(1 << 20, 'v');
+  auto client = Connect();
+  const std::string body = "{\"keys\":[\"a\",\"b\"]}";
+  client->Send(
+      absl::StrCat("POST /v1/batch/get HTTP/1.0\r\nConnection: keep-alive\r\n"
+                   "Content-Length: ",
+                   body.size(), "\r\n\r\n", body));
+  const std::string all = client->ReadToEnd();
+  EXPECT_FALSE(absl::StrContains(all, "chunked"));
+  EXPECT_TRUE(absl::StrContains(all, "Connection: close\r\n"));
+  EXPECT_EQ(
+      json::parse(all.substr(all.find("\r\n\r\n") + 4)).as_object().at("results").as_array().size(),
+      2u);
+}
+
+TEST_F(DataRoutesTest, AStreamedAnswerWhoseBytesAreLostHasNoEnd) {
+  GatedStore* const store = SetGatedStore(false);
+  store->value->assign(8 << 20, 'v');
+  auto client = Connect(/*reads=*/false);
+  client->Send(
+      "POST /v1/batch/get HTTP/1.1\r\nHost: x\r\nContent-Length: "
+      "18\r\n\r\n{\"keys\":[\"a\",\"b\"]}");
+  EXPECT_TRUE(store->waiting.AwaitValue(1));
+  RunOn(loops_->loop(0), [&] { store->losses = 1; });
+  client->StartReading();
+  EXPECT_TRUE(client->Receive().broken);
+}
+
+// --- /v1/scan -------------------------------------------------------------------
+
+TEST_F(DataRoutesTest, AScanGoesOnWhereItsCursorSays) {
+  SetModelStore();
+  std::set<std::string> expected = {"", "a", "a b/c", "empty", std::string(kMaxKeyBytes, '\xff')};
+  for (int i = 0; i < 500; ++i) {
+    expected.insert(absl::StrCat("k", i));
+    ASSERT_TRUE(store_->Put(absl::StrCat("k", i), absl::StrCat("v", i)).ok());
+  }
+  auto client = Connect();
+  for (const int limit : {1, 7, 100, 505, 10'000}) {
+    std::vector<std::string> seen;
+    std::string target = absl::StrCat("/v1/scan?limit=", limit);
+    std::string cursor;
+    while (true) {
+      const json::object page =
+          Parsed(client->Get(absl::StrCat(target, cursor.empty() ? "" : "&cursor=", cursor)));
+      for (const json::value& entry : page.at("entries").as_array()) {
+        seen.push_back(Bytes(entry.as_object().at("key")));
+      }
+      if (page.at("cursor").is_null()) break;
+      cursor = std::string(page.at("cursor").as_string());
+    }
+    EXPECT_EQ(seen, std::vector<std::string>(expected.begin(), expected.end())) << limit;
+  }
+}
+
+TEST_F(DataRoutesTest, AScanHasItsRangeOrderAndContent) {
+  SetModelStore();
+  for (const char* key : {"p/1", "p/2", "p/3", "q"}) ASSERT_TRUE(store_->Put(key, "v").ok());
+  auto client = Connect();
+  const auto keys = [&](absl::string_view query) {
+    const json::object page = Parsed(client->Get(absl::StrCat("/v1/scan?", query)));
+    std::string out;
+    for (const json::value& entry : page.at("entries").as_array()) {
+      absl::StrAppend(&out, Bytes(entry.as_object().at("key")), " ");
+    }
+    return out;
+  };
+  EXPECT_EQ(keys("prefix=p/"), "p/1 p/2 p/3 ");
+  EXPECT_EQ(keys("prefix=p%2F&start=p/2"), "p/2 p/3 ");
+  EXPECT_EQ(keys("start=p/2&end=q"), "p/2 p/3 ");
+  EXPECT_EQ(keys("start=p/2&end=p/2"), "");
+  EXPECT_EQ(keys("prefix=p&backward=true"), "p/3 p/2 p/1 ");
+  EXPECT_EQ(keys("prefix=cC8&key_encoding=base64&limit=1"), "p/1 ");
+  EXPECT_EQ(client->Get("/v1/scan?prefix=q&keys_only=true").body,
+            "{\"entries\":[\n{\"key\":\"q\"}],\"cursor\":null}\n");
+  EXPECT_EQ(client->Get("/v1/scan?prefix=q").body,
+            "{\"entries\":[\n{\"key\":\"q\",\"value\":\"v\"}],\"cursor\":null}\n");
+}
+
+TEST_F(DataRoutesTest, BadScansAre400WithTheReason) {
+  SetModelStore();
+  auto client = Connect();
+  for (const char* query :
+       {"limit=0", "limit=10001", "limit=-1", "limit=x", "limit=", "keys_only=yes", "backward=1",
+        "prefix=*&key_encoding=base64", "cursor=", "cursor=AAAA", "cursor=AAAAAAAAAAAAAAAA",
+        "cursor=%00", "key_encoding=hex", "from=a"}) {
+    const TestResponse response = client->Get(absl::StrCat("/v1/scan?", query));
+    EXPECT_EQ(response.status, 400) << query;
+    EXPECT_TRUE(absl::StartsWith(response.body, "{\"error\":\"")) << response.body;
+  }
+  // A cursor belongs to its scan.
+  const std::string cursor(Parsed(client->Get("/v1/scan?limit=1")).at("cursor").as_string());
+  EXPECT_EQ(client->Get(absl::StrCat("/v1/scan?cursor=", cursor)).status, 200);
+  EXPECT_EQ(client->Get(absl::StrCat("/v1/scan?prefix=a&cursor=", cursor)).status, 400);
+  EXPECT_EQ(client->Get(absl::StrCat("/v1/scan?backward=true&cursor=", cursor)).status, 400);
+  EXPECT_EQ(
+      client->Get(absl::StrCat("/v1/scan?cursor=", cursor.substr(0, cursor.size() - 2))).status,
+      400);
+}
+
+TEST_F(DataRoutesTest, AStoreWithoutScansIs501) {
+  Capabilities capabilities = ModelCapabilities();
+  capabilities.scan = capabilities.ordered_scan = Support::kAbsent;
+  capabilities.backward_scan = capabilities.slot_scan = Support::kAbsent;
+  SetModelStore(capabilities);
+  EXPECT_EQ(Connect()->Get("/v1/scan").status, 501);
+}
+
+TEST_F(DataRoutesTest, LargeScansAreStreamed) {
+  SetModelStore();
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(store_->Put(absl::StrCat("k", i), std::string(100'000, 'v')).ok());
+  }
+  const TestResponse response = Connect()->Get("/v1/scan?prefix=k&limit=50");
+  EXPECT_GT(response.chunks, 10);
+  EXPECT_EQ(Parsed(response).at("entries").as_array().size(), 50u);
+}
+
+}  // namespace
+}  // namespace kvarts
