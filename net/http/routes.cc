@@ -427,11 +427,15 @@ void ReadParameter(absl::string_view text, HttpMatch* match) {
       return Fail(400, "key_encoding: expected percent or base64", match);
     }
   }
-  absl::StatusOr<std::string> decoded = PercentDecode(text);
-  if (!decoded.ok()) {
-    return Fail(400, absl::StrCat("the key: ", decoded.status().message()), match);
+  if (text.find('%') == absl::string_view::npos) {
+    match->parameter.assign(text.data(), text.size());
+  } else {
+    absl::StatusOr<std::string> decoded = PercentDecode(text);
+    if (!decoded.ok()) {
+      return Fail(400, absl::StrCat("the key: ", decoded.status().message()), match);
+    }
+    match->parameter = *std::move(decoded);
   }
-  match->parameter = *std::move(decoded);
   if (!is_key) return;
   if (base64) {
     std::string bytes;

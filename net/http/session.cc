@@ -27,6 +27,8 @@ constexpr size_t kBodyStep = 64 << 10;
 constexpr size_t kMaxLingerBytes = 1 << 20;
 // Pipelined reads of single keys that go to the store together.
 constexpr size_t kMaxBatch = 64;
+// Of these, what an idle connection keeps: 0.6 KB each.
+constexpr size_t kMaxKeptCalls = 16;
 // Waiting parts of an answer that is made while it is sent.
 constexpr size_t kMaxParts = 256 << 10;
 // What a connection holds is told to the service in steps of this.
@@ -57,7 +59,10 @@ struct Exchange {
 class HttpSession final : public Session {
  public:
   HttpSession(HttpService* service, std::unique_ptr<Stream> stream)
-      : service_(service), options_(service->options()), stream_(std::move(stream)) {}
+      : service_(service),
+        options_(service->options()),
+        stream_(std::move(stream)),
+        arrived_(Now()) {}
 
   ~HttpSession() override {
     service_->metrics()->Add(&counts_);
@@ -189,7 +194,7 @@ class HttpSession final : public Session {
   // The head is there. Refuses now what it would refuse after the body.
   bool StartRequest() {
     HttpRequest& request = parser_.request();
-    deadline_ = Now() + options_.transfer_timeout;
+    deadline_ = arrived_ + options_.transfer_timeout;
     body_mark_ = 0;
     if (match_.route == nullptr) {
       if (!parser_.has_body()) return true;  // Accept() answers, the connection stays
@@ -396,7 +401,7 @@ class HttpSession final : public Session {
     } else {
       deadline_ = absl::InfiniteDuration();
       if (input_.capacity() > kMaxKeptBytes) input_.shrink_to_fit();
-      if (exchange_->calls.size() > 1) exchange_->calls.resize(1);
+      if (exchange_->calls.size() > kMaxKeptCalls) exchange_->calls.resize(kMaxKeptCalls);
     }
     reading_ = true;
     // More only for who has shown that there is more.
@@ -491,8 +496,10 @@ class HttpSession final : public Session {
 
   absl::Duration Now() const { return stream_->loop()->Now(); }
 
-  // Formatted once a second.
+  // Looked up once for all that arrived together, and formatted once a second.
   const std::string& Date() {
+    if (arrived_ == date_arrived_ && date_second_ >= 0) return date_;
+    date_arrived_ = arrived_;
     const int64_t second = absl::ToUnixSeconds(options_.clock->Now());
     if (second != date_second_) {
       date_second_ = second;
@@ -518,7 +525,7 @@ class HttpSession final : public Session {
   OutputQueue output_;
   RequestCounts counts_;     // not yet told
   uint64_t unrecorded_ = 0;  // answers whose latency is not yet told
-  absl::Duration arrived_;   // the last bytes
+  absl::Duration arrived_;   // the last bytes, or the beginning
   size_t buffered_ = 0;      // told to the service
 
   bool advancing_ = false;
@@ -540,6 +547,7 @@ class HttpSession final : public Session {
   size_t body_mark_ = 0;
   absl::Duration linger_until_ = absl::InfiniteDuration();
   size_t lingered_ = 0;
+  absl::Duration date_arrived_;
   int64_t date_second_ = -1;
   std::string date_;
 };
