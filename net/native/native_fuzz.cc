@@ -6,8 +6,8 @@
 
 #include "absl/strings/string_view.h"
 #include "net/native/client.h"
-#include "net/native/scripted.h"
 #include "net/native/session_harness.h"
+#include "net/scripted.h"
 
 // Bytes of a stranger, to either side of the native protocol. The first byte of
 // the input says which side and how the bytes come; the rest are the bytes.

@@ -9,37 +9,13 @@
 #include "absl/strings/string_view.h"
 #include "net/native/frame.h"
 #include "net/native/native.pb.h"
-#include "net/native/scripted.h"
 #include "net/native/session.h"
+#include "net/scripted.h"
 #include "net/store_runner.h"
 #include "testing/model/model_store.h"
 
 namespace kvarts {
 namespace native {
-
-// For tests. Calls that wait until the test runs them, in any order.
-class HeldRunner final : public StoreRunner {
- public:
-  explicit HeldRunner(Store* store) : store_(store) {}
-  Store* store() const override { return store_; }
-  bool full() const override { return full_; }
-  void Run(EventLoop* loop, Task work, Task done) override {
-    held.push_back([loop, work = std::move(work), done = std::move(done)]() mutable {
-      work();
-      loop->Post(std::move(done));
-    });
-  }
-  void RunHeld() {
-    auto now = std::exchange(held, {});
-    for (Task& task : now) task();
-  }
-
-  std::vector<Task> held;
-  bool full_ = false;
-
- private:
-  Store* const store_;
-};
 
 // Bytes of requests.
 inline std::string Hello(absl::string_view client_id = "client", absl::string_view password = "") {

@@ -101,7 +101,7 @@ void AnswerWords(const std::vector<const char*>& words, ReplyWriter* reply) {
 // Name, arity, flags, first key, last key, step, categories, tips, key
 // specifications, subcommands.
 void AnswerInfo(const Command* command, ReplyWriter* reply) {
-  if (command == nullptr) return reply->NullArray();
+  if (command == nullptr) return reply->Null();
   reply->Array(10);
   reply->Bulk(command->name);
   reply->Integer(command->arity);
@@ -110,10 +110,10 @@ void AnswerInfo(const Command* command, ReplyWriter* reply) {
   reply->Integer(command->last_key);
   reply->Integer(command->key_step);
   AnswerWords(Categories(*command), reply);
-  reply->Array(0);
-  reply->Array(0);
+  reply->Set(0);
+  reply->Set(0);
   const std::vector<const Command*> subcommands = Subcommands(*command);
-  reply->Array(subcommands.size());
+  reply->Set(subcommands.size());
   for (const Command* subcommand : subcommands) AnswerInfo(subcommand, reply);
 }
 

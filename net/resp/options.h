@@ -26,10 +26,11 @@ struct RespOptions {
 
   // To authenticate, where there is a password.
   absl::Duration authentication_timeout = absl::Seconds(10);
-  // Of a connection that neither asks nor reads; it ends within twice the time.
-  absl::Duration idle_timeout = absl::Minutes(10);
-  // For each further byte of a request that has begun; within twice the time.
+  // For a further byte of a request that has begun; the connection ends within
+  // twice the time. The others are looked at as often.
   absl::Duration request_timeout = absl::Seconds(60);
+  // Of a connection that neither asks nor reads.
+  absl::Duration idle_timeout = absl::Minutes(10);
 
   // SCANs that can be gone on with; the oldest are forgotten first.
   size_t max_scans = 16 << 10;

@@ -112,6 +112,7 @@ class RespSession final : public Session {
 
   void Start(Task done) override {
     done_ = std::move(done);
+    started_ = last_active_ = loop_->Now();
     StartTimer();
     StartRead();
   }
@@ -286,26 +287,27 @@ class RespSession final : public Session {
   // Looks now and then if something happened, instead of being set anew at each
   // request.
   void StartTimer() {
-    active_ = received_ = false;
     const RespOptions& options = state_->options;
-    was_authenticated_ = interpreter_->authenticated();
-    was_begun_ = false;
-    absl::Duration delay = options.idle_timeout;
-    if (!was_authenticated_) {
-      delay = std::min(delay, options.authentication_timeout);
-    } else if (starved_ && interpreter_->parser().begun()) {
-      was_begun_ = true;
-      delay = std::min(delay, options.request_timeout);
+    absl::Duration delay = std::min(options.idle_timeout, options.request_timeout);
+    active_ = received_ = was_begun_ = false;
+    if (!running_) {
+      was_begun_ = starved_ && interpreter_->parser().begun();
+      if (!interpreter_->authenticated()) delay = std::min(delay, options.authentication_timeout);
     }
     if (delay == absl::InfiniteDuration()) return;
     timer_->Start(delay, [this] { TimeOut(); });
   }
 
   void TimeOut() {
-    if (running_) return StartTimer();
-    const bool waits_for_password = !was_authenticated_ && !interpreter_->authenticated();
-    const bool stuck = was_begun_ && starved_ && !received_;
-    if (waits_for_password || stuck || (!active_ && !was_begun_)) return Finish();
+    const RespOptions& options = state_->options;
+    const absl::Duration now = loop_->Now();
+    if (active_ || running_) last_active_ = now;
+    if (!running_) {
+      const bool stuck = was_begun_ && starved_ && !received_;
+      const bool silent =
+          !interpreter_->authenticated() && now - started_ >= options.authentication_timeout;
+      if (stuck || silent || now - last_active_ >= options.idle_timeout) return Finish();
+    }
     StartTimer();
   }
 
@@ -344,8 +346,9 @@ class RespSession final : public Session {
   // Of the time since the timer was set, and when it was.
   bool active_ = false;
   bool received_ = false;
-  bool was_authenticated_ = false;
-  bool was_begun_ = false;
+  bool was_begun_ = false;  // a request had begun to arrive
+  absl::Duration started_;
+  absl::Duration last_active_;
 
   const std::unique_ptr<Timer> timer_;
   const std::unique_ptr<Stream> stream_;  // goes first: it uses what is above

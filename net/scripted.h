@@ -1,5 +1,5 @@
-#ifndef KVARTS_NET_NATIVE_SCRIPTED_H_
-#define KVARTS_NET_NATIVE_SCRIPTED_H_
+#ifndef KVARTS_NET_SCRIPTED_H_
+#define KVARTS_NET_SCRIPTED_H_
 
 #include <algorithm>
 #include <cstring>
@@ -14,7 +14,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "base/mutex.h"
+#include "net/store_runner.h"
 #include "net/transport.h"
 
 namespace kvarts {
@@ -190,6 +192,30 @@ class ScriptedStream final : public Stream {
   WriteCallback write_;
 };
 
+// Calls that wait until the test runs them, in any order.
+class HeldRunner final : public StoreRunner {
+ public:
+  explicit HeldRunner(Store* store) : store_(store) {}
+  Store* store() const override { return store_; }
+  bool full() const override { return full_; }
+  void Run(EventLoop* loop, Task work, Task done) override {
+    held.push_back([loop, work = std::move(work), done = std::move(done)]() mutable {
+      work();
+      loop->Post(std::move(done));
+    });
+  }
+  void RunHeld() {
+    auto now = std::exchange(held, {});
+    for (Task& task : now) task();
+  }
+
+  std::vector<Task> held;
+  bool full_ = false;
+
+ private:
+  Store* const store_;
+};
+
 }  // namespace kvarts
 
-#endif  // KVARTS_NET_NATIVE_SCRIPTED_H_
+#endif  // KVARTS_NET_SCRIPTED_H_

@@ -1,0 +1,104 @@
+#ifndef KVARTS_NET_RESP_SESSION_HARNESS_H_
+#define KVARTS_NET_RESP_SESSION_HARNESS_H_
+
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "net/resp/session.h"
+#include "net/scripted.h"
+#include "testing/model/model_store.h"
+
+namespace kvarts {
+namespace resp {
+
+// A request as clients send it.
+inline std::string Request(std::initializer_list<absl::string_view> args) {
+  std::string bytes = absl::StrCat("*", args.size(), "\r\n");
+  for (const absl::string_view arg : args) {
+    absl::StrAppend(&bytes, "$", arg.size(), "\r\n", arg, "\r\n");
+  }
+  return bytes;
+}
+
+// For tests. Sessions in the test's own thread, over a store of the test's; where
+// it may block, calls wait for held().RunHeld().
+class SessionHarness {
+ public:
+  struct Connection {
+    std::shared_ptr<Wire> wire = std::make_shared<Wire>();
+    ScriptedStream* stream = nullptr;  // owned by the session
+    std::unique_ptr<Session> session;  // null once it has ended
+    bool over() const { return session == nullptr; }
+  };
+
+  explicit SessionHarness(std::unique_ptr<Store> store, const RespOptions& options = {},
+                          bool ready = true)
+      : store_(std::move(store)),
+        service_(options),
+        runner_(StoreRunner::New(store_.get(), 1)),
+        held_(store_.get()) {
+    if (ready) SetReady();
+  }
+  explicit SessionHarness(const RespOptions& options = {})
+      : SessionHarness(NewModelStore(), options) {}
+
+  void SetReady() {
+    service_.SetReady(store_->capabilities().may_block ? static_cast<StoreRunner*>(&held_)
+                                                       : runner_.get());
+  }
+
+  std::unique_ptr<Connection> Connect() {
+    auto connection = std::make_unique<Connection>();
+    auto stream = std::make_unique<ScriptedStream>(&loop_, connection->wire);
+    connection->stream = stream.get();
+    connection->session = service_.NewSession(std::move(stream));
+    connection->session->Start([c = connection.get()] { c->session.reset(); });
+    loop_.Run();
+    return connection;
+  }
+
+  // What is answered to `bytes`, which come as one.
+  std::string Send(Connection& connection, absl::string_view bytes) {
+    const size_t before = connection.wire->written.size();
+    connection.wire->to_read.append(bytes.data(), bytes.size());
+    Move(connection);
+    while (!held_.held.empty()) {
+      held_.RunHeld();
+      loop_.Run();
+    }
+    return connection.wire->written.substr(before);
+  }
+  // ... to one request.
+  std::string Ask(Connection& connection, std::initializer_list<absl::string_view> args) {
+    return Send(connection, Request(args));
+  }
+  void End(Connection& connection) {
+    connection.wire->ended = true;
+    Move(connection);
+  }
+  void Move(Connection& connection) {
+    if (!connection.over()) connection.stream->Moved();
+    loop_.Run();
+  }
+
+  ScriptedLoop& loop() { return loop_; }
+  Store& store() { return *store_; }
+  HeldRunner& held() { return held_; }
+  RespService& service() { return service_; }
+
+ private:
+  const std::unique_ptr<Store> store_;
+  RespService service_;
+  ScriptedLoop loop_;
+  const std::unique_ptr<StoreRunner> runner_;
+  HeldRunner held_;
+};
+
+}  // namespace resp
+}  // namespace kvarts
+
+#endif  // KVARTS_NET_RESP_SESSION_HARNESS_H_
