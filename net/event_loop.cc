@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -117,7 +118,11 @@ void SoonList::RunAll() {
 // The context's own I/O locks are not needed: only the loop's thread starts or
 // cancels I/O.
 AsioLoop::AsioLoop()
-    : context_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO), work_(context_.get_executor()) {}
+    : context_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO), work_(context_.get_executor()) {
+  // Has the context take its descriptors now. At the first socket it would throw
+  // where there are none left, and the process would end with all its connections.
+  const boost::asio::steady_timer first(context_);
+}
 
 AsioLoop::~AsioLoop() = default;
 

@@ -111,13 +111,21 @@ TestSocket::~TestSocket() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-void TestSocket::Send(absl::string_view bytes) {
+bool TestSocket::Send(absl::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
+    if (n <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(n));
   }
+  return true;
+}
+
+void TestSocket::CloseWrite() { ::shutdown(fd_, SHUT_WR); }
+
+void TestSocket::Reset() {
+  const linger at_once{1, 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 std::string TestSocket::Receive(size_t n) {

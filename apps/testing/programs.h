@@ -44,7 +44,12 @@ class TestSocket {
   TestSocket& operator=(const TestSocket&) = delete;
 
   bool connected() const { return fd_ >= 0; }
-  void Send(absl::string_view bytes);
+  // False where the peer has gone.
+  bool Send(absl::string_view bytes);
+  // Ends this direction; the other goes on.
+  void CloseWrite();
+  // Has the end of this object reset the connection.
+  void Reset();
   // Exactly `n` bytes, or fewer at the end.
   std::string Receive(size_t n);
   std::string ReceiveAll();
