@@ -15,11 +15,11 @@
 #include "base/coding.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/bisect/bench_data.h"
 #include "storage/bisect/builder.h"
 #include "storage/bisect/dataset.h"
 #include "storage/bisect/index_writer.h"
 #include "storage/bisect/test_data.h"
+#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

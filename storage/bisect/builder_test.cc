@@ -12,8 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/bisect/bench_data.h"
 #include "storage/bisect/test_data.h"
+#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

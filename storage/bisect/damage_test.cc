@@ -11,9 +11,9 @@
 #include "base/coding.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/bisect/bench_data.h"
 #include "storage/bisect/format.h"
 #include "storage/bisect/test_data.h"
+#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

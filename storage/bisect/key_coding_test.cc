@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "storage/bisect/bench_data.h"
+#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

@@ -24,10 +24,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "gflags/gflags.h"
-#include "storage/bisect/bench_data.h"
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
 #include "storage/bisect/dataset.h"
+#include "testing/bench/bench_data.h"
 
 DEFINE_uint64(records, 1000000, "Records of 36 + 64 bytes.");
 DEFINE_uint64(value_bytes, 64, "Bytes of a value.");

@@ -14,10 +14,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "benchmark/benchmark.h"
-#include "storage/bisect/bench_data.h"
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
 #include "storage/dict/dict.h"
+#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

@@ -10,9 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/bisect/bench_data.h"
 #include "storage/dict/table.h"
 #include "storage/dict/test_data.h"
+#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

@@ -10,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/bisect/bench_data.h"
 #include "storage/dict/dict.h"
 #include "storage/dict/test_data.h"
 #include "storage/fs/memory.h"
+#include "testing/bench/bench_data.h"
 #include "testing/fault/fault_file_system.h"
 
 namespace kvarts {

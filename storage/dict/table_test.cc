@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "storage/bisect/bench_data.h"
 #include "storage/dict/entry_log.h"
+#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

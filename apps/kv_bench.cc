@@ -1,0 +1,356 @@
+// Puts a load on any store, and says how it did.
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "apps/common/app.h"
+#include "apps/common/record_reader.h"
+#include "apps/stores.h"
+#include "base/progress_bar.h"
+#include "base/status_macros.h"
+#include "base/version.h"
+#include "gflags/gflags.h"
+#include "net/tcp/tcp.h"
+#include "storage/fs/file_system.h"
+#include "storage/spec.h"
+#include "storage/store.h"
+#include "testing/bench/load.h"
+#include "testing/bench/report.h"
+#include "testing/bench/run.h"
+
+DEFINE_string(store, "tcp://127.0.0.1:7700", "The store to load.");
+DEFINE_string(mix, "get:100",
+              "What requests do, and how often: get, mget (a batch of keys), put, insert (a new "
+              "key), delete, scan, as OPERATION:WEIGHT,...");
+DEFINE_uint64(records, 1000000,
+              "Of the data set: its keys are UUIDs made from the numbers below it, its values "
+              "too.");
+DEFINE_string(keys, "",
+              "Take the keys from this data file instead; values are not checked then. At most "
+              "256 MiB of keys are kept: of more, every second, every fourth and so on.");
+DEFINE_string(value_bytes, "64", "The size of a value, 0 to 64MiB.");
+DEFINE_string(distribution, "uniform",
+              "Which keys: uniform; zipf: few of them most of the time; latest: zipf, the newest "
+              "most often.");
+DEFINE_double(theta, 0.99, "Of zipf and latest: the higher, the fewer. 0 to 10.");
+DEFINE_double(miss, 0, "This part of the keys read, 0 to 1, is not in the data set.");
+DEFINE_uint64(batch, 64, "Keys of an mget.");
+DEFINE_uint64(scan_entries, 100, "Entries of a scan.");
+DEFINE_bool(load, false, "Put all records into the store first.");
+DEFINE_int32(threads, 1, "Of a store in this process: threads, with one request each at a time.");
+DEFINE_int32(connections, 1, "Of a store behind a network: connections.");
+DEFINE_int32(pipeline, 1, "Of a store behind a network: requests at a time on each connection.");
+DEFINE_double(rate, 0,
+              "An open loop of so many requests a second, in which latency counts from when a "
+              "request was due; 0: a closed loop, in which the next request waits for the answer.");
+DEFINE_string(arrivals, "poisson", "Of an open loop: poisson or fixed.");
+DEFINE_double(warmup, 1, "Seconds before requests are counted.");
+DEFINE_double(duration, 10,
+              "Seconds in which they are; 0: none, as after --load. Without a limit where only "
+              "--requests is given.");
+DEFINE_uint64(requests, 0, "Requests that are counted, at most; 0: as many as there are.");
+DEFINE_double(timeout, 10, "Seconds that a request may take.");
+DEFINE_bool(verify, true, "Compare each value read with what it should be.");
+DEFINE_bool(sync, true, "Writes to a durable store wait for the disk.");
+DEFINE_uint64(seed, 1, "What is random follows from it.");
+DEFINE_bool(json, false, "Print one JSON object.");
+DEFINE_string(write_data, "",
+              "Write a data file of --records to this path, and do nothing else: for kv_build and "
+              "kv_server.");
+
+namespace kvarts {
+namespace {
+
+constexpr char kUsage[] =
+    "kv_bench: puts a load on a key-value store, and prints throughput and latencies.\n"
+    "\n"
+    "usage: kv_bench --write_data=FILE [--records=N] [--value_bytes=SIZE]\n"
+    "       kv_bench --store=STORE [FLAGS]\n"
+    "\n"
+    "  kv_bench --write_data=my.data && kv_build my.data\n"
+    "  kv_bench --store=bisect:my.data --mix=mget:1 --threads=2      in this process\n"
+    "  kv_bench --store=tcp://HOST:7700 --connections=50 --rate=20000\n"
+    "\n"
+    "Exits 1 where a request failed or a value was wrong. Stores:\n";
+
+// Threads of requests that wait; more gain nothing.
+constexpr int kMaxInFlight = 4096;
+constexpr int64_t kMaxCount = 1'000'000;
+
+absl::Status FlagError(absl::string_view flag, absl::string_view what) {
+  return UsageError(absl::StrCat("--", flag, ": ", what));
+}
+
+absl::Status CheckRange(absl::string_view flag, double value, double min, double max) {
+  if (value >= min && value <= max) return absl::OkStatus();
+  return FlagError(flag, absl::StrCat("is ", value, "; expected ", min, " to ", max));
+}
+
+bool IsGiven(const char* flag) { return !gflags::GetCommandLineFlagInfoOrDie(flag).is_default; }
+
+absl::StatusOr<size_t> ValueBytes() {
+  KVARTS_ASSIGN_OR_RETURN(const uint64_t size, SizeFlag("value_bytes", FLAGS_value_bytes));
+  if (size > kMaxValueBytes) return FlagError("value_bytes", "is more than 64MiB");
+  return static_cast<size_t>(size);
+}
+
+absl::StatusOr<WorkloadOptions> WorkloadFlags() {
+  WorkloadOptions out;
+  const absl::StatusOr<OperationMix> mix = ParseMix(FLAGS_mix);
+  if (!mix.ok()) return FlagError("mix", mix.status().message());
+  out.mix = *mix;
+  const absl::StatusOr<Distribution::Kind> kind = ParseDistribution(FLAGS_distribution);
+  if (!kind.ok()) return FlagError("distribution", kind.status().message());
+  out.distribution = *kind;
+  KVARTS_RETURN_IF_ERROR(CheckRange("theta", FLAGS_theta, 0, 10));
+  KVARTS_RETURN_IF_ERROR(CheckRange("miss", FLAGS_miss, 0, 1));
+  KVARTS_RETURN_IF_ERROR(CheckRange("batch", static_cast<double>(FLAGS_batch), 1, kMaxCount));
+  KVARTS_RETURN_IF_ERROR(
+      CheckRange("scan_entries", static_cast<double>(FLAGS_scan_entries), 1, kMaxCount));
+  out.theta = FLAGS_theta;
+  out.miss = FLAGS_miss;
+  out.batch = FLAGS_batch;
+  out.scan_entries = FLAGS_scan_entries;
+  out.seed = FLAGS_seed;
+  KVARTS_ASSIGN_OR_RETURN(out.value_bytes, ValueBytes());
+  return out;
+}
+
+absl::StatusOr<RunOptions> RunFlags() {
+  RunOptions out;
+  constexpr double kYear = 366 * 86400;
+  KVARTS_RETURN_IF_ERROR(CheckRange("rate", FLAGS_rate, 0, 1e8));
+  KVARTS_RETURN_IF_ERROR(CheckRange("warmup", FLAGS_warmup, 0, kYear));
+  KVARTS_RETURN_IF_ERROR(CheckRange("duration", FLAGS_duration, 0, kYear));
+  KVARTS_RETURN_IF_ERROR(CheckRange("timeout", FLAGS_timeout, 0.001, 3600));
+  if (FLAGS_arrivals != "poisson" && FLAGS_arrivals != "fixed") {
+    return FlagError("arrivals",
+                     absl::StrCat("is \"", FLAGS_arrivals, "\"; expected poisson or fixed"));
+  }
+  if (FLAGS_duration == 0 && !FLAGS_load) {
+    return FlagError("duration", "is 0, and there is no --load: nothing would be done");
+  }
+  out.rate = FLAGS_rate;
+  out.poisson = FLAGS_arrivals == "poisson";
+  out.warmup = absl::Seconds(FLAGS_warmup);
+  out.duration = absl::Seconds(FLAGS_duration);
+  if (FLAGS_requests > 0) {
+    out.requests = FLAGS_requests;
+    if (!IsGiven("duration")) out.duration = absl::InfiniteDuration();
+  }
+  out.timeout = absl::Seconds(FLAGS_timeout);
+  out.verify_values = FLAGS_verify;
+  out.sync_writes = FLAGS_sync;
+  return out;
+}
+
+// Which of --threads, --connections and --pipeline count depends on the store.
+absl::Status SetParallelism(absl::string_view scheme, BenchReport* report) {
+  const bool remote =
+      scheme == "tcp" || scheme == "unix" || scheme == "resp" || scheme == "cluster";
+  for (const char* flag : {"threads", "connections", "pipeline"}) {
+    const bool is_threads = absl::string_view(flag) == "threads";
+    if (remote != is_threads || !IsGiven(flag)) continue;
+    return FlagError(flag, remote ? "is for stores in this process; this one is behind a network, "
+                                    "which takes --connections and --pipeline"
+                                  : "is for stores behind a network; this one is in this process, "
+                                    "which takes --threads");
+  }
+  KVARTS_RETURN_IF_ERROR(CheckRange("threads", FLAGS_threads, 1, kMaxInFlight));
+  KVARTS_RETURN_IF_ERROR(CheckRange("connections", FLAGS_connections, 1, kMaxInFlight));
+  KVARTS_RETURN_IF_ERROR(CheckRange("pipeline", FLAGS_pipeline, 1, kMaxInFlight));
+  if (remote) {
+    const int64_t in_flight = int64_t{FLAGS_connections} * FLAGS_pipeline;
+    KVARTS_RETURN_IF_ERROR(CheckRange("connections times --pipeline",
+                                      static_cast<double>(in_flight), 1, kMaxInFlight));
+    report->connections = FLAGS_connections;
+    report->pipeline = FLAGS_pipeline;
+    report->threads = static_cast<int>(in_flight);
+  } else {
+    report->threads = FLAGS_threads;
+  }
+  report->run.in_flight = report->threads;
+  return absl::OkStatus();
+}
+
+absl::Status WriteDataFile(ProgressBar* bar) {
+  KVARTS_ASSIGN_OR_RETURN(const size_t value_bytes, ValueBytes());
+  const auto report = [bar](uint64_t done) {
+    bar->Report("writing", "records", done, FLAGS_records);
+  };
+  if (WriteBenchData(FLAGS_write_data, FLAGS_records, value_bytes, report)) {
+    return absl::OkStatus();
+  }
+  return absl::UnavailableError(absl::StrCat(FLAGS_write_data, ": ", std::strerror(errno)));
+}
+
+absl::StatusOr<KeySet> Keys(ProgressBar* bar) {
+  if (FLAGS_keys.empty()) return KeySet(FLAGS_records);
+  KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<RecordReader> reader,
+                          RecordReader::Open(FLAGS_keys));
+  KeySet::Builder builder;
+  absl::string_view key;
+  absl::string_view value;
+  while (true) {
+    KVARTS_ASSIGN_OR_RETURN(const bool more, reader->Next(&key, &value));
+    if (!more) break;
+    builder.Add(key);
+    if (builder.added() % 4096 == 0) {
+      bar->Report("reading keys", "bytes", reader->bytes_read(), reader->size());
+    }
+  }
+  bar->Finish();
+  if (builder.added() == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(reader->name(), ": there are no keys in it"));
+  }
+  return std::move(builder).Build();
+}
+
+// A mix that the store cannot do is said before anything is done.
+absl::Status CheckCapabilities(const Store& store, const Workload& workload) {
+  const Capabilities has = store.capabilities();
+  if ((FLAGS_load || workload.has_writes()) && !has.has(has.write)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(FLAGS_store, ": the store is read-only, and ",
+                     FLAGS_load ? "--load writes" : "the mix has writes"));
+  }
+  if (workload.has(Operation::kScan) && !has.has(has.scan)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(FLAGS_store, ": the store cannot be scanned, and the mix has scans"));
+  }
+  return absl::OkStatus();
+}
+
+void Say(absl::string_view sentence) {
+  std::fputs(absl::StrCat("kv_bench: ", OneLine(sentence), "\n").c_str(), stderr);
+}
+
+// What a person should know who looks at the figures; 1 where the run is bad.
+int Remarks(const RunResult& result, bool discards) {
+  const OperationTally total = result.tally.Total();
+  if (total.wrong_values > 0) {
+    Say(absl::StrCat(total.wrong_values, " of ", total.hits,
+                     " values are not those of the data set; are --records and --value_bytes what "
+                     "it was made with? --verify=false compares nothing"));
+  }
+  if (total.errors > 0) {
+    Say(absl::StrCat(total.errors, " of ", total.requests,
+                     " requests failed, the first with: ", result.tally.first_error().message()));
+  }
+  if (total.unexpected_misses > 0 && !discards) {
+    Say(absl::StrCat(total.unexpected_misses, " of ", total.hits + total.misses,
+                     " keys were not found that are in the data set; is it in the store?"));
+  }
+  if (total.not_sent > 0) {
+    Say(absl::StrCat(total.not_sent, " requests were due and are not sent: the rate is more than ",
+                     "the store, or this program, can do"));
+  }
+  return total.wrong_values > 0 || total.errors > 0 ? 1 : 0;
+}
+
+absl::Status Named(const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(FLAGS_store, ": ", status.message()));
+}
+
+absl::StatusOr<std::vector<std::unique_ptr<Store>>> OpenStores(const StoreFactories& factories,
+                                                               int count) {
+  std::vector<std::unique_ptr<Store>> stores;
+  while (stores.size() < static_cast<size_t>(count)) {
+    absl::StatusOr<std::unique_ptr<Store>> store = factories.Open(FLAGS_store);
+    if (!store.ok() && absl::IsInvalidArgument(store.status())) {
+      return FlagError("store", store.status().message());
+    }
+    KVARTS_RETURN_IF_ERROR(store.status());
+    stores.push_back(*std::move(store));
+  }
+  return stores;
+}
+
+absl::StatusOr<int> Main(const StoreFactories& factories, const std::vector<std::string>& args) {
+  if (!args.empty()) {
+    return UsageError(absl::StrCat("expected flags only, not \"", args[0], "\""));
+  }
+  KVARTS_RETURN_IF_ERROR(CheckRange("records", static_cast<double>(FLAGS_records), 1,
+                                    static_cast<double>(KeySet::kMaxRecords)));
+  const std::unique_ptr<ProgressBar> bar = ProgressBar::OnStderr();
+  if (!FLAGS_write_data.empty()) {
+    KVARTS_RETURN_IF_ERROR(WriteDataFile(bar.get()));
+    return 0;
+  }
+  if (!FLAGS_keys.empty() && IsGiven("records")) {
+    return UsageError("--keys and --records name two data sets; expected one of them");
+  }
+  BenchReport report;
+  report.version = kVersion;
+  report.store = FLAGS_store;
+  report.mix = FLAGS_mix;
+  report.keys = FLAGS_keys.empty() ? "generated" : FLAGS_keys;
+  KVARTS_ASSIGN_OR_RETURN(report.workload, WorkloadFlags());
+  KVARTS_ASSIGN_OR_RETURN(report.run, RunFlags());
+  const absl::StatusOr<StoreSpec> spec = StoreSpec::Parse(FLAGS_store);
+  if (!spec.ok()) return FlagError("store", spec.status().message());
+  KVARTS_RETURN_IF_ERROR(SetParallelism(spec->scheme(), &report));
+
+  KVARTS_ASSIGN_OR_RETURN(const KeySet keys, Keys(bar.get()));
+  report.records = keys.size();
+  Workload workload(&keys, report.workload);
+  KVARTS_ASSIGN_OR_RETURN(const std::vector<std::unique_ptr<Store>> stores,
+                          OpenStores(factories, std::max(report.connections, 1)));
+  KVARTS_RETURN_IF_ERROR(CheckCapabilities(*stores[0], workload));
+  std::vector<Store*> pointers;
+  for (const std::unique_ptr<Store>& store : stores) pointers.push_back(store.get());
+
+  if (FLAGS_load) {
+    LoadOptions load;
+    load.threads = std::min(report.threads, 64);
+    load.value_bytes = report.workload.value_bytes;
+    load.sync_writes = FLAGS_sync;
+    load.timeout = report.run.timeout;
+    const absl::Time start = absl::Now();
+    const absl::Status loaded = LoadRecords(pointers, keys, load, bar.get());
+    bar->Finish();
+    if (!loaded.ok()) return Named(loaded);
+    report.loaded = true;
+    report.load_time = absl::Now() - start;
+  }
+  int code = 0;
+  if (FLAGS_duration > 0) {
+    absl::StatusOr<RunResult> result =
+        RunOnStores(pointers, &workload, report.run, BenchClock::Real(), bar.get());
+    bar->Finish();
+    if (!result.ok()) return Named(result.status());
+    report.result = *std::move(result);
+    report.ran = true;
+    code = Remarks(report.result, stores[0]->capabilities().discards);
+  }
+  std::fputs((FLAGS_json ? ToJson(report) : ToText(report)).c_str(), stdout);
+  return code;
+}
+
+}  // namespace
+}  // namespace kvarts
+
+int main(int argc, char** argv) {
+  kvarts::InstallSigbusHandler();
+  const std::unique_ptr<kvarts::Transport> transport = kvarts::NewTcpTransport();
+  kvarts::StoresOptions options;
+  options.transport = transport.get();
+  const kvarts::StoreFactories stores = kvarts::AllStores(options);
+  const std::string help = absl::StrCat(kvarts::kUsage, stores.Help());
+  return kvarts::RunApp(
+      argc, argv, {"kv_bench", __FILE__, help},
+      [&stores](const std::vector<std::string>& args) { return kvarts::Main(stores, args); });
+}
