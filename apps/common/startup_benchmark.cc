@@ -93,7 +93,7 @@ absl::StatusOr<double> Measure(Store* store, absl::Span<const absl::string_view>
 }
 
 std::string Line(absl::string_view what, double seconds) {
-  return absl::StrFormat("%s: %.3f us each, %s/s\n", what, seconds * 1e6,
+  return absl::StrFormat("%s: %.3f us each, %s lookups/s\n", what, seconds * 1e6,
                          FormatCount(1 / std::max(seconds, 1e-12)));
 }
 
