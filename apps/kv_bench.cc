@@ -7,12 +7,14 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -28,6 +30,7 @@
 #include "storage/spec.h"
 #include "storage/store.h"
 #include "testing/bench/load.h"
+#include "testing/bench/native_run.h"
 #include "testing/bench/report.h"
 #include "testing/bench/run.h"
 
@@ -50,7 +53,9 @@ DEFINE_double(miss, 0, "This part of the keys read, 0 to 1, is not in the data s
 DEFINE_uint64(batch, 64, "Keys of an mget.");
 DEFINE_uint64(scan_entries, 100, "Entries of a scan.");
 DEFINE_bool(load, false, "Put all records into the store first.");
-DEFINE_int32(threads, 1, "Of a store in this process: threads, with one request each at a time.");
+DEFINE_int32(threads, 1,
+             "Of a store in this process: threads, with one request each at a time. Of a server of "
+             "the native protocol: event loops, among which connections are dealt out.");
 DEFINE_int32(connections, 1, "Of a store behind a network: connections.");
 DEFINE_int32(pipeline, 1, "Of a store behind a network: requests at a time on each connection.");
 DEFINE_double(rate, 0,
@@ -88,7 +93,10 @@ constexpr char kUsage[] =
 
 // Threads of requests that wait; more gain nothing.
 constexpr int kMaxInFlight = 4096;
-constexpr int64_t kMaxCount = 1'000'000;
+constexpr int kMaxLoadThreads = 64;
+// As many as one request of the native protocol may have, and some to spare.
+constexpr double kMaxBatch = 8192;
+constexpr double kMaxScanEntries = 1e6;
 
 absl::Status FlagError(absl::string_view flag, absl::string_view what) {
   return UsageError(absl::StrCat("--", flag, ": ", what));
@@ -117,9 +125,9 @@ absl::StatusOr<WorkloadOptions> WorkloadFlags() {
   out.distribution = *kind;
   KVARTS_RETURN_IF_ERROR(CheckRange("theta", FLAGS_theta, 0, 10));
   KVARTS_RETURN_IF_ERROR(CheckRange("miss", FLAGS_miss, 0, 1));
-  KVARTS_RETURN_IF_ERROR(CheckRange("batch", static_cast<double>(FLAGS_batch), 1, kMaxCount));
+  KVARTS_RETURN_IF_ERROR(CheckRange("batch", static_cast<double>(FLAGS_batch), 1, kMaxBatch));
   KVARTS_RETURN_IF_ERROR(
-      CheckRange("scan_entries", static_cast<double>(FLAGS_scan_entries), 1, kMaxCount));
+      CheckRange("scan_entries", static_cast<double>(FLAGS_scan_entries), 1, kMaxScanEntries));
   out.theta = FLAGS_theta;
   out.miss = FLAGS_miss;
   out.batch = FLAGS_batch;
@@ -157,32 +165,66 @@ absl::StatusOr<RunOptions> RunFlags() {
   return out;
 }
 
-// Which of --threads, --connections and --pipeline count depends on the store.
-absl::Status SetParallelism(absl::string_view scheme, BenchReport* report) {
+// How requests get to the store.
+enum class Way : unsigned char {
+  kHere = 0,  // calls, on --threads threads
+  kNative,    // connections of the native protocol, on event loops
+  kRemote,    // calls on stores that wait for a network, on a thread for each
+};
+
+// A server of the native protocol that can be asked without a store.
+struct NativeTarget {
+  std::string address;
+  std::string password;
+};
+
+// Nothing for other stores, and for options that only the store knows.
+absl::StatusOr<std::optional<NativeTarget>> FindNativeTarget(StoreSpec spec) {
+  if (spec.scheme() != "tcp" && spec.scheme() != "unix") return std::nullopt;
+  NativeTarget target;
+  target.address = absl::StrCat(spec.scheme(), spec.scheme() == "tcp" ? "://" : ":", spec.target());
+  const std::string password_file = spec.Take("password_file");
+  if (!spec.Finish().ok()) return std::nullopt;
+  if (!password_file.empty()) {
+    KVARTS_ASSIGN_OR_RETURN(target.password, ReadPasswordFile(password_file));
+  }
+  return target;
+}
+
+Way ChooseWay(absl::string_view scheme, bool native) {
+  if (native) return Way::kNative;
   const bool remote =
       scheme == "tcp" || scheme == "unix" || scheme == "resp" || scheme == "cluster";
-  for (const char* flag : {"threads", "connections", "pipeline"}) {
-    const bool is_threads = absl::string_view(flag) == "threads";
-    if (remote != is_threads || !IsGiven(flag)) continue;
-    return FlagError(flag, remote ? "is for stores in this process; this one is behind a network, "
-                                    "which takes --connections and --pipeline"
-                                  : "is for stores behind a network; this one is in this process, "
-                                    "which takes --threads");
+  return remote ? Way::kRemote : Way::kHere;
+}
+
+// Which of --threads, --connections and --pipeline count depends on the way.
+absl::Status SetParallelism(Way way, BenchReport* report) {
+  for (const char* flag : {"connections", "pipeline"}) {
+    if (way != Way::kHere || !IsGiven(flag)) continue;
+    return FlagError(flag,
+                     "is for stores behind a network; this one is in this process, which "
+                     "takes --threads");
+  }
+  if (way == Way::kRemote && IsGiven("threads")) {
+    return FlagError("threads",
+                     "this store takes one for each request at a time: --connections "
+                     "times --pipeline");
   }
   KVARTS_RETURN_IF_ERROR(CheckRange("threads", FLAGS_threads, 1, kMaxInFlight));
   KVARTS_RETURN_IF_ERROR(CheckRange("connections", FLAGS_connections, 1, kMaxInFlight));
   KVARTS_RETURN_IF_ERROR(CheckRange("pipeline", FLAGS_pipeline, 1, kMaxInFlight));
-  if (remote) {
-    const int64_t in_flight = int64_t{FLAGS_connections} * FLAGS_pipeline;
-    KVARTS_RETURN_IF_ERROR(CheckRange("connections times --pipeline",
-                                      static_cast<double>(in_flight), 1, kMaxInFlight));
-    report->connections = FLAGS_connections;
-    report->pipeline = FLAGS_pipeline;
-    report->threads = static_cast<int>(in_flight);
-  } else {
-    report->threads = FLAGS_threads;
-  }
-  report->run.in_flight = report->threads;
+  report->threads = FLAGS_threads;
+  report->run.in_flight = FLAGS_threads;
+  if (way == Way::kHere) return absl::OkStatus();
+  const int64_t in_flight = int64_t{FLAGS_connections} * FLAGS_pipeline;
+  KVARTS_RETURN_IF_ERROR(
+      CheckRange("connections times --pipeline", static_cast<double>(in_flight), 1, kMaxInFlight));
+  report->connections = FLAGS_connections;
+  report->pipeline = FLAGS_pipeline;
+  report->run.in_flight = static_cast<int>(in_flight);
+  report->threads =
+      way == Way::kNative ? std::min(FLAGS_threads, FLAGS_connections) : report->run.in_flight;
   return absl::OkStatus();
 }
 
@@ -262,6 +304,7 @@ int Remarks(const RunResult& result, bool discards) {
 }
 
 absl::Status Named(const absl::Status& status) {
+  if (absl::StartsWith(status.message(), FLAGS_store)) return status;
   return absl::Status(status.code(), absl::StrCat(FLAGS_store, ": ", status.message()));
 }
 
@@ -279,7 +322,8 @@ absl::StatusOr<std::vector<std::unique_ptr<Store>>> OpenStores(const StoreFactor
   return stores;
 }
 
-absl::StatusOr<int> Main(const StoreFactories& factories, const std::vector<std::string>& args) {
+absl::StatusOr<int> Main(Transport* transport, const StoreFactories& factories,
+                         const std::vector<std::string>& args) {
   if (!args.empty()) {
     return UsageError(absl::StrCat("expected flags only, not \"", args[0], "\""));
   }
@@ -302,20 +346,22 @@ absl::StatusOr<int> Main(const StoreFactories& factories, const std::vector<std:
   KVARTS_ASSIGN_OR_RETURN(report.run, RunFlags());
   const absl::StatusOr<StoreSpec> spec = StoreSpec::Parse(FLAGS_store);
   if (!spec.ok()) return FlagError("store", spec.status().message());
-  KVARTS_RETURN_IF_ERROR(SetParallelism(spec->scheme(), &report));
+  KVARTS_ASSIGN_OR_RETURN(const std::optional<NativeTarget> native, FindNativeTarget(*spec));
+  const Way way = ChooseWay(spec->scheme(), native.has_value());
+  KVARTS_RETURN_IF_ERROR(SetParallelism(way, &report));
 
   KVARTS_ASSIGN_OR_RETURN(const KeySet keys, Keys(bar.get()));
   report.records = keys.size();
   Workload workload(&keys, report.workload);
   KVARTS_ASSIGN_OR_RETURN(const std::vector<std::unique_ptr<Store>> stores,
-                          OpenStores(factories, std::max(report.connections, 1)));
+                          OpenStores(factories, way == Way::kRemote ? report.connections : 1));
   KVARTS_RETURN_IF_ERROR(CheckCapabilities(*stores[0], workload));
   std::vector<Store*> pointers;
   for (const std::unique_ptr<Store>& store : stores) pointers.push_back(store.get());
 
   if (FLAGS_load) {
     LoadOptions load;
-    load.threads = std::min(report.threads, 64);
+    load.threads = std::min(report.run.in_flight, kMaxLoadThreads);
     load.value_bytes = report.workload.value_bytes;
     load.sync_writes = FLAGS_sync;
     load.timeout = report.run.timeout;
@@ -328,8 +374,15 @@ absl::StatusOr<int> Main(const StoreFactories& factories, const std::vector<std:
   }
   int code = 0;
   if (FLAGS_duration > 0) {
+    NativeRunOptions options;
+    options.threads = report.threads;
+    options.connections = report.connections;
+    if (native.has_value()) options.password = native->password;
     absl::StatusOr<RunResult> result =
-        RunOnStores(pointers, &workload, report.run, BenchClock::Real(), bar.get());
+        native.has_value()
+            ? RunOnNative(transport, native->address, options, &workload, report.run,
+                          BenchClock::Real(), bar.get())
+            : RunOnStores(pointers, &workload, report.run, BenchClock::Real(), bar.get());
     bar->Finish();
     if (!result.ok()) return Named(result.status());
     report.result = *std::move(result);
@@ -350,7 +403,8 @@ int main(int argc, char** argv) {
   options.transport = transport.get();
   const kvarts::StoreFactories stores = kvarts::AllStores(options);
   const std::string help = absl::StrCat(kvarts::kUsage, stores.Help());
-  return kvarts::RunApp(
-      argc, argv, {"kv_bench", __FILE__, help},
-      [&stores](const std::vector<std::string>& args) { return kvarts::Main(stores, args); });
+  return kvarts::RunApp(argc, argv, {"kv_bench", __FILE__, help},
+                        [&](const std::vector<std::string>& args) {
+                          return kvarts::Main(transport.get(), stores, args);
+                        });
 }
