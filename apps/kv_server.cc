@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "apps/common/app.h"
+#include "apps/common/reloader.h"
 #include "apps/common/serving.h"
 #include "apps/common/startup_benchmark.h"
 #include "apps/common/stop_signal.h"
@@ -56,6 +57,9 @@ DEFINE_int32(max_clients, 10000,
 DEFINE_string(idle_timeout, "0",
               "Close connections that ask for nothing for so long (90s, 10m); 0: after 10 minutes, "
               "HTTP's after 75 seconds.");
+DEFINE_string(watch, "1s",
+              "How often a data file is looked at, to be served anew when it was replaced by "
+              "rename; 0: only on SIGHUP.");
 DEFINE_bool(skip_malformed, false,
             "Leave out malformed lines of DATA_FILE when its index is built; otherwise the first "
             "one is an error.");
@@ -75,7 +79,8 @@ constexpr char kUsage[] =
     "and a status page at /, the interface at /docs, /metrics, /livez, /readyz. Over RESP, which\n"
     "Redis clients speak:\n"
     "  redis-cli -p 7379 GET KEY\n"
-    "SIGTERM and SIGINT let requests under way end. Stores:\n";
+    "SIGTERM and SIGINT let requests under way end; SIGHUP opens a data file again, as its\n"
+    "replacement by another (mv NEW DATA_FILE) does: no request fails meanwhile. Stores:\n";
 
 // For requests under way after a signal: below the 30 seconds that supervisors
 // commonly give.
@@ -148,6 +153,21 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreFactories& stores,
   return UsageError(absl::StrCat("--store: ", opened.status().message()));
 }
 
+// Null for stores that are of no data file.
+absl::StatusOr<std::unique_ptr<Reloader>> MakeReloader(const StoreFactories& stores,
+                                                       const std::string& spec) {
+  ReloaderOptions options;
+  if (!absl::ParseDuration(FLAGS_watch, &options.interval) ||
+      options.interval < absl::ZeroDuration()) {
+    return UsageError(absl::StrCat("--watch=", FLAGS_watch, ": expected a time such as 1s"));
+  }
+  options.data_path = ReloadableDataFile(spec);
+  if (options.data_path.empty()) return std::unique_ptr<Reloader>();
+  options.open = [&stores, spec] { return stores.Open(spec); };
+  options.say = Say;
+  return std::make_unique<Reloader>(std::move(options));
+}
+
 absl::Status PrintBenchmark(Store* store, absl::Duration opening) {
   KVARTS_ASSIGN_OR_RETURN(const std::string lines, RunStartupBenchmark(store, kBenchmarkTime));
   absl::PrintF("index: %.3f s\n%s", absl::ToDoubleSeconds(opening), lines);
@@ -157,7 +177,11 @@ absl::Status PrintBenchmark(Store* store, absl::Duration opening) {
 absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   KVARTS_ASSIGN_OR_RETURN(const std::string spec, ChooseStore(args));
   KVARTS_ASSIGN_OR_RETURN(const ServingOptions options, OptionsFromFlags(spec));
-  StopSignal stop;
+  Reloader* reloading = nullptr;
+  StopSignal stop([&reloading] {
+    if (reloading != nullptr) return reloading->Request();
+    Say("SIGHUP: there is no data file to be opened again");
+  });
   KVARTS_ASSIGN_OR_RETURN(std::unique_ptr<Serving> serving, Serving::New(options));
   const std::unique_ptr<ProgressBar> bar = ProgressBar::OnStderr();
   StoresOptions stores_options;
@@ -170,6 +194,8 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
     Say(sentence);
   };
   const StoreFactories stores = AllStores(stores_options);
+  KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<Reloader> reloader, MakeReloader(stores, spec));
+  reloading = reloader.get();
 
   // Listening comes first: /livez answers while an index is built, RESP says that
   // it loads, and an address that is taken is an error now, not in some minutes.
@@ -181,12 +207,20 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   if (FLAGS_startup_benchmark) {
     KVARTS_RETURN_IF_ERROR(PrintBenchmark(store->get(), absl::Now() - start));
   }
+  if (reloader != nullptr) store = reloader->Wrap(*std::move(store));
   KVARTS_RETURN_IF_ERROR(serving->Serve(*std::move(store)));
+  if (reloader != nullptr) reloader->Start();
   std::puts(serving->ReadyLine().c_str());
   std::fflush(stdout);
 
   stop.Wait();
   serving->Drain(kDrainTime);
+  if (reloader != nullptr && !reloader->Stop()) {
+    // A store is being opened: there is nothing of it to let end.
+    serving->Abandon();
+    std::fflush(stdout);
+    std::_Exit(0);
+  }
   return 0;
 }
 

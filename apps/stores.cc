@@ -195,6 +195,12 @@ std::string DataFileSpec(absl::string_view path) {
                       PercentEncode(path.substr(two_slashes ? 1 : 0), "/:@+,="));
 }
 
+std::string ReloadableDataFile(absl::string_view spec) {
+  const absl::StatusOr<StoreSpec> parsed = StoreSpec::Parse(spec);
+  if (!parsed.ok() || (parsed->scheme() != "bisect" && parsed->scheme() != "dict")) return "";
+  return parsed->target();
+}
+
 std::string ShellQuote(absl::string_view word) {
   const auto plain = [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||

@@ -32,6 +32,10 @@ StoreFactories AllStores(const StoresOptions& options);
 // The spec of a data file: "my data" is "bisect:my%20data".
 std::string DataFileSpec(absl::string_view path);
 
+// The data file of a store that can be opened again beside itself when the file
+// was replaced; empty for other stores.
+std::string ReloadableDataFile(absl::string_view spec);
+
 // `word` as a shell takes it for one word: quoted where it has to be.
 std::string ShellQuote(absl::string_view word);
 

@@ -173,6 +173,14 @@ TEST_F(StoresTest, PasswordsAreFirstLines) {
   EXPECT_FALSE(ReadPasswordFile(Path("none")).ok());
 }
 
+TEST(ReloadableDataFileTest, IsThatOfStoresOfFiles) {
+  EXPECT_EQ(ReloadableDataFile("bisect:my%20data?index=/i"), "my data");
+  EXPECT_EQ(ReloadableDataFile("dict:/data"), "/data");
+  EXPECT_EQ(ReloadableDataFile("tcp://127.0.0.1:7700"), "");
+  EXPECT_EQ(ReloadableDataFile("null:"), "");
+  EXPECT_EQ(ReloadableDataFile("nonsense"), "");
+}
+
 TEST(ShellQuoteTest, WordsAreQuotedWhereTheyHaveToBe) {
   EXPECT_EQ(ShellQuote("/a/b-c_d.e"), "/a/b-c_d.e");
   EXPECT_EQ(ShellQuote("a b"), "'a b'");

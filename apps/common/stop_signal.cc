@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <utility>
 
 #include "glog/logging.h"
 
@@ -22,16 +23,19 @@ sigset_t StopSet() {
   return set;
 }
 
-int BlockAndOpen() {
-  const sigset_t set = StopSet();
+int BlockAndOpen(bool hangup) {
+  sigset_t set = StopSet();
+  if (hangup) sigaddset(&set, SIGHUP);
   PCHECK(::pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   return ::signalfd(-1, &set, SFD_CLOEXEC);
 }
 
 }  // namespace
 
-StopSignal::StopSignal()
-    : signal_fd_(BlockAndOpen()), wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE)) {
+StopSignal::StopSignal(std::function<void()> on_hangup)
+    : on_hangup_(std::move(on_hangup)),
+      signal_fd_(BlockAndOpen(on_hangup_ != nullptr)),
+      wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE)) {
   PCHECK(signal_fd_ >= 0 && wake_fd_ >= 0);
 }
 
@@ -50,6 +54,10 @@ bool StopSignal::Wait() {
     if (fds[0].revents != 0) {
       signalfd_siginfo info;
       if (::read(signal_fd_, &info, sizeof info) != sizeof info) continue;
+      if (info.ssi_signo == SIGHUP) {
+        on_hangup_();
+        continue;
+      }
       const sigset_t set = StopSet();
       ::signal(SIGTERM, SIG_DFL);
       ::signal(SIGINT, SIG_DFL);

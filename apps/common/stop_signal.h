@@ -1,6 +1,8 @@
 #ifndef KVARTS_APPS_COMMON_STOP_SIGNAL_H_
 #define KVARTS_APPS_COMMON_STOP_SIGNAL_H_
 
+#include <functional>
+
 namespace kvarts {
 
 // SIGTERM and SIGINT as something to wait for. Create it in main(), before any
@@ -8,7 +10,8 @@ namespace kvarts {
 // waited for; a second one ends the process at once, as the system does it.
 class StopSignal {
  public:
-  StopSignal();
+  // `on_hangup`, where given, is called inside Wait() for each SIGHUP.
+  explicit StopSignal(std::function<void()> on_hangup = {});
   ~StopSignal();
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
@@ -20,6 +23,7 @@ class StopSignal {
   void Wake();
 
  private:
+  const std::function<void()> on_hangup_;
   const int signal_fd_;
   const int wake_fd_;
 };
