@@ -76,11 +76,8 @@ class TestConnection {
   // The next response; with status 0 where the connection ended before it.
   TestResponse Receive(bool head_only = false) {
     TestResponse response;
-    received_.Await(
-        [&](const Received& r) { return r.ended || r.text.find("\r\n\r\n") != std::string::npos; });
-    const size_t end = received_.Get().text.find("\r\n\r\n");
-    if (end == std::string::npos) return response;
-    response.head = Take(end + 4);
+    response.head = TakeThrough("\r\n\r\n");
+    if (response.head.empty()) return response;
     const std::vector<std::string> words =
         absl::StrSplit(response.head, absl::MaxSplits(absl::ByAnyChar(" \r"), 2));
     EXPECT_EQ(words[0], "HTTP/1.1") << response.head;
@@ -97,7 +94,7 @@ class TestConnection {
       ReceiveChunks(&response);
       return response;
     }
-    received_.Await([&](const Received& r) { return r.ended || r.text.size() >= length; });
+    received_.Await([&](const Received& r) { return r.ended || r.size() >= length; });
     response.body = Take(length);
     EXPECT_EQ(response.body.size(), length);
     return response;
@@ -124,11 +121,18 @@ class TestConnection {
     received_.Await([](const Received& r) { return r.ended; });
     return Take(std::string::npos);
   }
-  size_t ReceivedBytes() const { return received_.Get().text.size(); }
+  size_t ReceivedBytes() {
+    size_t size = 0;
+    received_.Update([&](Received* r) { size = r->size(); });
+    return size;
+  }
 
  private:
   struct Received {
+    size_t size() const { return text.size() - taken; }
+
     std::string text;
+    size_t taken = 0;  // of it, from the front
     bool ended = false;
   };
 
@@ -148,16 +152,14 @@ class TestConnection {
   // `chunks` counts them, without the last, empty one.
   void ReceiveChunks(TestResponse* response) {
     while (true) {
-      received_.Await(
-          [&](const Received& r) { return r.ended || r.text.find("\r\n") != std::string::npos; });
-      const std::string line = Take(received_.Get().text.find("\r\n") + 2);
+      const std::string line = TakeThrough("\r\n");
       char* end = nullptr;
       const size_t size = std::strtoul(line.c_str(), &end, 16);
       if (end == line.c_str()) {  // the connection ended inside the body
         response->broken = true;
         return;
       }
-      received_.Await([&](const Received& r) { return r.ended || r.text.size() >= size + 2; });
+      received_.Await([&](const Received& r) { return r.ended || r.size() >= size + 2; });
       const std::string chunk = Take(size + 2);
       if (chunk.size() < size + 2) {
         response->broken = true;
@@ -171,12 +173,25 @@ class TestConnection {
   }
 
   std::string Take(size_t n) {
-    std::string taken;
+    std::string out;
     received_.Update([&](Received* r) {
-      taken = r->text.substr(0, n);
-      r->text.erase(0, n);
+      out = r->text.substr(r->taken, n);
+      r->taken += out.size();
+      if (r->taken < r->text.size() / 2) return;
+      r->text.erase(0, r->taken);
+      r->taken = 0;
     });
-    return taken;
+    return out;
+  }
+  // Up to the end of the next `mark`; empty where the connection ends before.
+  std::string TakeThrough(absl::string_view mark) {
+    size_t size = 0;
+    received_.Await([&](const Received& r) {
+      const size_t at = r.text.find(mark.data(), r.taken, mark.size());
+      if (at != std::string::npos) size = at + mark.size() - r.taken;
+      return r.ended || size > 0;
+    });
+    return size == 0 ? "" : Take(size);
   }
 
   EventLoop* const loop_;
