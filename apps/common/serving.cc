@@ -192,8 +192,9 @@ class ServingImpl final : public Serving {
     SetIdle(&settings.idle_timeout);
     return settings;
   }
-  NativeServerOptions NativeSettings() const {
+  NativeServerOptions NativeSettings() {
     NativeServerOptions settings;
+    settings.metrics = metrics_.protocol("native");
     settings.password = options_.password;
     SetIdle(&settings.idle_timeout);
     return settings;

@@ -259,10 +259,11 @@ void ServerCall::DoStats() {
   }
 }
 
-void ServerCall::Encode(Output* output) {
+void ServerCall::Encode(Output* output, RequestCounts* counts) {
   const bool whole = runs_ && response_.code() == 0;
+  if (response_.code() != 0) ++counts->errors;
   if (whole && request_.operation() == GET) {
-    EncodeGet(output);
+    EncodeGet(output, counts);
   } else if (whole && request_.operation() == SCAN) {
     EncodeScan(output);
   } else {
@@ -281,7 +282,7 @@ void ServerCall::Encode(Output* output) {
 }
 
 // One frame for some of the keys at a time, each full answer as far as it goes.
-void ServerCall::EncodeGet(Output* output) {
+void ServerCall::EncodeGet(Output* output, RequestCounts* counts) {
   size_t keys_left = keys_.size();
   response_.set_id(id());
   if (keys_left == 0) AppendFrameHead(response_, 0, &output->bytes());
@@ -304,6 +305,7 @@ void ServerCall::EncodeGet(Output* output) {
       for (size_t i = begin; i < end; ++i) {
         const ReadResult& result = (*results)[i];
         if (!result.status.ok()) AddErrorWithin(i - begin, result.status);
+        if (result.status.ok()) ++(result.found ? counts->hits : counts->misses);
         response_.add_value_sizes(result.found ? static_cast<uint32_t>(result.value.size()) + 1
                                                : 0);
         if (request_.stamps()) {

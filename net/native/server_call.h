@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "net/metrics.h"
 #include "net/native/frame.h"
 #include "net/native/leases.h"
 #include "net/native/native.pb.h"
@@ -69,8 +70,9 @@ class ServerCall {
   // have said kApply.
   void Execute(RetryClient* client);
 
-  // Appends the answer, and gives up all it lent.
-  void Encode(Output* output);
+  // Appends the answer, and gives up all it lent. Adds what became of it, but not
+  // the request itself, to `counts`.
+  void Encode(Output* output, RequestCounts* counts);
 
  private:
   absl::Duration TimeLeft() const;
@@ -80,7 +82,7 @@ class ServerCall {
   void DoScan();
   void DoSnapshot();
   void DoStats();
-  void EncodeGet(Output* output);
+  void EncodeGet(Output* output, RequestCounts* counts);
   void EncodeScan(Output* output);
   void AddErrorWithin(size_t index, const absl::Status& status);
 

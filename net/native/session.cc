@@ -1,5 +1,6 @@
 #include "net/native/session.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -40,7 +41,11 @@ class NativeSession final : public Session {
         timer_(loop_->NewTimer()),
         stream_(std::move(stream)) {}
 
-  ~NativeSession() override { *self_ = nullptr; }
+  ~NativeSession() override {
+    *self_ = nullptr;
+    unrecorded_ = 0;
+    Record();
+  }
 
   void Start(Task done) override {
     done_ = std::move(done);
@@ -150,11 +155,12 @@ class NativeSession final : public Session {
     ServerCall* const call = inline_ ? &call_ : own.get();
     absl::Status status = call->Parse(frame);
     if (!status.ok()) return status;
+    ++counts_.requests;
     if (call->runs() && state_->runner->full()) {
       call->Refuse(absl::UnavailableError("the server is overloaded"));
     }
     if (!call->runs() || (call->sequence() != 0 && !BeginWrite(call))) {
-      if (!call->runs()) call->Encode(&out_);
+      if (!call->runs()) Encode(call);
       return absl::OkStatus();
     }
     ++in_flight_;
@@ -163,14 +169,14 @@ class NativeSession final : public Session {
           loop_, [this, call] { call->Execute(client_.get()); },
           [this, call] {
             --in_flight_;
-            call->Encode(&out_);
+            Encode(call);
           });
     } else {
       call->Hold(reader_.pin());
       state_->runner->Run(
           loop_, [own, client = client_, state = state_] { own->Execute(client.get()); },
-          [own, self = self_] {
-            if (*self != nullptr) (*self)->Answer([&](Output* out) { own->Encode(out); });
+          [own, self = self_, begun = arrived_] {
+            if (*self != nullptr) (*self)->AnswerLate(own.get(), begun);
           });
     }
     return absl::OkStatus();
@@ -205,6 +211,35 @@ class NativeSession final : public Session {
     return false;
   }
 
+  void Encode(ServerCall* call) {
+    call->Encode(&out_, &counts_);
+    ++unrecorded_;
+  }
+
+  // Of a request that was with a pool thread. May destroy this object.
+  void AnswerLate(ServerCall* call, absl::Duration begun) {
+    call->Encode(&out_, &counts_);
+    if (state_->options.metrics != nullptr) {
+      state_->options.metrics->RecordLatency(NanosecondsSince(begun));
+    }
+    --in_flight_;
+    Pump();
+  }
+
+  uint64_t NanosecondsSince(absl::Duration begun) const {
+    return static_cast<uint64_t>(
+        std::max<int64_t>(absl::ToInt64Nanoseconds(loop_->Now() - begun), 0));
+  }
+
+  // Tells the metrics, once for all that was answered since the last time.
+  void Record() {
+    ProtocolMetrics* const metrics = state_->options.metrics;
+    if (metrics == nullptr) return;
+    if (unrecorded_ > 0) metrics->RecordLatency(NanosecondsSince(arrived_), unrecorded_);
+    unrecorded_ = 0;
+    metrics->Add(&counts_);
+  }
+
   // Of a request that was in flight, later. May destroy this object.
   template <typename Encode>
   void Answer(Encode encode) {
@@ -225,6 +260,8 @@ class NativeSession final : public Session {
     reading_ = false;
     active_ = true;
     if (!n.ok()) return Finish();
+    counts_.bytes_in += *n;
+    if (state_->options.metrics != nullptr) arrived_ = loop_->Now();
     if (phase_ == Phase::kLinger) {
       if (*n == 0) return Finish();
       return StartRead();
@@ -248,6 +285,7 @@ class NativeSession final : public Session {
     std::swap(out_, writing_out_);
     // A file shrank under a value: the client asks again, and reads an error.
     if (!writing_out_.intact()) stream_->Close();
+    counts_.bytes_out += writing_out_.size();
     stream_->Write(writing_out_.Pieces(), absl::InfiniteDuration(), [this](absl::Status status) {
       writing_ = false;
       active_ = true;
@@ -255,6 +293,7 @@ class NativeSession final : public Session {
       if (!status.ok()) return Finish();
       Pump();
     });
+    Record();
   }
 
   void Conclude() {
@@ -317,6 +356,9 @@ class NativeSession final : public Session {
   Output writing_out_;  // what the write under way sends
   ServerCall call_;     // of a store that does not block
   std::shared_ptr<RetryClient> client_;
+  RequestCounts counts_;     // not yet told
+  uint64_t unrecorded_ = 0;  // answers whose latency is not yet told
+  absl::Duration arrived_;   // the last bytes
 
   Phase phase_ = Phase::kPreamble;
   size_t in_flight_ = 0;

@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "net/metrics.h"
 #include "net/server.h"
 #include "net/store_runner.h"
 
@@ -30,6 +31,7 @@ struct NativeServerOptions {
   absl::Duration snapshot_lease = absl::Seconds(60);
   size_t max_snapshots = 1000;
   const Clock* clock = Clock::Real();  // of the leases; outlives the sessions
+  ProtocolMetrics* metrics = nullptr;  // counts requests, where there is one; outlives the sessions
 };
 
 // Makes the server's end of the native protocol (FORMAT.md) on a runner's store,

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "net/metrics.h"
 #include "net/native/session_harness.h"
 #include "testing/model/manual_clock.h"
 
@@ -363,6 +364,30 @@ TEST(SessionTest, AnswersMayComeInAnyOrder) {
   std::vector<uint64_t> ids;
   for (const Answer& answer : connection->answers()) ids.push_back(answer.response.id());
   EXPECT_EQ(ids, (std::vector<uint64_t>{0, 3, 2, 1}));
+}
+
+TEST(SessionTest, WhatIsAnsweredIsCounted) {
+  for (const bool blocking : {false, true}) {
+    ProtocolMetrics metrics("native");
+    NativeServerOptions options;
+    options.metrics = &metrics;
+    SessionHarness harness(options, blocking ? Blocking() : ModelCapabilities());
+    const auto connection = harness.Connect();
+    const std::string sent = Hello() + PutFrame(1, "a", "1") + GetFrame(2, "a") +
+                             GetFrame(3, "none") + ToFrame(NewRequest(4, RENEW)) +
+                             ToFrame(NewRequest(5, PING));
+    harness.Send(*connection, sent);
+    if (blocking) harness.held().RunHeld();
+    harness.Move(*connection);
+    const ProtocolStats stats = metrics.Collect();
+    EXPECT_EQ(stats.counts.requests, 5u);
+    EXPECT_EQ(stats.counts.errors, 1u) << "the lease that is not there";
+    EXPECT_EQ(stats.counts.hits, 1u);
+    EXPECT_EQ(stats.counts.misses, 1u);
+    EXPECT_EQ(stats.counts.bytes_in, sent.size());
+    EXPECT_EQ(stats.counts.bytes_out, connection->wire->written.size());
+    EXPECT_EQ(stats.latency.count(), 5u);
+  }
 }
 
 TEST(SessionTest, RequestsInFlightAreLimited) {
