@@ -281,7 +281,7 @@ void Say(absl::string_view sentence) {
 }
 
 // What a person should know who looks at the figures; 1 where the run is bad.
-int Remarks(const RunResult& result, bool discards) {
+int Remarks(const RunResult& result, bool may_miss) {
   const OperationTally total = result.tally.Total();
   if (total.wrong_values > 0) {
     Say(absl::StrCat(total.wrong_values, " of ", total.hits,
@@ -292,7 +292,7 @@ int Remarks(const RunResult& result, bool discards) {
     Say(absl::StrCat(total.errors, " of ", total.requests,
                      " requests failed, the first with: ", result.tally.first_error().message()));
   }
-  if (total.unexpected_misses > 0 && !discards) {
+  if (total.unexpected_misses > 0 && !may_miss) {
     Say(absl::StrCat(total.unexpected_misses, " of ", total.hits + total.misses,
                      " keys were not found that are in the data set; is it in the store?"));
   }
@@ -387,7 +387,8 @@ absl::StatusOr<int> Main(Transport* transport, const StoreFactories& factories,
     if (!result.ok()) return Named(result.status());
     report.result = *std::move(result);
     report.ran = true;
-    code = Remarks(report.result, stores[0]->capabilities().discards);
+    code = Remarks(report.result,
+                   stores[0]->capabilities().discards || workload.has(Operation::kDelete));
   }
   std::fputs((FLAGS_json ? ToJson(report) : ToText(report)).c_str(), stdout);
   return code;

@@ -23,7 +23,10 @@ RequestSource::RequestSource(Workload* workload, uint64_t stream)
     : workload_(workload),
       random_(workload->options().seed, stream),
       scratch_(new char[std::max<size_t>(workload->options().batch, 1) * kBenchUuidBytes]),
-      value_(workload->options().value_bytes, '\0') {}
+      value_(workload->has(Operation::kPut) || workload->has(Operation::kInsert)
+                 ? workload->options().value_bytes
+                 : 0,
+             '\0') {}
 
 Operation RequestSource::ChooseOperation() {
   const double draw = random_.Fraction();
