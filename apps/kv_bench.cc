@@ -172,30 +172,9 @@ enum class Way : unsigned char {
   kRemote,    // calls on stores that wait for a network, on a thread for each
 };
 
-// A server of the native protocol that can be asked without a store.
-struct NativeTarget {
-  std::string address;
-  std::string password;
-};
-
-// Nothing for other stores, and for options that only the store knows.
-absl::StatusOr<std::optional<NativeTarget>> FindNativeTarget(StoreSpec spec) {
-  if (spec.scheme() != "tcp" && spec.scheme() != "unix") return std::nullopt;
-  NativeTarget target;
-  target.address = absl::StrCat(spec.scheme(), spec.scheme() == "tcp" ? "://" : ":", spec.target());
-  const std::string password_file = spec.Take("password_file");
-  if (!spec.Finish().ok()) return std::nullopt;
-  if (!password_file.empty()) {
-    KVARTS_ASSIGN_OR_RETURN(target.password, ReadPasswordFile(password_file));
-  }
-  return target;
-}
-
 Way ChooseWay(absl::string_view scheme, bool native) {
   if (native) return Way::kNative;
-  const bool remote =
-      scheme == "tcp" || scheme == "unix" || scheme == "resp" || scheme == "cluster";
-  return remote ? Way::kRemote : Way::kHere;
+  return scheme == "resp" || scheme == "cluster" ? Way::kRemote : Way::kHere;
 }
 
 // Which of --threads, --connections and --pipeline count depends on the way.
@@ -322,8 +301,15 @@ absl::StatusOr<std::vector<std::unique_ptr<Store>>> OpenStores(const StoreFactor
   return stores;
 }
 
-absl::StatusOr<int> Main(Transport* transport, const StoreFactories& factories,
-                         const std::vector<std::string>& args) {
+// Bad options of a server's spec are bad usage; a file that is not there is not.
+absl::StatusOr<std::optional<NativeServer>> NativeServerFlag(Transport* transport,
+                                                             const StoreSpec& spec) {
+  absl::StatusOr<std::optional<NativeServer>> server = FindNativeServer(transport, spec);
+  if (!absl::IsInvalidArgument(server.status())) return server;
+  return FlagError("store", server.status().message());
+}
+
+absl::StatusOr<int> Main(Transport* transport, const std::vector<std::string>& args) {
   if (!args.empty()) {
     return UsageError(absl::StrCat("expected flags only, not \"", args[0], "\""));
   }
@@ -346,15 +332,21 @@ absl::StatusOr<int> Main(Transport* transport, const StoreFactories& factories,
   KVARTS_ASSIGN_OR_RETURN(report.run, RunFlags());
   const absl::StatusOr<StoreSpec> spec = StoreSpec::Parse(FLAGS_store);
   if (!spec.ok()) return FlagError("store", spec.status().message());
-  KVARTS_ASSIGN_OR_RETURN(const std::optional<NativeTarget> native, FindNativeTarget(*spec));
+  KVARTS_ASSIGN_OR_RETURN(const std::optional<NativeServer> native,
+                          NativeServerFlag(transport, *spec));
   const Way way = ChooseWay(spec->scheme(), native.has_value());
   KVARTS_RETURN_IF_ERROR(SetParallelism(way, &report));
 
+  StoresOptions stores_options;
+  stores_options.transport = transport;
+  stores_options.progress = bar.get();
+  const StoreFactories factories = AllStores(stores_options);
   KVARTS_ASSIGN_OR_RETURN(const KeySet keys, Keys(bar.get()));
   report.records = keys.size();
   Workload workload(&keys, report.workload);
   KVARTS_ASSIGN_OR_RETURN(const std::vector<std::unique_ptr<Store>> stores,
                           OpenStores(factories, way == Way::kRemote ? report.connections : 1));
+  bar->Finish();
   KVARTS_RETURN_IF_ERROR(CheckCapabilities(*stores[0], workload));
   std::vector<Store*> pointers;
   for (const std::unique_ptr<Store>& store : stores) pointers.push_back(store.get());
@@ -377,7 +369,10 @@ absl::StatusOr<int> Main(Transport* transport, const StoreFactories& factories,
     NativeRunOptions options;
     options.threads = report.threads;
     options.connections = report.connections;
-    if (native.has_value()) options.password = native->password;
+    if (native.has_value()) {
+      options.password = native->password;
+      if (native->own_transport != nullptr) transport = native->own_transport.get();
+    }
     absl::StatusOr<RunResult> result =
         native.has_value()
             ? RunOnNative(transport, native->address, options, &workload, report.run,
@@ -400,12 +395,9 @@ absl::StatusOr<int> Main(Transport* transport, const StoreFactories& factories,
 int main(int argc, char** argv) {
   kvarts::InstallSigbusHandler();
   const std::unique_ptr<kvarts::Transport> transport = kvarts::NewTcpTransport();
-  kvarts::StoresOptions options;
-  options.transport = transport.get();
-  const kvarts::StoreFactories stores = kvarts::AllStores(options);
-  const std::string help = absl::StrCat(kvarts::kUsage, stores.Help());
-  return kvarts::RunApp(argc, argv, {"kv_bench", __FILE__, help},
-                        [&](const std::vector<std::string>& args) {
-                          return kvarts::Main(transport.get(), stores, args);
-                        });
+  const std::string help =
+      absl::StrCat(kvarts::kUsage, kvarts::AllStores(kvarts::StoresOptions()).Help());
+  return kvarts::RunApp(
+      argc, argv, {"kv_bench", __FILE__, help},
+      [&](const std::vector<std::string>& args) { return kvarts::Main(transport.get(), args); });
 }

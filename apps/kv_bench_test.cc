@@ -12,10 +12,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "apps/testing/process.h"
 #include "apps/testing/programs.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "net/tls/test_certificate.h"
 #include "testing/bench/flat_json.h"
 
 namespace kvarts {
@@ -126,6 +128,23 @@ TEST_F(KvBenchTest, MeasuresAServerInBothLoops) {
   EXPECT_EQ(open.at("requests"), "1000");
   EXPECT_EQ(open.at("start_delay_ns.count"), "1000");
   EXPECT_EQ(open.at("misses"), "0");
+}
+
+TEST_F(KvBenchTest, MeasuresAServerWithTlsAndAPassword) {
+  WriteData(100);
+  WriteTestCertificate(Path("good"), "IP:127.0.0.1");
+  WriteTestFile(Path("password"), "secret\n");
+  const auto server =
+      Serve({"--tls_cert=good.pem", "--tls_key=good.key", "--password_file=password"});
+  const std::string store =
+      absl::StrCat("--store=tls://", absl::StripPrefix(server->native, "tcp://"), "?ca=good.pem");
+  const auto fields = Json({absl::StrCat(store, "&password_file=password"), "--records=100",
+                            "--requests=500", "--connections=3"});
+  EXPECT_EQ(fields.at("hits"), "500");
+  const ProcessResult refused = Run({store, "--records=100"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("password"));
+  EXPECT_EQ(refused.err.find('\n'), refused.err.size() - 1) << refused.err;
 }
 
 TEST_F(KvBenchTest, LoadsAStoreAndWritesToIt) {

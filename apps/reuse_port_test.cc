@@ -48,13 +48,17 @@ class ReusePortTest : public testing::Test {
  protected:
   ReusePortTest() {
     WriteTestFile(absl::StrCat(dir_, "/data"), TestData(100));
-    one_ = Start("tcp://127.0.0.1:0", "127.0.0.1:0");
-    two_ = Start(one_->native, one_->http);
+    one_ = Start("tcp://127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0");
+    two_ = Start(one_->native, one_->resp, one_->http);
   }
 
-  std::unique_ptr<TestServer> Start(absl::string_view native, absl::string_view http) const {
-    const std::vector<std::string> command = {"apps/kv_server", absl::StrCat("--listen=", native),
-                                              absl::StrCat("--http=", http), "--reuse_port",
+  std::unique_ptr<TestServer> Start(absl::string_view native, absl::string_view resp,
+                                    absl::string_view http) const {
+    const std::vector<std::string> command = {"apps/kv_server",
+                                              absl::StrCat("--listen=", native),
+                                              absl::StrCat("--resp=", resp),
+                                              absl::StrCat("--http=", http),
+                                              "--reuse_port",
                                               "data"};
     return std::make_unique<TestServer>(command, dir_);
   }
@@ -96,6 +100,11 @@ TEST_F(ReusePortTest, TwoProcessesServeOnePortAndOneIndex) {
     EXPECT_THAT(maps, HasSubstr("/data.bisect\n"));
   }
   const auto native = ConnectToBoth(one_->native);
+  const auto resp = ConnectToBoth(one_->resp);
+  for (const auto& socket : resp) {
+    socket->Send(absl::StrCat("GET ", TestKey(7), "\r\n"));
+    EXPECT_EQ(socket->Receive(13), "$7\r\nvalue 7\r\n");
+  }
   const auto sockets = ConnectToBoth(one_->http);
   for (const auto& socket : sockets) {
     socket->Send(absl::StrCat("GET /v1/kv/", TestKey(7),

@@ -144,28 +144,30 @@ OpenResult OpenNullSpec(StoreSpec& spec) {
   return NewNullStore();
 }
 
-// Takes the options that all remote stores have, which are the last ones.
-absl::StatusOr<RemoteOptions> TakeRemoteOptions(StoreSpec& spec) {
-  RemoteOptions remote;
+// Of a spec whose scheme is tcp, tls or unix; takes its options.
+absl::StatusOr<NativeServer> TakeNativeServer(Transport* transport, StoreSpec& spec) {
+  NativeServer server;
+  server.address = absl::StrCat(spec.scheme() == "unix" ? "unix:" : "tcp://", spec.target());
+  TlsOptions tls;
+  if (spec.scheme() == "tls") tls.ca_file = spec.Take("ca");
   const std::string password_file = spec.Take("password_file");
   KVARTS_RETURN_IF_ERROR(spec.Finish());
   if (!password_file.empty()) {
-    KVARTS_ASSIGN_OR_RETURN(remote.password, ReadPasswordFile(password_file));
+    KVARTS_ASSIGN_OR_RETURN(server.password, ReadPasswordFile(password_file));
   }
-  return remote;
+  if (spec.scheme() == "tls") {
+    KVARTS_ASSIGN_OR_RETURN(server.own_transport, NewTlsTransport(transport, tls));
+  }
+  return server;
 }
 
-OpenResult OpenRemoteSpec(Transport* transport, absl::string_view scheme, StoreSpec& spec) {
-  KVARTS_ASSIGN_OR_RETURN(const RemoteOptions remote, TakeRemoteOptions(spec));
-  return OpenRemoteStore(transport, absl::StrCat(scheme, spec.target()), remote);
-}
-
-OpenResult OpenTlsSpec(Transport* under, StoreSpec& spec) {
-  TlsOptions tls;
-  tls.ca_file = spec.Take("ca");
-  KVARTS_ASSIGN_OR_RETURN(RemoteOptions remote, TakeRemoteOptions(spec));
-  KVARTS_ASSIGN_OR_RETURN(remote.own_transport, NewTlsTransport(under, tls));
-  return OpenRemoteStore(remote.own_transport.get(), absl::StrCat("tcp://", spec.target()), remote);
+OpenResult OpenNativeSpec(Transport* transport, StoreSpec& spec) {
+  KVARTS_ASSIGN_OR_RETURN(const NativeServer server, TakeNativeServer(transport, spec));
+  RemoteOptions remote;
+  remote.password = server.password;
+  remote.own_transport = server.own_transport;
+  if (server.own_transport != nullptr) transport = server.own_transport.get();
+  return OpenRemoteStore(transport, server.address, remote);
 }
 
 }  // namespace
@@ -177,15 +179,19 @@ StoreFactories AllStores(const StoresOptions& options) {
   stores.Add("dict", "dict:DATA_FILE",
              [options](StoreSpec& spec) { return OpenDictSpec(options, spec); });
   stores.Add("null", "null:", OpenNullSpec);
-  stores.Add("tcp", "tcp://HOST:PORT?password_file=PATH", [options](StoreSpec& spec) {
-    return OpenRemoteSpec(options.transport, "tcp://", spec);
-  });
-  stores.Add("tls", "tls://HOST:PORT?ca=PATH&password_file=PATH",
-             [options](StoreSpec& spec) { return OpenTlsSpec(options.transport, spec); });
-  stores.Add("unix", "unix:PATH?password_file=PATH", [options](StoreSpec& spec) {
-    return OpenRemoteSpec(options.transport, "unix:", spec);
-  });
+  const auto native = [options](StoreSpec& spec) {
+    return OpenNativeSpec(options.transport, spec);
+  };
+  stores.Add("tcp", "tcp://HOST:PORT?password_file=PATH", native);
+  stores.Add("tls", "tls://HOST:PORT?ca=PATH&password_file=PATH", native);
+  stores.Add("unix", "unix:PATH?password_file=PATH", native);
   return stores;
+}
+
+absl::StatusOr<std::optional<NativeServer>> FindNativeServer(Transport* transport, StoreSpec spec) {
+  const std::string& scheme = spec.scheme();
+  if (scheme != "tcp" && scheme != "tls" && scheme != "unix") return std::nullopt;
+  return TakeNativeServer(transport, spec);
 }
 
 std::string DataFileSpec(absl::string_view path) {

@@ -2,6 +2,8 @@
 #define KVARTS_APPS_STORES_H_
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -28,6 +30,17 @@ struct StoresOptions {
 // wired. To add one, add a line in stores.cc. Opening one is kInvalidArgument
 // for a bad spec only.
 StoreFactories AllStores(const StoresOptions& options);
+
+// A server of the native protocol, for who drives connections to it by hand.
+struct NativeServer {
+  std::string address;
+  std::string password;
+  // Of it alone, for TLS; null: the one that was handed in.
+  std::shared_ptr<Transport> own_transport;
+};
+
+// The server that a spec names, or nothing for a store that is not one.
+absl::StatusOr<std::optional<NativeServer>> FindNativeServer(Transport* transport, StoreSpec spec);
 
 // The spec of a data file: "my data" is "bisect:my%20data".
 std::string DataFileSpec(absl::string_view path);
