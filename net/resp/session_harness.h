@@ -39,17 +39,14 @@ class SessionHarness {
                           bool ready = true)
       : store_(std::move(store)),
         service_(options),
-        runner_(StoreRunner::New(store_.get(), 1)),
+        runner_(store_->capabilities().may_block ? nullptr : StoreRunner::New(store_.get(), 1)),
         held_(store_.get()) {
     if (ready) SetReady();
   }
   explicit SessionHarness(const RespOptions& options = {})
       : SessionHarness(NewModelStore(), options) {}
 
-  void SetReady() {
-    service_.SetReady(store_->capabilities().may_block ? static_cast<StoreRunner*>(&held_)
-                                                       : runner_.get());
-  }
+  void SetReady() { service_.SetReady(runner_ == nullptr ? &held_ : runner_.get()); }
 
   std::unique_ptr<Connection> Connect() {
     auto connection = std::make_unique<Connection>();

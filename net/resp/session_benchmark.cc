@@ -1,0 +1,92 @@
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "benchmark/benchmark.h"
+#include "net/resp/session_harness.h"
+
+// What a request costs a server beyond its system calls: a session over a wire
+// in memory, `pipelined` requests a read.
+namespace kvarts {
+namespace resp {
+namespace {
+
+// Answers without looking: what remains is the protocol's.
+class FixedStore final : public Store {
+ public:
+  explicit FixedStore(size_t value_size)
+      : value_(std::make_shared<std::string>(value_size, 'v')), pin_(value_) {}
+  Capabilities capabilities() const override {
+    Capabilities has;
+    has.write = Support::kNative;
+    return has;
+  }
+  void MultiGet(absl::Span<const absl::string_view> keys, const ReadOptions&,
+                ReadResults* results) override {
+    results->Reset(keys.size());
+    results->bytes().AddPin(pin_);
+    for (size_t i = 0; i < keys.size(); ++i) {
+      results->mutable_result(i).found = true;
+      results->mutable_result(i).value = *value_;
+    }
+  }
+  absl::Status Write(const WriteBatch& batch, const WriteOptions&, WriteResults* results) override {
+    results->results.assign(batch.mutations().size(), WriteResult());
+    return absl::OkStatus();
+  }
+  absl::StatusOr<StoreStats> Stats() override { return StoreStats(); }
+  absl::Status Close() override { return absl::OkStatus(); }
+
+ private:
+  const std::shared_ptr<std::string> value_;
+  const Pin pin_;
+};
+
+void Run(benchmark::State& state, const std::string& requests, int64_t count, size_t value_size) {
+  SessionHarness harness(std::make_unique<FixedStore>(value_size));
+  const auto connection = harness.Connect();
+  for (auto unused : state) {
+    connection->wire->written.clear();
+    connection->wire->to_read = requests;
+    harness.Move(*connection);
+  }
+  state.SetItemsProcessed(state.iterations() * count);
+}
+
+std::string Repeat(const std::string& request, int64_t times) {
+  std::string requests;
+  for (int64_t i = 0; i < times; ++i) requests += request;
+  return requests;
+}
+
+void BM_Get(benchmark::State& state) {
+  Run(state, Repeat(Request({"GET", std::string(36, 'k')}), state.range(0)), state.range(0),
+      static_cast<size_t>(state.range(1)));
+}
+BENCHMARK(BM_Get)->ArgNames({"pipelined", "value"})->ArgsProduct({{1, 16, 64}, {64, 10000}});
+
+void BM_MGet(benchmark::State& state) {
+  const auto keys = static_cast<size_t>(state.range(0));
+  std::string request = absl::StrCat("*", keys + 1, "\r\n$4\r\nMGET\r\n");
+  for (size_t i = 0; i < keys; ++i) {
+    absl::StrAppend(&request, "$36\r\n", std::string(36, 'k'), "\r\n");
+  }
+  Run(state, request, state.range(0), 64);
+}
+BENCHMARK(BM_MGet)->ArgName("keys")->Arg(100);
+
+void BM_Ping(benchmark::State& state) {
+  Run(state, Repeat("PING\r\n", state.range(0)), state.range(0), 64);
+}
+BENCHMARK(BM_Ping)->ArgName("pipelined")->Arg(64);
+
+void BM_Set(benchmark::State& state) {
+  Run(state, Repeat(Request({"SET", std::string(36, 'k'), std::string(64, 'v')}), state.range(0)),
+      state.range(0), 64);
+}
+BENCHMARK(BM_Set)->ArgName("pipelined")->Arg(1)->Arg(64);
+
+}  // namespace
+}  // namespace resp
+}  // namespace kvarts
