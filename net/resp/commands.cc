@@ -266,8 +266,8 @@ struct Packed {
   friend bool operator==(const Packed& a, const Packed& b) {
     return a.low == b.low && a.high == b.high && a.size == b.size;
   }
-  uint64_t Hash(uint64_t seed) const {
-    return (((low ^ seed) * 0x9e3779b97f4a7c15 ^ (high + size)) * (2 * seed + 1)) >> 54;
+  uint64_t Hash() const {
+    return ((low * 0x9e3779b97f4a7c15 ^ (high + size)) * 0xbf58476d1ce4e5b9) >> 54;
   }
 
  private:
@@ -279,19 +279,28 @@ struct Packed {
   }
 };
 
-// A perfect hash of the names: a seed under which no two collide is looked for at
-// the start; of a thousand slots for some eighty names, about one in twenty does.
+// The names, hashed with open addressing: of a thousand slots most are free, so that
+// nearly every name is found at the first.
 class NameTable {
  public:
   NameTable() {
-    while (!Fill()) ++seed_;
+    for (const Command& command : kCommands) {
+      if (absl::StrContains(command.name, '|')) continue;
+      const Packed packed = Packed::Of(command.name);
+      size_t at = packed.Hash();
+      while (slots_[at].command != nullptr) at = (at + 1) % slots_.size();
+      slots_[at] = {packed, &command};
+    }
   }
 
   const Command* Find(absl::string_view name) const {
     if (name.size() > 16) return nullptr;
     const Packed packed = Packed::Of(name);
-    const Slot& slot = slots_[packed.Hash(seed_)];
-    return slot.name == packed ? slot.command : nullptr;
+    size_t at = packed.Hash();
+    while (slots_[at].command != nullptr && !(slots_[at].name == packed)) {
+      at = (at + 1) % slots_.size();
+    }
+    return slots_[at].command;
   }
 
  private:
@@ -300,19 +309,6 @@ class NameTable {
     const Command* command = nullptr;
   };
 
-  bool Fill() {
-    slots_.fill(Slot());
-    for (const Command& command : kCommands) {
-      if (absl::StrContains(command.name, '|')) continue;
-      const Packed packed = Packed::Of(command.name);
-      Slot& slot = slots_[packed.Hash(seed_)];
-      if (slot.command != nullptr) return false;
-      slot = {packed, &command};
-    }
-    return true;
-  }
-
-  uint64_t seed_ = 1;
   std::array<Slot, 1024> slots_;
 };
 
