@@ -186,8 +186,9 @@ class ServingImpl final : public Serving {
     SetIdle(&settings.idle_timeout);
     return settings;
   }
-  RespOptions RespSettings() const {
+  RespOptions RespSettings() {
     RespOptions settings;
+    settings.metrics = metrics_.protocol("resp");
     settings.password = options_.password;
     SetIdle(&settings.idle_timeout);
     return settings;

@@ -46,9 +46,11 @@ Interpreter::Outcome Interpreter::Run(const Serving* serving, absl::string_view 
   reply_.set_output(output);
   work_ = 0;
   counts_ = {};
+  const uint64_t errors = reply_.errors();
   UpdateGate();
   const Outcome outcome = RunAll(room);
   FlushReads();
+  counts_.errors = reply_.errors() - errors;
   if (counts_.commands > 0) {
     state_->counters.Add(counting_place_, counts_);
     connection_.client->Touch(state_->options.clock->Now());

@@ -44,6 +44,8 @@ class Interpreter {
   // bad: see Output::intact().
   Outcome Run(const Serving* serving, absl::string_view why_not, Scratch* scratch, size_t room,
               Output* output);
+  // What the last Run() did.
+  const Counters::Values& counts() const { return counts_; }
 
  private:
   // Reads that wait for FlushReads(): of one command.

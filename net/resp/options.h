@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "net/metrics.h"
 
 namespace kvarts {
 
@@ -35,6 +36,7 @@ struct RespOptions {
   // SCANs that can be gone on with; the oldest are forgotten first.
   size_t max_scans = 16 << 10;
   const Clock* clock = Clock::Real();  // of expiries and TIME
+  ProtocolMetrics* metrics = nullptr;  // counts requests, where there is one; outlives the sessions
 };
 
 }  // namespace kvarts

@@ -45,6 +45,7 @@ void ReplyWriter::Simple(absl::string_view text) {
 }
 
 void ReplyWriter::Error(absl::string_view text) {
+  ++errors_;
   std::string& bytes = output_->bytes();
   bytes.append(1, '-');
   for (const char c : text) bytes.push_back(c == '\r' || c == '\n' ? ' ' : c);

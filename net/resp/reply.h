@@ -27,6 +27,8 @@ class ReplyWriter {
   void Simple(absl::string_view text);
   // "ERR ..."; the code first. A newline becomes a space.
   void Error(absl::string_view text);
+  // Errors written so far.
+  uint64_t errors() const { return errors_; }
   void Integer(int64_t value);
   void Bulk(absl::string_view bytes);
   // As Bulk(), but a large value is lent: it must be good until the output is
@@ -48,6 +50,7 @@ class ReplyWriter {
 
   Output* output_ = nullptr;
   int protocol_ = 2;
+  uint64_t errors_ = 0;
 };
 
 }  // namespace resp

@@ -107,6 +107,8 @@ class RespSession final : public Session {
 
   ~RespSession() override {
     *self_ = nullptr;
+    answered_ = 0;
+    Record();
     state_->held_bytes.fetch_sub(held_, std::memory_order_relaxed);
   }
 
@@ -210,6 +212,12 @@ class RespSession final : public Session {
   void DidRun(Outcome outcome) {
     running_ = false;
     active_ = true;
+    const resp::Counters::Values& counts = interpreter_->counts();
+    answered_ += counts.commands;
+    counts_.requests += counts.commands;
+    counts_.errors += counts.errors;
+    counts_.hits += counts.hits;
+    counts_.misses += counts.misses;
     switch (outcome) {
       case Outcome::kStarved:
         starved_ = true;
@@ -245,6 +253,8 @@ class RespSession final : public Session {
     reading_ = false;
     if (!n.ok()) return Finish();
     received_ = true;
+    counts_.bytes_in += *n;
+    if (state_->options.metrics != nullptr) arrived_ = loop_->Now();
     if (*n == 0) {
       peer_ended_ = true;
       if (lingering_) return Finish();
@@ -263,8 +273,22 @@ class RespSession final : public Session {
     writing_out_ = std::move(out_);
     // A file shrank under a value: the client asks again, and reads an error.
     if (!writing_out_->intact()) stream_->Close();
+    counts_.bytes_out += writing_out_->size();
     stream_->Write(writing_out_->Pieces(), absl::InfiniteDuration(),
                    [this](absl::Status status) { DidWrite(status); });
+    Record();
+  }
+
+  // Tells the metrics, once for all that was answered since the last time.
+  void Record() {
+    ProtocolMetrics* const metrics = state_->options.metrics;
+    if (metrics == nullptr) return;
+    if (answered_ > 0) {
+      const int64_t time = absl::ToInt64Nanoseconds(loop_->Now() - arrived_);
+      metrics->RecordLatency(static_cast<uint64_t>(std::max<int64_t>(time, 0)), answered_);
+    }
+    answered_ = 0;
+    metrics->Add(&counts_);
   }
 
   void DidWrite(const absl::Status& status) {
@@ -330,7 +354,10 @@ class RespSession final : public Session {
   std::unique_ptr<Output> out_;          // gathers answers
   std::unique_ptr<Output> writing_out_;  // what the write under way sends
 
-  int64_t held_ = 0;  // of ServerState::held_bytes
+  RequestCounts counts_;    // not yet told to the metrics
+  uint64_t answered_ = 0;   // requests whose latency is not yet told
+  absl::Duration arrived_;  // the last bytes
+  int64_t held_ = 0;        // of ServerState::held_bytes
   Outcome outcome_ = Outcome::kStarved;
   bool running_ = false;   // the interpreter is, maybe on another thread
   bool yielding_ = false;  // there is more to answer, later

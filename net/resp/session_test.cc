@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "net/metrics.h"
 #include "net/resp/session_harness.h"
 
 namespace kvarts {
@@ -95,6 +96,30 @@ TEST(RespSessionTest, BytesMayComeInAnyPieces) {
       }
       EXPECT_EQ(answers, expected) << step;
     }
+  }
+}
+
+TEST(RespSessionTest, WhatIsAnsweredIsCounted) {
+  for (const bool blocking : {false, true}) {
+    ProtocolMetrics metrics("resp");
+    RespOptions options;
+    options.metrics = &metrics;
+    ModelStoreOptions model;
+    model.capabilities.may_block = blocking;
+    model.records = {{"a", "1"}};
+    SessionHarness harness(NewModelStore(std::move(model)), options);
+    const auto connection = harness.Connect();
+    const std::string sent = Request({"GET", "a"}) + Request({"MGET", "a", "none"}) +
+                             Request({"NOSUCH"}) + Request({"PING"}) + Request({"GET"});
+    harness.Send(*connection, sent);
+    const ProtocolStats stats = metrics.Collect();
+    EXPECT_EQ(stats.counts.requests, 5u);
+    EXPECT_EQ(stats.counts.errors, 2u);
+    EXPECT_EQ(stats.counts.hits, 2u);
+    EXPECT_EQ(stats.counts.misses, 1u);
+    EXPECT_EQ(stats.counts.bytes_in, sent.size());
+    EXPECT_EQ(stats.counts.bytes_out, connection->wire->written.size());
+    EXPECT_EQ(stats.latency.count(), 5u);
   }
 }
 

@@ -22,6 +22,7 @@ class Counters {
  public:
   struct Values {
     uint64_t commands = 0;
+    uint64_t errors = 0;  // not summed
     uint64_t hits = 0;
     uint64_t misses = 0;
   };
