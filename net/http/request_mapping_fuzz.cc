@@ -66,7 +66,7 @@ void CheckResponse(kvarts::HttpResponse* response) {
     Check(response->source->Next(&body, &more).ok());
   }
   if (response->content_type == "application/json") {
-    boost::json::error_code error;
+    boost::system::error_code error;
     boost::json::parse(boost::json::string_view(body.data(), body.size()), error);
     Check(!error);
   }
