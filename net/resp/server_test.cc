@@ -1,0 +1,209 @@
+// Sessions on loops of their own, as a server has them.
+
+#include "net/server.h"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "net/event_loop.h"
+#include "net/loopback/loopback.h"
+#include "net/resp/session.h"
+#include "net/resp/session_harness.h"
+#include "net/store_runner.h"
+#include "net/tcp/tcp.h"
+#include "net/transport.h"
+#include "testing/conformance/transport_harness.h"
+#include "testing/model/model_store.h"
+
+namespace kvarts {
+namespace resp {
+namespace {
+
+// Not thread-safe. A client that waits, for a thread of its own.
+class TestClient {
+ public:
+  TestClient(Transport* transport, EventLoop* loop, absl::string_view address) : loop_(loop) {
+    Awaited<bool> connected(false);
+    transport->Connect(loop, address, kTestPatience,
+                       [&](absl::StatusOr<std::unique_ptr<Stream>> stream) {
+                         if (stream.ok()) stream_ = *std::move(stream);
+                         connected.Set(true);
+                       });
+    connected.AwaitValue(true);
+    if (stream_ != nullptr) RunOn(loop_, [this] { ReadMore(); });
+  }
+  ~TestClient() {
+    RunOn(loop_, [this] { stream_.reset(); });
+  }
+
+  bool connected() const { return stream_ != nullptr; }
+  void Send(const std::string& bytes) {
+    Awaited<bool> written(false);
+    RunOn(loop_, [&] {
+      stream_->Write({bytes}, kTestPatience, [&](absl::Status) { written.Set(true); });
+    });
+    written.AwaitValue(true);
+  }
+  // The next `n` bytes, or fewer where the connection ends.
+  std::string Receive(size_t n) {
+    received_.Await([n](const Received& r) { return r.ended || r.text.size() >= n; });
+    std::string taken;
+    received_.Update([&](Received* r) {
+      taken = r->text.substr(0, n);
+      r->text.erase(0, n);
+    });
+    return taken;
+  }
+  // True where `bytes` is answered by `reply`.
+  bool Asks(const std::string& bytes, const std::string& reply) {
+    Send(bytes);
+    return Receive(reply.size()) == reply;
+  }
+
+ private:
+  struct Received {
+    std::string text;
+    bool ended = false;
+  };
+
+  void ReadMore() {
+    stream_->Read(absl::MakeSpan(buffer_), absl::InfiniteDuration(),
+                  [this](absl::StatusOr<size_t> n) {
+                    const bool ended = !n.ok() || *n == 0;
+                    received_.Update([&](Received* r) {
+                      if (!ended) r->text.append(buffer_.data(), *n);
+                      r->ended = ended;
+                    });
+                    if (!ended) ReadMore();
+                  });
+  }
+
+  EventLoop* const loop_;
+  std::unique_ptr<Stream> stream_;
+  std::vector<char> buffer_ = std::vector<char>(64 << 10);
+  Awaited<Received> received_;
+};
+
+struct Params {
+  const char* name;
+  bool tcp;
+  bool may_block;
+};
+
+class RespServerTest : public testing::TestWithParam<Params> {
+ protected:
+  RespServerTest() {
+    ModelStoreOptions options;
+    options.capabilities.may_block = GetParam().may_block;
+    store_ = NewModelStore(options);
+    loops_ = EventLoops::New(3);
+    transport_ = GetParam().tcp ? NewTcpTransport() : NewLoopbackTransport();
+    runner_ = StoreRunner::New(store_.get(), 4);
+    auto server = Server::Start(
+        transport_.get(), {loops_->loop(0), loops_->loop(1)},
+        GetParam().tcp ? "tcp://127.0.0.1:0" : "loopback:resp", ServerOptions(),
+        [this](std::unique_ptr<Stream> stream) { return service_.NewSession(std::move(stream)); });
+    EXPECT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  ~RespServerTest() override {
+    server_.reset();
+    runner_.reset();
+    loops_->Stop();
+  }
+
+  std::unique_ptr<TestClient> Connect() {
+    return std::make_unique<TestClient>(transport_.get(), loops_->loop(2), server_->address());
+  }
+
+  RespService service_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<EventLoops> loops_;
+  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<StoreRunner> runner_;
+  std::unique_ptr<Server> server_;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, RespServerTest,
+                         testing::Values(Params{"Loopback", false, false},
+                                         Params{"LoopbackPool", false, true},
+                                         Params{"Tcp", true, false}, Params{"TcpPool", true, true}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST_P(RespServerTest, ItLoadsAndThenServes) {
+  const auto client = Connect();
+  EXPECT_TRUE(client->Asks("PING\r\n", "-LOADING kvarts is loading the dataset in memory\r\n"));
+  service_.SetReady(runner_.get());
+  EXPECT_TRUE(client->Asks("PING\r\n", "+PONG\r\n"));
+  EXPECT_TRUE(client->Asks(Request({"SET", "k", std::string(100000, 'x')}), "+OK\r\n"));
+  EXPECT_TRUE(client->Asks(Request({"GET", "k"}),
+                           absl::StrCat("$100000\r\n", std::string(100000, 'x'), "\r\n")));
+}
+
+// Clients that come, ask, scan, list each other and leave in the middle, from
+// several threads at once.
+TEST_P(RespServerTest, ManyClientsAtOnce) {
+  service_.SetReady(runner_.get());
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 30;
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int round = 0; round < kRounds; ++round) {
+        const auto client = Connect();
+        const std::string key = absl::StrCat("key:", t);
+        const std::string value = absl::StrCat(round);
+        std::string requests = Request({"SET", key, value});
+        std::string replies = "+OK\r\n";
+        for (int i = 0; i < 20; ++i) {
+          requests += Request({"GET", key});
+          absl::StrAppend(&replies, "$", value.size(), "\r\n", value, "\r\n");
+        }
+        requests += Request({"CLIENT", "SETNAME", key}) + Request({"DEL", key}) +
+                    Request({"MGET", key, key});
+        replies += "+OK\r\n:1\r\n*2\r\n$-1\r\n$-1\r\n";
+        if (!client->Asks(requests, replies)) ++wrong;
+        if (!client->Asks("INCR counter\r\nCLIENT LIST\r\nSCAN 0 COUNT 2\r\n", ":")) ++wrong;
+        if (round % 3 == 0) client->Send(Request({"SET", key, "x"}) + Request({"GET", key}));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong.load(), 0);
+  EXPECT_TRUE(
+      Connect()->Asks("GET counter\r\n", absl::StrCat("$3\r\n", kThreads * kRounds, "\r\n")));
+  EXPECT_GE(service_.stats().connections, static_cast<uint64_t>(kThreads * kRounds));
+}
+
+TEST_P(RespServerTest, TheServerMayEndWithCallsUnderWay) {
+  service_.SetReady(runner_.get());
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 10; ++i) {
+    clients.push_back(Connect());
+    std::string requests;
+    for (int k = 0; k < 1000; ++k) requests += Request({"SET", absl::StrCat(k), "v"});
+    clients.back()->Send(requests);
+  }
+  server_.reset();
+  for (const auto& client : clients) client->Receive(SIZE_MAX);
+}
+
+TEST_P(RespServerTest, DrainingEndsIdleClients) {
+  service_.SetReady(runner_.get());
+  const auto client = Connect();
+  EXPECT_TRUE(client->Asks("PING\r\n", "+PONG\r\n"));
+  std::thread drains([this] { server_->Drain(kTestPatience); });
+  EXPECT_EQ(client->Receive(1), "");
+  drains.join();
+  EXPECT_FALSE(Connect()->connected());
+}
+
+}  // namespace
+}  // namespace resp
+}  // namespace kvarts
