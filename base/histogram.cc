@@ -79,6 +79,18 @@ void Histogram::Record(uint64_t value, uint64_t times) {
   }
 }
 
+void Histogram::RecordAlone(uint64_t value, uint64_t times) {
+  Shard& shard = shards_[0];
+  const auto add = [](std::atomic<uint64_t>* to, uint64_t n) {
+    to->store(to->load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  };
+  add(&shard.buckets[BucketOf(value)], times);
+  add(&shard.sum, value * times);
+  if (value > shard.max.load(std::memory_order_relaxed)) {
+    shard.max.store(value, std::memory_order_relaxed);
+  }
+}
+
 HistogramCounts Histogram::Collect() const {
   HistogramCounts out;
   for (size_t s = 0; s <= mask_; ++s) {

@@ -78,6 +78,9 @@ class Histogram {
 
   // `times`: for what was done together, and took each as long.
   void Record(uint64_t value, uint64_t times = 1);
+  // The same in about 3 ns, where one thread alone records: Collect() may run
+  // beside it, another Record() may not. Uses the first shard.
+  void RecordAlone(uint64_t value, uint64_t times = 1);
   // All that was recorded before the call, and perhaps some of what is beside it.
   HistogramCounts Collect() const;
 

@@ -5,24 +5,64 @@
 namespace kvarts {
 namespace {
 
-void AddTo(std::atomic<uint64_t>* total, uint64_t* n) {
+void AddTo(std::atomic<uint64_t>* total, uint64_t* n, bool alone) {
   if (*n == 0) return;
-  total->fetch_add(*n, std::memory_order_relaxed);
+  if (alone) {
+    total->store(total->load(std::memory_order_relaxed) + *n, std::memory_order_relaxed);
+  } else {
+    total->fetch_add(*n, std::memory_order_relaxed);
+  }
   *n = 0;
 }
 
 }  // namespace
 
+struct alignas(64) ProtocolMetrics::Place {
+  std::atomic<uint64_t> requests{0};
+  std::atomic<uint64_t> errors{0};
+  std::atomic<uint64_t> hits{0};
+  std::atomic<uint64_t> misses{0};
+  std::atomic<uint64_t> bytes_in{0};
+  std::atomic<uint64_t> bytes_out{0};
+  Histogram latency;
+};
+
 ProtocolMetrics::ProtocolMetrics(absl::string_view name) : name_(name) {}
 
+ProtocolMetrics::~ProtocolMetrics() {
+  for (const std::atomic<Place*>& place : places_) delete place.load(std::memory_order_acquire);
+}
+
+ProtocolMetrics::Place* ProtocolMetrics::MyPlace(bool* alone) {
+  const size_t number = ThreadNumber();
+  *alone = number < kPlaces - 1;
+  std::atomic<Place*>& mine = places_[*alone ? number : kPlaces - 1];
+  Place* place = mine.load(std::memory_order_acquire);
+  if (place != nullptr) return place;
+  auto made = std::make_unique<Place>();
+  // Only the last place may be made by several at once.
+  return mine.compare_exchange_strong(place, made.get()) ? made.release() : place;
+}
+
 void ProtocolMetrics::Add(RequestCounts* counts) {
-  Shard& shard = shards_[ThreadNumber() % kShards];
-  AddTo(&shard.requests, &counts->requests);
-  AddTo(&shard.errors, &counts->errors);
-  AddTo(&shard.hits, &counts->hits);
-  AddTo(&shard.misses, &counts->misses);
-  AddTo(&shard.bytes_in, &counts->bytes_in);
-  AddTo(&shard.bytes_out, &counts->bytes_out);
+  bool alone;
+  Place* const place = MyPlace(&alone);
+  AddTo(&place->requests, &counts->requests, alone);
+  AddTo(&place->errors, &counts->errors, alone);
+  AddTo(&place->hits, &counts->hits, alone);
+  AddTo(&place->misses, &counts->misses, alone);
+  AddTo(&place->bytes_in, &counts->bytes_in, alone);
+  AddTo(&place->bytes_out, &counts->bytes_out, alone);
+}
+
+void ProtocolMetrics::RecordLatency(uint64_t nanoseconds, uint64_t requests) {
+  bool alone;
+  Place* const place = MyPlace(&alone);
+  if (alone) {
+    place->latency.RecordAlone(nanoseconds, requests);
+  } else {
+    place->latency.Record(nanoseconds, requests);
+  }
 }
 
 void ProtocolMetrics::Listening(absl::string_view address, int max_clients) {
@@ -41,15 +81,17 @@ void ProtocolMetrics::Refused() { refused_.fetch_add(1, std::memory_order_relaxe
 ProtocolStats ProtocolMetrics::Collect() const {
   ProtocolStats out;
   out.name = name_;
-  for (const Shard& shard : shards_) {
-    out.counts.requests += shard.requests.load(std::memory_order_relaxed);
-    out.counts.errors += shard.errors.load(std::memory_order_relaxed);
-    out.counts.hits += shard.hits.load(std::memory_order_relaxed);
-    out.counts.misses += shard.misses.load(std::memory_order_relaxed);
-    out.counts.bytes_in += shard.bytes_in.load(std::memory_order_relaxed);
-    out.counts.bytes_out += shard.bytes_out.load(std::memory_order_relaxed);
+  for (const std::atomic<Place*>& slot : places_) {
+    const Place* const place = slot.load(std::memory_order_acquire);
+    if (place == nullptr) continue;
+    out.counts.requests += place->requests.load(std::memory_order_relaxed);
+    out.counts.errors += place->errors.load(std::memory_order_relaxed);
+    out.counts.hits += place->hits.load(std::memory_order_relaxed);
+    out.counts.misses += place->misses.load(std::memory_order_relaxed);
+    out.counts.bytes_in += place->bytes_in.load(std::memory_order_relaxed);
+    out.counts.bytes_out += place->bytes_out.load(std::memory_order_relaxed);
+    out.latency.Merge(place->latency.Collect());
   }
-  out.latency = latency_.Collect();
   out.open = open_.load(std::memory_order_relaxed);
   out.accepted = accepted_.load(std::memory_order_relaxed);
   out.refused = refused_.load(std::memory_order_relaxed);

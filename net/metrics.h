@@ -1,11 +1,13 @@
 #ifndef KVARTS_NET_METRICS_H_
 #define KVARTS_NET_METRICS_H_
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -39,7 +41,7 @@ struct ProtocolStats {
 
 // Thread-safe, lock-free where it counts. What one protocol's servers and
 // sessions report. A session collects a RequestCounts of its own and adds it
-// once for all requests that it answered together, about 40 ns:
+// once for all requests that it answered together, about 15 ns:
 //
 //   counts_.requests += n; ...
 //   metrics->Add(&counts_);                       // and clears it
@@ -47,13 +49,12 @@ struct ProtocolStats {
 class ProtocolMetrics {
  public:
   explicit ProtocolMetrics(absl::string_view name);
+  ~ProtocolMetrics();
 
   // Adds and clears `counts`.
   void Add(RequestCounts* counts);
   // From the arrival of a request's last byte until its answer was handed over.
-  void RecordLatency(uint64_t nanoseconds, uint64_t requests = 1) {
-    latency_.Record(nanoseconds, requests);
-  }
+  void RecordLatency(uint64_t nanoseconds, uint64_t requests = 1);
 
   // Called by Server.
   void Listening(absl::string_view address, int max_clients);
@@ -64,21 +65,16 @@ class ProtocolMetrics {
   ProtocolStats Collect() const;
 
  private:
-  // As many as keep busy threads apart; a thread always has the same one.
-  static constexpr size_t kShards = 8;
+  // What one thread counts: it alone writes, so that no instruction locks. 19 KB,
+  // made when a thread first counts. Threads beyond the first kPlaces share the
+  // last one.
+  static constexpr size_t kPlaces = 64;
+  struct Place;
 
-  struct alignas(64) Shard {
-    std::atomic<uint64_t> requests{0};
-    std::atomic<uint64_t> errors{0};
-    std::atomic<uint64_t> hits{0};
-    std::atomic<uint64_t> misses{0};
-    std::atomic<uint64_t> bytes_in{0};
-    std::atomic<uint64_t> bytes_out{0};
-  };
+  Place* MyPlace(bool* alone);
 
   const std::string name_;
-  Shard shards_[kShards];
-  Histogram latency_{kShards};
+  std::array<std::atomic<Place*>, kPlaces> places_{};
   std::atomic<int64_t> open_{0};
   std::atomic<int64_t> accepted_{0};
   std::atomic<int64_t> refused_{0};

@@ -30,9 +30,11 @@ TEST(MetricsTest, WhatThreadsAddIsAllThere) {
   Metrics metrics;
   ProtocolMetrics* const protocol = metrics.protocol("http");
   std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
+  // More threads than have a place of their own.
+  constexpr int kThreads = 100;
+  for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([protocol] {
-      for (int i = 0; i < 1000; ++i) {
+      for (int i = 0; i < 100; ++i) {
         RequestCounts counts;
         counts.requests = 3;
         counts.errors = 1;
@@ -51,17 +53,17 @@ TEST(MetricsTest, WhatThreadsAddIsAllThere) {
   }
   for (std::thread& thread : threads) thread.join();
   const ProtocolStats stats = protocol->Collect();
-  EXPECT_EQ(stats.counts.requests, 12000u);
-  EXPECT_EQ(stats.counts.errors, 4000u);
-  EXPECT_EQ(stats.counts.hits, 8000u);
-  EXPECT_EQ(stats.counts.misses, 16000u);
-  EXPECT_EQ(stats.counts.bytes_in, 40000u);
-  EXPECT_EQ(stats.counts.bytes_out, 80000u);
-  EXPECT_EQ(stats.latency.count(), 12000u);
-  EXPECT_EQ(stats.latency.sum(), 12'000'000u);
-  EXPECT_EQ(stats.accepted, 4000);
-  EXPECT_EQ(stats.open, 2000);
-  EXPECT_EQ(stats.refused, 4);
+  EXPECT_EQ(stats.counts.requests, 30000u);
+  EXPECT_EQ(stats.counts.errors, 10000u);
+  EXPECT_EQ(stats.counts.hits, 20000u);
+  EXPECT_EQ(stats.counts.misses, 40000u);
+  EXPECT_EQ(stats.counts.bytes_in, 100000u);
+  EXPECT_EQ(stats.counts.bytes_out, 200000u);
+  EXPECT_EQ(stats.latency.count(), 30000u);
+  EXPECT_EQ(stats.latency.sum(), 30'000'000u);
+  EXPECT_EQ(stats.accepted, 10000);
+  EXPECT_EQ(stats.open, 5000);
+  EXPECT_EQ(stats.refused, kThreads);
 }
 
 TEST(MetricsHistoryTest, ASampleHasWhatHappenedSinceTheOneBefore) {
