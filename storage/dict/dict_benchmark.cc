@@ -79,9 +79,14 @@ void Lookups(benchmark::State& state, uint64_t first, size_t batch) {
   const int64_t records = state.range(1);
   Store* const store = OpenStore(state.range(0), records);
   state.SetLabel(state.range(0) == kDict ? "dict" : "bisect");
-  std::vector<std::string> keys;
-  for (int i = 0; i < 1 << 18; ++i) keys.push_back(BenchUuid(first + Mix(i) % records));
-  const std::vector<absl::string_view> views(keys.begin(), keys.end());
+  // So many that what they find does not stay in a cache.
+  const uint64_t n = records < 1000000 ? 1 << 14 : 1 << 20;
+  std::string keys(36 * n, '\0');
+  std::vector<absl::string_view> views;
+  for (uint64_t i = 0; i < n; ++i) {
+    BenchUuid(first + Mix(i) % records, &keys[36 * i]);
+    views.emplace_back(&keys[36 * i], 36);
+  }
   ReadResults results;
   size_t at = 0;
   uint64_t found = 0;
