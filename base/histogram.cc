@@ -10,8 +10,6 @@ namespace kvarts {
 
 using histogram_internal::BucketOf;
 using histogram_internal::kBuckets;
-using histogram_internal::kStepBits;
-using histogram_internal::kSteps;
 using histogram_internal::LastOf;
 
 uint64_t histogram_internal::LastOf(size_t bucket) {

@@ -9,6 +9,7 @@ namespace kvarts {
 namespace {
 
 constexpr size_t kFirstTable = 64;
+constexpr size_t kBytesPerBucket = 16;  // a pointer and a ghost
 constexpr uint8_t kMostUses = 3;
 // Values up to that are copied out, larger ones are pinned.
 constexpr size_t kCopiedBytes = 512;
@@ -137,7 +138,7 @@ void CacheShard::Drop(CacheEntry* entry) {
 }
 
 size_t CacheShard::used() const {
-  return small_.bytes + main_.bytes + table_.size() * (sizeof(CacheEntry*) + sizeof(uint64_t));
+  return small_.bytes + main_.bytes + table_.size() * kBytesPerBucket;
 }
 
 void CacheShard::Evict() {
