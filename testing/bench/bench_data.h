@@ -1,7 +1,6 @@
 #ifndef KVARTS_TESTING_BENCH_BENCH_DATA_H_
 #define KVARTS_TESTING_BENCH_BENCH_DATA_H_
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +9,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "base/coding.h"
 
 namespace kvarts {
 
@@ -70,13 +70,11 @@ inline std::string BenchUuid(uint64_t number) {
 // `size` printable bytes.
 inline void BenchValue(uint64_t number, size_t size, char* out) {
   uint64_t random = Mix(~number);
-  for (size_t i = 0; i < size; i += 8) {
-    random = Mix(random);
-    const uint64_t word = bench_internal::ValueWord(random);
-    for (size_t j = 0; j < std::min<size_t>(8, size - i); ++j) {
-      out[i + j] = static_cast<char>(word >> (8 * j));
-    }
-  }
+  size_t i = 0;
+  for (; i + 8 <= size; i += 8) StoreLE64(out + i, bench_internal::ValueWord(random = Mix(random)));
+  char last[8];
+  StoreLE64(last, bench_internal::ValueWord(Mix(random)));
+  std::memcpy(out + i, last, size - i);
 }
 inline std::string BenchValue(uint64_t number, size_t size) {
   std::string out(size, '\0');
@@ -87,17 +85,14 @@ inline std::string BenchValue(uint64_t number, size_t size) {
 inline bool IsBenchValue(uint64_t number, absl::string_view value) {
   uint64_t random = Mix(~number);
   uint64_t differ = 0;
-  for (size_t i = 0; i < value.size(); i += 8) {
+  size_t i = 0;
+  for (; i + 8 <= value.size(); i += 8) {
     random = Mix(random);
-    const uint64_t word = bench_internal::ValueWord(random);
-    const size_t n = std::min<size_t>(8, value.size() - i);
-    uint64_t got = 0;
-    for (size_t j = 0; j < n; ++j) {
-      got |= uint64_t{static_cast<unsigned char>(value[i + j])} << (8 * j);
-    }
-    differ |= n == 8 ? got ^ word : got ^ (word & ((uint64_t{1} << (8 * n)) - 1));
+    differ |= LoadLE64(value.data() + i) ^ bench_internal::ValueWord(random);
   }
-  return differ == 0;
+  char last[8];
+  StoreLE64(last, bench_internal::ValueWord(Mix(random)));
+  return differ == 0 && value.substr(i) == absl::string_view(last, value.size() - i);
 }
 
 // Writes a data file of UUID keys. False: errno says why. Calls `report` now and
