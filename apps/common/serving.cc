@@ -100,10 +100,7 @@ class ServingImpl final : public Serving {
     return absl::OkStatus();
   }
 
-  absl::Status Listen() override {
-    KVARTS_RETURN_IF_ERROR(Start("http", options_.http, "http", &http_, &http_server_));
-    return options_.reuse_port ? absl::OkStatus() : ListenForKeys();
-  }
+  absl::Status Listen() override { return options_.reuse_port ? absl::OkStatus() : ListenToAll(); }
 
   absl::Status Serve(std::unique_ptr<Store> store) override {
     store_ = std::move(store);
@@ -111,7 +108,7 @@ class ServingImpl final : public Serving {
     native_.SetReady(NewNativeSessions(runner_.get(), NativeSettings()));
     resp_.SetReady(runner_.get());
     http_.SetReady(runner_.get());
-    return options_.reuse_port ? ListenForKeys() : absl::OkStatus();
+    return options_.reuse_port ? ListenToAll() : absl::OkStatus();
   }
 
   std::string ReadyLine() const override {
@@ -143,7 +140,8 @@ class ServingImpl final : public Serving {
   Transport* transport() override { return tcp_.get(); }
 
  private:
-  absl::Status ListenForKeys() {
+  absl::Status ListenToAll() {
+    KVARTS_RETURN_IF_ERROR(Start("http", options_.http, "http", &http_, &http_server_));
     KVARTS_RETURN_IF_ERROR(Start("listen", options_.listen, "native", &native_, &native_server_));
     return Start("resp", options_.resp, "resp", &resp_, &resp_server_);
   }

@@ -46,8 +46,8 @@ class Serving {
   virtual ~Serving() = default;
 
   // Takes the addresses: /livez answers from now on, RESP says that it loads, native
-  // clients are told to try again. With `reuse_port` only HTTP does, as other
-  // processes serve the port.
+  // clients are told to try again. With `reuse_port` nothing yet: other processes
+  // serve the ports.
   virtual absl::Status Listen() = 0;
   // Serves this store, once.
   virtual absl::Status Serve(std::unique_ptr<Store> store) = 0;
