@@ -3,6 +3,7 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "absl/types/optional.h"
+#include "base/lost_pages.h"
 #include "net/deadlines_internal.h"
 #include "net/tcp/stream_internal.h"
 
@@ -72,6 +74,7 @@ class SocketCore {
              Stream::WriteCallback callback) {
     write_.callback = std::move(callback);
     if (!write_.dead.ok()) return EndWriteSoon(write_.dead);
+    write_.lost_pages = lost_pages.load(std::memory_order_acquire);
     if (WriteNow(pieces)) return;
     deadlines_.Set(Deadlines::kWrite, timeout);
     StartWrite();
@@ -198,8 +201,36 @@ class SocketCore {
       }
       write_.next = 0;
       Advance(std::max<ssize_t>(n, 0));
-      return false;
+      const absl::optional<absl::Status> ended = WriteRest();
+      if (ended.has_value()) EndWriteSoon(*ended);
+      return ended.has_value();
     }
+  }
+
+  // Writes until the socket is full. Less than all was written where it is, and also
+  // where bytes could not be read, because a mapped file shrank: only another call
+  // tells which, and only a full socket will tell of room. Nothing: it is full.
+  absl::optional<absl::Status> WriteRest() {
+    while (write_.next < write_.rest.size()) {
+      // Zeros may have come in the place of what is left.
+      if (lost_pages.load(std::memory_order_acquire) != write_.lost_pages) {
+        return absl::UnavailableError("what is being sent is gone: a mapped file shrank");
+      }
+      iovec iov[kMaxIov];
+      size_t count = 0;
+      for (size_t i = write_.next; i < write_.rest.size() && count < kMaxIov; ++i) {
+        iov[count++] = {const_cast<void*>(write_.rest[i].data()), write_.rest[i].size()};
+      }
+      msghdr message{};
+      message.msg_iov = iov;
+      message.msg_iovlen = count;
+      const ssize_t n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return absl::nullopt;
+      if (n < 0) return StreamError("write", errno);
+      Advance(n);
+    }
+    return absl::OkStatus();
   }
 
   void Advance(size_t n) {
@@ -226,8 +257,9 @@ class SocketCore {
     if (error == boost::asio::error::operation_aborted) return StartWrite();
     if (error) return EndWrite(StreamError("write", error.value()));
     Advance(n);
-    if (write_.next < write_.rest.size()) return StartWrite();
-    EndWrite(absl::OkStatus());
+    const absl::optional<absl::Status> ended = WriteRest();
+    if (!ended.has_value()) return StartWrite();
+    EndWrite(*ended);
   }
 
   void EndWrite(absl::Status result) {
@@ -306,6 +338,7 @@ class SocketCore {
     Stream::WriteCallback callback;
     std::vector<boost::asio::const_buffer> rest;
     size_t next = 0;
+    uint64_t lost_pages = 0;  // when it began
     absl::optional<absl::Status> result;
     absl::Status dead;
   } write_;

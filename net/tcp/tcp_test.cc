@@ -23,6 +23,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "net/tcp/socket_internal.h"
+#include "storage/fs/file_system.h"
 #include "testing/conformance/transport_suite.h"
 
 namespace kvarts {
@@ -454,6 +455,62 @@ TEST_F(UnixTest, OfManyThatReplaceAStaleFileAtOnceOneWins) {
       if (result.ok()) EndListener(&*result);
     }
   }
+}
+
+// sendmsg() sends what is there and says less than all, which is no full buffer:
+// who waits for room then waits for ever.
+TEST(TcpStreamTest, AMappingThatShrinksUnderAWriteEndsIt) {
+  InstallSigbusHandler();
+  const std::string path = testing::TempDir() + "/shrinks";
+  std::ofstream(path) << std::string(24 << 20, 'x');
+  auto map = FileSystem::Posix()->Map(path);
+  ASSERT_TRUE(map.ok());
+  const auto loops = EventLoops::New(1);
+  const auto transport = NewTcpTransport();
+  Awaited<std::shared_ptr<TestStream>> accepted;
+  auto listener = transport->Listen({loops->loop(0)}, "tcp://127.0.0.1:0", ListenOptions(),
+                                    [&](std::unique_ptr<Stream> stream) {
+                                      auto held = std::make_shared<TestStream>(std::move(stream));
+                                      accepted.Update([&](auto* last) { *last = held; });
+                                    });
+  ASSERT_TRUE(listener.ok());
+  Awaited<bool> connected;
+  std::unique_ptr<Stream> got;
+  transport->Connect(loops->loop(0), (*listener)->address(), absl::Seconds(100),
+                     [&](absl::StatusOr<std::unique_ptr<Stream>> stream) {
+                       if (stream.ok()) got = *std::move(stream);
+                       connected.Set(true);
+                     });
+  ASSERT_TRUE(connected.AwaitValue(true));
+  TestStream client(std::move(got));
+  std::shared_ptr<TestStream> server;
+  ASSERT_TRUE(accepted.Await([&](const auto& held) {
+    server = held;
+    return held != nullptr;
+  }));
+  const absl::string_view piece((*map)->data(), (*map)->size());
+  Awaited<bool> done;
+  server->On([&](Stream* stream) {
+    stream->Write({&piece, 1}, absl::InfiniteDuration(), [&, stream](const absl::Status& status) {
+      EXPECT_FALSE(status.ok());
+      stream->Close();
+      done.Set(true);
+    });
+  });
+  ASSERT_TRUE(client.ReadExactly(100000).ok());
+  ASSERT_EQ(::truncate(path.c_str(), 12 << 20), 0);
+  absl::Status end;
+  while (end.ok()) {
+    const auto read = client.Read(1 << 20, absl::Seconds(10));
+    end = read.status();
+    if (read.ok() && read->empty()) break;
+  }
+  EXPECT_NE(end.code(), absl::StatusCode::kDeadlineExceeded) << "the write waits for ever";
+  client.Destroy();
+  server.reset();
+  accepted.Update([](auto* stream) { stream->reset(); });
+  RunOn(loops->loop(0), [&] { listener->reset(); });
+  loops->Stop();
 }
 
 }  // namespace

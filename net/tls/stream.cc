@@ -3,12 +3,14 @@
 #include <openssl/x509.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
+#include "base/lost_pages.h"
 #include "net/deadlines_internal.h"
 #include "net/tls/stream_internal.h"
 
@@ -20,6 +22,9 @@ constexpr size_t kReadBytes = 16 << 10;
 // Of a write's bytes, what is encrypted ahead of the stream below.
 constexpr size_t kAheadBytes = 64 << 10;
 constexpr size_t kRecordBytes = 16 << 10;
+// More than a write has ahead: what is beyond it are answers to the peer.
+constexpr size_t kOwedBytes = 128 << 10;
+static_assert(kOwedBytes > kAheadBytes + 2 * kRecordBytes);
 
 // On its loop only. The machine between two streams: OpenSSL, fed and drained
 // through memory. Outlives its stream while a call of it is under way.
@@ -64,6 +69,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
     } else {
       write_.pieces.assign(pieces.begin(), pieces.end());
       write_.next = 0;
+      write_.lost_pages = lost_pages.load(std::memory_order_acquire);
       deadlines_.Set(Deadlines::kWrite, timeout);
       Pump();
     }
@@ -80,7 +86,8 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
   void Close() {
     if (closed_) return;
     // A courtesy, where it can go out at once.
-    if (SSL_is_init_finished(ssl_.get()) && !ending_ && !writing_ && BIO_pending(out_) == 0) {
+    if (SSL_is_init_finished(ssl_.get()) && !ending_ && !mute_ && !writing_ &&
+        BIO_pending(out_) == 0) {
       SSL_shutdown(ssl_.get());
       Flush();
     }
@@ -122,7 +129,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
     }
     if (told_end_ && all_out && !std::exchange(ended_below_, true)) inner_->CloseWrite();
     if ((reading() || (!SSL_is_init_finished(ssl_.get()) && failure_.ok())) && !reading_ &&
-        below_.ok() && !below_ended_) {
+        below_.ok() && !below_ended_ && !Owing()) {
       StartRead();
     }
   }
@@ -169,15 +176,27 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
         EndWrite(absl::UnavailableError(absl::StrCat("TLS write failed: ", SslErrors())));
         return;
       }
+      if (lost_pages.load(std::memory_order_acquire) != write_.lost_pages) {
+        // Zeros may have come in the place of what was to be sent, and are encrypted
+        // now: nothing more goes out.
+        (void)BIO_reset(out_);
+        mute_ = true;
+        EndWrite(absl::UnavailableError("what is being sent is gone: a mapped file shrank"));
+        return;
+      }
       piece.remove_prefix(n);
     }
-    if (ending_ && write_.callback == nullptr && !std::exchange(told_end_, true)) {
+    if (ending_ && !mute_ && write_.callback == nullptr && !std::exchange(told_end_, true)) {
       SSL_shutdown(ssl_.get());
     }
   }
 
+  // What waits to go out that this end did not ask for: answers to the peer's key
+  // updates. It must take them before it is read from again.
+  bool Owing() const { return static_cast<size_t>(BIO_pending(out_)) >= kOwedBytes; }
+
   void Decrypt() {
-    if (!reading()) return;
+    if (!reading() || Owing()) return;
     ERR_clear_error();
     const int most =
         static_cast<int>(std::min<size_t>(read_.buffer.size(), std::numeric_limits<int>::max()));
@@ -197,7 +216,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
 
   // Hands on what was encrypted.
   void Flush() {
-    if (writing_ || BIO_pending(out_) == 0 || inner_ == nullptr) return;
+    if (writing_ || BIO_pending(out_) == 0 || inner_ == nullptr || mute_) return;
     char* bytes = nullptr;
     const int64_t size = BIO_get_mem_data(out_, &bytes);
     sent_.assign(bytes, size);
@@ -316,6 +335,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
   bool ending_ = false;
   bool told_end_ = false;
   bool ended_below_ = false;
+  bool mute_ = false;  // nothing is handed below any more
 
   // A callback stands while its operation is under way; `dead` is what later
   // ones end with.
@@ -329,6 +349,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
     Stream::WriteCallback callback;
     std::vector<absl::string_view> pieces;
     size_t next = 0;
+    uint64_t lost_pages = 0;  // when it began
     absl::optional<absl::Status> result;
     absl::Status dead;
   } write_;

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <memory>
@@ -16,6 +18,7 @@
 #include "net/loopback/loopback.h"
 #include "net/tcp/tcp.h"
 #include "net/tls/test_certificate.h"
+#include "storage/fs/file_system.h"
 #include "testing/conformance/transport_suite.h"
 
 namespace kvarts {
@@ -282,6 +285,105 @@ TEST_F(TlsTest, ConnectionsCutAnywhereEndCleanly) {
     EXPECT_EQ(server->Read(10).status().code(), absl::StatusCode::kUnavailable);
     accepted_.Update([](auto* stream) { stream->reset(); });
   }
+}
+
+// A client that asks for new keys all the time and reads none of the answers must
+// be held back: what it is owed waits in the server's memory.
+TEST_F(TlsTest, AnswersToKeyUpdatesAreBounded) {
+  const auto under = NewLoopbackTransport();
+  auto tls = NewTlsTransport(under.get(), GoodOptions());
+  ASSERT_TRUE(tls.ok());
+  auto listener = (*tls)->Listen({loops_->loop(0)}, "loopback:x", ListenOptions(),
+                                 [this](std::unique_ptr<Stream> stream) {
+                                   auto held = std::make_shared<TestStream>(std::move(stream));
+                                   accepted_.Update([&](auto* last) { *last = held; });
+                                 });
+  ASSERT_TRUE(listener.ok());
+  TestStream client = Connect(under.get(), "loopback:x");
+  std::shared_ptr<TestStream> server;
+  ASSERT_TRUE(accepted_.Await([&](const auto& held) {
+    server = held;
+    return held != nullptr;
+  }));
+  const TestStream::Pending reading = server->StartRead(10);
+
+  SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+  SSL* const ssl = SSL_new(context);
+  BIO* const in = BIO_new(BIO_s_mem());
+  BIO* const out = BIO_new(BIO_s_mem());
+  BIO_set_mem_eof_return(in, -1);
+  SSL_set_bio(ssl, in, out);
+  const auto take = [out] {
+    char* bytes = nullptr;
+    const int64_t size = BIO_get_mem_data(out, &bytes);
+    std::string taken(bytes, size);
+    (void)BIO_reset(out);
+    return taken;
+  };
+  while (SSL_connect(ssl) != 1) {
+    ASSERT_TRUE(client.Write(take()).ok());
+    const auto got = client.Read(64 << 10);
+    ASSERT_TRUE(got.ok());
+    BIO_write(in, got->data(), static_cast<int>(got->size()));
+  }
+  absl::Status written = client.Write(take());
+  size_t bytes = 0;
+  while (written.ok() && bytes < (2 << 20)) {
+    for (int i = 0; i < 1000; ++i) {
+      ASSERT_EQ(SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+      ASSERT_EQ(SSL_do_handshake(ssl), 1);
+    }
+    const std::string some = take();
+    bytes += some.size();
+    written = client.Write(some, absl::Seconds(1));
+  }
+  EXPECT_FALSE(written.ok()) << bytes
+                             << " bytes of key updates were taken, and answered into memory";
+  SSL_free(ssl);
+  SSL_CTX_free(context);
+  client.Destroy();
+  server.reset();
+  accepted_.Update([](auto* stream) { stream->reset(); });
+  RunOn(loops_->loop(0), [&] { listener->reset(); });
+}
+
+// The system call of a plain stream fails where a mapped file shrank under the
+// bytes it sends. OpenSSL reads them itself: it must not send the zeros that the
+// handler of SIGBUS puts there.
+TEST_F(TlsTest, AMappingThatShrinksUnderAWriteIsNotSentAsZeros) {
+  InstallSigbusHandler();
+  const std::string path = testing::TempDir() + "/shrinks";
+  std::ofstream(path) << std::string(32 << 20, 'x');
+  auto map = FileSystem::Posix()->Map(path);
+  ASSERT_TRUE(map.ok());
+  auto tls = NewTlsTransport(tcp_.get(), GoodOptions());
+  ASSERT_TRUE(tls.ok());
+  TestStream client = Connect(tls->get(), Listen(tls->get()));
+  std::shared_ptr<TestStream> server;
+  ASSERT_TRUE(accepted_.Await([&](const auto& held) {
+    server = held;
+    return held != nullptr;
+  }));
+  const absl::string_view piece((*map)->data(), (*map)->size());
+  Awaited<bool> done;
+  server->On([&](Stream* stream) {
+    stream->Write({&piece, 1}, absl::InfiniteDuration(), [&, stream](const absl::Status& status) {
+      if (!status.ok()) stream->Close();
+      done.Set(true);
+    });
+  });
+  ASSERT_TRUE(client.ReadExactly(100000).ok());
+  ASSERT_EQ(::truncate(path.c_str(), 1 << 20), 0);
+  size_t zeros = 0;
+  for (size_t all = 100000; all < piece.size();) {
+    const auto got = client.Read(1 << 20);
+    if (!got.ok() || got->empty()) break;
+    all += got->size();
+    zeros += std::count(got->begin(), got->end(), '\0');
+  }
+  EXPECT_EQ(zeros, 0u);
+  EXPECT_TRUE(done.AwaitValue(true));
 }
 
 }  // namespace

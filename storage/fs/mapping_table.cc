@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "base/lost_pages.h"
 #include "base/mutex.h"
 
 namespace kvarts {
@@ -73,6 +74,7 @@ bool Rescue(uintptr_t address) {
   const uintptr_t page = address & ~(page_size - 1);
   // Before there are zeros to be read.
   slot->losses.fetch_add(1);
+  lost_pages.fetch_add(1);
   // Zeros for one page, because others may be there still; for all that follow
   // where the kernel has no room to split mappings further.
   return MapZeros(page, page_size) || MapZeros(page, end - page);
