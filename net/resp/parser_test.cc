@@ -13,7 +13,6 @@ namespace resp {
 namespace {
 
 using testing::ElementsAre;
-using testing::IsEmpty;
 using Result = RequestParser::Result;
 using Request = std::vector<std::string>;
 

@@ -70,7 +70,7 @@ absl::StatusOr<std::optional<std::string>> SomeKey(Store* store) {
     }
   }
   KVARTS_ASSIGN_OR_RETURN(keys, Scan(store, KeyRange::From(place), false, 1));
-  return std::optional<std::string>(keys.empty() ? first : std::move(keys[0]));
+  return std::optional<std::string>(keys.empty() ? first : keys[0]);
 }
 
 }  // namespace resp
