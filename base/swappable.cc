@@ -41,7 +41,7 @@ Slot* RegisterThread() {
   }
   auto* const slot = new Slot;
   slot->next = slots.load(std::memory_order_relaxed);
-  while (!slots.compare_exchange_weak(slot->next, slot, std::memory_order_release,
+  while (!slots.compare_exchange_weak(slot->next, slot, std::memory_order_seq_cst,
                                       std::memory_order_relaxed)) {
   }
   return this_thread = slot;
@@ -51,9 +51,12 @@ void WaitUntilReleased(const void* pointer) {
   // (1) The pointer is replaced, for threads that look from now on. (2) Behind the
   // barrier every thread has either made known that it holds the old one, or will
   // look again and see the new one. (3) Those that hold it end some time.
-  if (!needs_fence) Membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  // It fails only for want of memory, for a while.
+  while (!needs_fence && !Membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
   absl::Duration pause = absl::Microseconds(20);
-  for (const Slot* slot = slots.load(std::memory_order_acquire); slot != nullptr;
+  for (const Slot* slot = slots.load(std::memory_order_seq_cst); slot != nullptr;
        slot = slot->next) {
     for (const std::atomic<const void*>& held : slot->held) {
       while (held.load(std::memory_order_seq_cst) == pointer) {

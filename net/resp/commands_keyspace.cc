@@ -15,6 +15,11 @@ namespace kvarts {
 namespace resp {
 namespace {
 
+// Bytes of patterns that one SCAN, one KEYS looks at, about a nanosecond each.
+constexpr uint64_t kMaxScanSteps = 4'000'000;
+constexpr uint64_t kMaxKeysSteps = 20'000'000;
+// Of a page whose keys are matched: a bound on what one page takes.
+constexpr size_t kMatchedPageBytes = 16 << 10;
 constexpr size_t kMaxPatternBytes = 1 << 10;
 constexpr size_t kMaxKeysVisited = 100000;
 constexpr size_t kMaxScanCount = 10000;
@@ -171,16 +176,23 @@ void Scan(CommandCall* call) {
   auto left = static_cast<size_t>(std::min<int64_t>(count, kMaxScanCount));
   bool ended = !strings;  // there are no others
   ScanPage* const page = &call->scratch->page;
-  while (left > 0 && !ended) {
+  uint64_t steps = 0;
+  size_t bytes = 0;
+  // Fewer than asked for, even none, is an answer too.
+  while (left > 0 && !ended && steps < kMaxScanSteps &&
+         bytes < call->state->options.max_output_bytes) {
     PageLimits limits;
     limits.entries = std::min(left, kPageKeys);
+    if (matches) limits.bytes = kMatchedPageBytes;
     const absl::Status status = (*cursor)->Next(limits, page);
     if (!status.ok()) return reply->Error(ErrorText(status));
     ended = page->empty();
     left -= std::min(left, page->size());
     call->work += page->size() + 1;
     for (const ScanEntry& entry : *page) {
-      if (!matches || GlobMatches(pattern, entry.key)) keys.emplace_back(entry.key);
+      if (matches && !GlobMatches(pattern, entry.key, &steps)) continue;
+      bytes += entry.key.size();
+      keys.emplace_back(entry.key);
     }
     if (!page->intact()) reply->output()->MarkLost();
   }
@@ -208,18 +220,24 @@ void Keys(CommandCall* call) {
   std::vector<std::string> keys;
   ScanPage* const page = &call->scratch->page;
   size_t bytes = 0;
+  uint64_t steps = 0;
   do {
     PageLimits limits;
     limits.entries = kPageKeys;
+    limits.bytes = kMatchedPageBytes;
     const absl::Status status = (*cursor)->Next(limits, page);
     if (!status.ok()) return reply->Error(ErrorText(status));
     call->work += page->size() + 1;
     for (const ScanEntry& entry : *page) {
-      if (!GlobMatches(pattern, entry.key)) continue;
+      if (!GlobMatches(pattern, entry.key, &steps)) continue;
       bytes += entry.key.size();
       keys.emplace_back(entry.key);
     }
     if (!page->intact()) reply->output()->MarkLost();
+    if (steps > kMaxKeysSteps) {
+      page->Release();
+      return reply->Error("ERR a pattern that takes too long: use SCAN, or a simpler one");
+    }
     if (call->work > kMaxKeysVisited || bytes > call->state->options.max_answer_bytes) {
       page->Release();
       return reply->Error(absl::StrCat("ERR KEYS goes over at most ", kMaxKeysVisited,

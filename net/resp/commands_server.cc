@@ -17,6 +17,10 @@ namespace kvarts {
 namespace resp {
 namespace {
 
+// Each of them is compared with all there are.
+constexpr size_t kMaxNames = 100;
+constexpr char kTooManyNames[] = "ERR too many names in one request";
+
 // Of which server the commands and replies are; kvarts_version is the program's.
 constexpr char kSpokenVersion[] = "7.0.15";
 constexpr size_t kMaxSettingBytes = 256;
@@ -129,6 +133,7 @@ std::vector<Section> Sections(const CommandCall& call) {
 }  // namespace
 
 void Info(CommandCall* call) {
+  if (call->args.size() > kMaxNames) return call->reply->Error(kTooManyNames);
   const auto wanted = call->args.subspan(1);
   const auto asked_for = [&](absl::string_view title) {
     if (wanted.empty()) return true;
@@ -149,6 +154,7 @@ void Info(CommandCall* call) {
 }
 
 void ConfigGet(CommandCall* call) {
+  if (call->args.size() > kMaxNames) return call->reply->Error(kTooManyNames);
   std::vector<std::pair<std::string, std::string>> found;
   for (auto& [name, value] : Settings(*call->state)) {
     for (const absl::string_view pattern : call->args.subspan(2)) {

@@ -388,6 +388,37 @@ TEST(ReadOnlyStoreTest, RepliesAreAsWritten) {
   EXPECT_GT(random.size(), 30u);
 }
 
+// What one request can have the server look at, whoever else waits.
+TEST(CostTest, PatternsNamesAndPagesOfOneRequestAreBounded) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/costly.data");
+  const std::string padding(60000, 'a');
+  {
+    std::ofstream file(path);
+    for (int i = 0; i < 300; ++i) file << Number(i) << padding << " " << i << "\n";
+  }
+  ASSERT_TRUE(BuildBisect(path, BuildOptions()).ok());
+  auto store = OpenBisect(path, BisectOptions());
+  ASSERT_TRUE(store.ok()) << store.status();
+  SessionHarness harness(*std::move(store));
+  const auto connection = harness.Connect();
+  const std::string costly = absl::StrCat("*[", std::string(1000, 'b'), "]");
+  EXPECT_THAT(harness.Ask(*connection, {"KEYS", costly}), testing::StartsWith("-ERR a pattern"));
+  // An answer of none, and a place to go on from.
+  const std::string page =
+      harness.Ask(*connection, {"SCAN", "0", "MATCH", costly, "COUNT", "10000"});
+  EXPECT_THAT(page, testing::EndsWith("*0\r\n"));
+  EXPECT_THAT(page, testing::Not(testing::HasSubstr("$1\r\n0\r\n")));
+  // 18 MB of keys do not come at once.
+  EXPECT_LT(harness.Ask(*connection, {"SCAN", "0", "COUNT", "10000"}).size(), size_t{10} << 20);
+  EXPECT_EQ(ScanAll(&harness, "COUNT 10000").size(), 300u);
+  std::vector<absl::string_view> names(1000, "*");
+  names.insert(names.begin(), {"CONFIG", "GET"});
+  EXPECT_EQ(harness.Ask(*connection, names), "-ERR too many names in one request\r\n");
+  names.erase(names.begin(), names.begin() + 2);
+  names.insert(names.begin(), "INFO");
+  EXPECT_EQ(harness.Ask(*connection, names), "-ERR too many names in one request\r\n");
+}
+
 }  // namespace
 }  // namespace resp
 }  // namespace kvarts

@@ -49,28 +49,36 @@ bool ElementMatches(absl::string_view pattern, size_t at, char byte, size_t* nex
 
 // After a mismatch only the last star may take one byte more: what an earlier one
 // could take instead, the last one can as well.
-bool GlobMatches(absl::string_view pattern, absl::string_view text) {
+bool GlobMatches(absl::string_view pattern, absl::string_view text, uint64_t* steps) {
   size_t p = 0;
   size_t t = 0;
   size_t star = absl::string_view::npos;  // behind the last star
   size_t star_text = 0;                   // where it ends
+  uint64_t looked_at = 0;
+  const auto done = [&](bool matches) {
+    if (steps != nullptr) *steps += looked_at;
+    return matches;
+  };
   while (t < text.size()) {
-    size_t next = 0;
+    size_t next = p;
     if (p < pattern.size() && pattern[p] == '*') {
       star = ++p;
       star_text = t;
     } else if (p < pattern.size() && ElementMatches(pattern, p, text[t], &next)) {
+      looked_at += next - p;
       p = next;
       ++t;
     } else if (star != absl::string_view::npos) {
+      looked_at += next - p + 1;
       p = star;
       t = ++star_text;
     } else {
-      return false;
+      looked_at += next - p + 1;
+      return done(false);
     }
   }
   while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
+  return done(p == pattern.size());
 }
 
 std::string GlobPrefix(absl::string_view pattern) {

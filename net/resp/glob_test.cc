@@ -99,6 +99,17 @@ TEST(GlobTest, ManyStarsCostAProductNotAPower) {
   EXPECT_TRUE(GlobMatches(pattern, std::string(10000, 'a')));
 }
 
+TEST(GlobTest, WhatItCostsIsCounted) {
+  uint64_t steps = 0;
+  EXPECT_FALSE(GlobMatches("*[" + std::string(1000, 'b') + "]", std::string(30, 'a'), &steps));
+  EXPECT_GE(steps, 30'000u);
+  EXPECT_LT(steps, 40'000u);
+  steps = 0;
+  EXPECT_TRUE(GlobMatches("*", std::string(1000, 'a'), &steps));
+  EXPECT_TRUE(GlobMatches("abc", "abc", &steps));
+  EXPECT_LT(steps, 1100u);
+}
+
 TEST(GlobTest, PrefixesAreWhatEveryMatchBeginsWith) {
   EXPECT_EQ(GlobPrefix("user:*"), "user:");
   EXPECT_EQ(GlobPrefix("user"), "user");

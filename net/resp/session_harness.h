@@ -1,13 +1,13 @@
 #ifndef KVARTS_NET_RESP_SESSION_HARNESS_H_
 #define KVARTS_NET_RESP_SESSION_HARNESS_H_
 
-#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "net/resp/session.h"
 #include "net/scripted.h"
 #include "testing/model/model_store.h"
@@ -16,7 +16,7 @@ namespace kvarts {
 namespace resp {
 
 // A request as clients send it.
-inline std::string Request(std::initializer_list<absl::string_view> args) {
+inline std::string Request(absl::Span<const absl::string_view> args) {
   std::string bytes = absl::StrCat("*", args.size(), "\r\n");
   for (const absl::string_view arg : args) {
     absl::StrAppend(&bytes, "$", arg.size(), "\r\n", arg, "\r\n");
@@ -70,7 +70,7 @@ class SessionHarness {
     return connection.wire->written.substr(before);
   }
   // ... to one request.
-  std::string Ask(Connection& connection, std::initializer_list<absl::string_view> args) {
+  std::string Ask(Connection& connection, absl::Span<const absl::string_view> args) {
     return Send(connection, Request(args));
   }
   void End(Connection& connection) {

@@ -22,6 +22,8 @@ constexpr size_t kReadBytes = 16 << 10;
 // Of a write's bytes, what is encrypted ahead of the stream below.
 constexpr size_t kAheadBytes = 64 << 10;
 constexpr size_t kRecordBytes = 16 << 10;
+// Of what was sent, at most this much stays for the next time.
+constexpr size_t kKeptBytes = 16 << 10;
 // More than a write has ahead: what is beyond it are answers to the peer.
 constexpr size_t kOwedBytes = 128 << 10;
 static_assert(kOwedBytes > kAheadBytes + 2 * kRecordBytes);
@@ -230,6 +232,8 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
   void Written(const absl::Status& status) {
     const std::shared_ptr<TlsCore> self = shared_from_this();
     writing_ = false;
+    // A large answer is not kept for the next one.
+    if (sent_.capacity() > kKeptBytes) sent_ = std::string();
     if (status.ok()) {
       Pump();
     } else {

@@ -82,12 +82,12 @@ std::string HostOf(absl::string_view address) {
   return std::string(address);
 }
 
-void ExpectHost(SSL* ssl, const std::string& host) {
-  if (host.empty()) return;
-  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1) return;
+// False where OpenSSL cannot: the name would not be verified then.
+bool ExpectHost(SSL* ssl, const std::string& host) {
+  if (host.empty()) return true;
+  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1) return true;
   SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  SSL_set1_host(ssl, host.c_str());
-  SSL_set_tlsext_host_name(ssl, host.c_str());
+  return SSL_set1_host(ssl, host.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
 }
 
 // Thread-safe: all is constant.
@@ -120,10 +120,10 @@ class TlsTransport final : public Transport {
                         absl::StatusOr<std::unique_ptr<Stream>> stream) mutable {
                       if (!stream.ok()) return callback(std::move(stream));
                       SslPtr ssl(SSL_new(context.get()));
-                      if (ssl == nullptr)
+                      if (ssl == nullptr || !ExpectHost(ssl.get(), host)) {
                         return callback(absl::ResourceExhaustedError(SslErrors()));
+                      }
                       SSL_set_connect_state(ssl.get());
-                      ExpectHost(ssl.get(), host);
                       callback(NewTlsStream(*std::move(stream), std::move(ssl)));
                     });
   }
