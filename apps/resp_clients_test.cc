@@ -104,6 +104,17 @@ class RespClientsTest : public testing::Test {
     ASSERT_NE(writes_->resp, "");
   }
 
+  // Whose password is "secret".
+  std::unique_ptr<TestServer> StartLocked() {
+    const std::string password_file = absl::StrCat(dir_, "/password");
+    WriteTestFile(password_file, "secret\n");
+    return std::make_unique<TestServer>(
+        std::vector<std::string>{"apps/kv_server", "--listen=", "--http=", "--resp=127.0.0.1:0",
+                                 absl::StrCat("--password_file=", password_file),
+                                 absl::StrCat(dir_, "/data")},
+        dir_);
+  }
+
   static std::string Port(const TestServer& server) {
     return server.resp.substr(server.resp.rfind(':') + 1);
   }
@@ -197,6 +208,20 @@ TEST_F(RespClientsTest, RedisCliIsUsedByAPerson) {
   EXPECT_THAT(ask("help set"), HasSubstr("[NX|XX] [GET]"));
 }
 
+TEST_F(RespClientsTest, RedisCliAndBenchmarkHaveAPassword) {
+  const std::unique_ptr<TestServer> locked = StartLocked();
+  ASSERT_NE(locked->resp, "");
+  EXPECT_THAT(Cli(*locked, {"get", "key:7"}), HasSubstr("NOAUTH Authentication required."));
+  const std::vector<std::string> password = {"--no-auth-warning", "-a", "secret"};
+  for (const char* protocol : {"-2", "-3"}) {
+    EXPECT_EQ(Cli(*locked, {protocol, password[0], password[1], password[2], "get", "key:7"}),
+              "value 7\n");
+  }
+  EXPECT_THAT(Cli(*locked, {"--no-auth-warning", "-a", "public", "get", "key:7"}),
+              HasSubstr("WRONGPASS"));
+  EXPECT_THAT(Benchmark(*locked, {"-a", "secret", "-n", "1000", "-t", "get"}), HasSubstr("GET: "));
+}
+
 TEST_F(RespClientsTest, RedisBenchmarkRuns) {
   for (const std::vector<std::string>& more : std::vector<std::vector<std::string>>{
            {"-P", "1"}, {"-P", "16"}, {"-P", "64", "-3"}, {"--threads", "2"}}) {
@@ -231,10 +256,15 @@ TEST_F(RespClientsTest, NpmClientsReadAndWrite) {
   std::free(here);
   ProcessOptions options;
   options.env["NODE_PATH"] = absl::StrCat(dir_, "/node_modules");
+  const std::unique_ptr<TestServer> locked = StartLocked();
+  ASSERT_NE(locked->resp, "");
+  ProcessOptions with_password = options;
+  with_password.env["RESP_PASSWORD"] = "secret";
   for (const auto& [name, package] : packages) {
     for (const char* protocol : {"2", "3"}) {
       Run({"/usr/bin/env", "node", script, name, protocol, reads_->resp, "reads"}, options);
       Run({"/usr/bin/env", "node", script, name, protocol, writes_->resp, "writes"}, options);
+      Run({"/usr/bin/env", "node", script, name, protocol, locked->resp, "reads"}, with_password);
     }
   }
 }

@@ -3,7 +3,7 @@
 // CLIENT is a package's name in node_modules, ioredis... or redis...; PROTOCOL 2
 // or 3. With `reads`, the server has COUNT keys (1000), key:0 and so on, whose
 // values are "value N", and takes no writes; with `writes` it is empty and does.
-// Ends with exit code 0, or with the first difference.
+// RESP_PASSWORD is the server's. Ends with exit code 0, or with the first difference.
 
 const assert = require('assert');
 
@@ -11,6 +11,7 @@ const [client, protocolText, address, mode, countText] = process.argv.slice(2);
 const protocol = Number(protocolText);
 const [host, portText] = address.split(':');
 const port = Number(portText);
+const password = process.env.RESP_PASSWORD;
 const count = Number(countText || 1000);
 const keys = Array.from({length: count}, (_, i) => `key:${i}`);
 
@@ -23,7 +24,7 @@ async function connect() {
   if (client.startsWith('ioredis')) {
     const exported = require(client);
     const Redis = exported.Redis || exported.default || exported;
-    const options = {host, port, lazyConnect: true, maxRetriesPerRequest: 0};
+    const options = {host, port, password, lazyConnect: true, maxRetriesPerRequest: 0};
     if (client !== 'ioredis5') options.protocol = protocol;
     const redis = new Redis(options);
     redis.on('error', (error) => { throw error; });
@@ -48,7 +49,7 @@ async function connect() {
     };
   }
   const {createClient} = require(client);
-  const options = {socket: {host, port, reconnectStrategy: false}};
+  const options = {password, socket: {host, port, reconnectStrategy: false}};
   if (client !== 'redis4') options.RESP = protocol;
   const redis = createClient(options);
   redis.on('error', (error) => { throw error; });
