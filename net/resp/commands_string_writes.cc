@@ -41,6 +41,9 @@ absl::StatusOr<bool> PutIf(CommandCall* call, absl::string_view key, absl::strin
   return true;
 }
 
+// A value that is copied to be changed is work too: others may have their turn.
+void CountCopy(CommandCall* call, size_t bytes) { call->work += bytes >> 10; }
+
 // Modify() that remembers the value before, which is then the reply.
 template <typename Change>
 void ReplaceAndAnswerOld(CommandCall* call, absl::string_view key, Change change) {
@@ -48,6 +51,7 @@ void ReplaceAndAnswerOld(CommandCall* call, absl::string_view key, Change change
   const absl::Status status = call->store()->Modify(
       key, WriteOptions(), [&](const ReadResult& current) -> absl::StatusOr<Modification> {
         old.reset();
+        CountCopy(call, current.value.size());
         if (current.found) old.emplace(current.value);
         return change(current);
       });
@@ -206,6 +210,7 @@ void Append(CommandCall* call) {
                             [&](const ReadResult& current) -> absl::StatusOr<Modification> {
                               std::string value = absl::StrCat(current.value, call->args[2]);
                               size = value.size();
+                              CountCopy(call, size);
                               return Modification::Put(std::move(value));
                             });
   if (!status.ok()) return AnswerStatus(status, call->reply);
@@ -231,6 +236,7 @@ void SetRange(CommandCall* call) {
                               if (value.size() < at + part.size()) value.resize(at + part.size());
                               value.replace(at, part.size(), part.data(), part.size());
                               size = value.size();
+                              CountCopy(call, size);
                               return Modification::Put(std::move(value));
                             });
   if (!status.ok()) return AnswerStatus(status, call->reply);

@@ -461,6 +461,25 @@ TEST(RespSessionTest, ALongPipelineLetsOthersHaveTheirTurn) {
   EXPECT_EQ(greedy->wire->written.size(), 7 * 200000u);
 }
 
+TEST(RespSessionTest, CopiesOfLargeValuesLetOthersHaveTheirTurn) {
+  SessionHarness harness;
+  const auto greedy = harness.Connect();
+  const auto other = harness.Connect();
+  harness.Ask(*greedy, {"SET", "k", std::string(8 << 20, 'x')});
+  greedy->wire->written.clear();
+  for (int i = 0; i < 100; ++i) greedy->wire->to_read += Request({"APPEND", "k", "y"});
+  greedy->stream->Moved();
+  other->wire->to_read = "PING\r\n";
+  other->stream->Moved();
+  size_t greedy_had = 0;
+  harness.loop().Post(
+      [&] { harness.loop().Post([&] { greedy_had = greedy->wire->written.size(); }); });
+  harness.loop().Run();
+  EXPECT_EQ(other->wire->written, "+PONG\r\n");
+  EXPECT_LT(greedy_had, 10 * 10u);
+  EXPECT_EQ(greedy->wire->written.size(), 100 * 10u);
+}
+
 TEST(RespSessionTest, TooMuchMemoryOfAllTogetherClosesWhoNeedsMore) {
   RespOptions options;
   options.max_held_bytes = 3 << 20;
