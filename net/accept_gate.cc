@@ -27,8 +27,9 @@ void AcceptGate::Accept(std::unique_ptr<Stream> stream) {
   MutexLock lock(&mu_);
   --running_;
   quiet_.SignalAll();
-  // Closed inside the callback just run, which could not destroy itself.
-  if (closed_ && running_ == 0) ended = std::move(accept_);
+  // Closed inside a callback, which could not destroy itself. A Close() elsewhere
+  // waits, and destroys it before it returns.
+  if (closed_inside_ && running_ == 0) ended = std::move(accept_);
 }
 
 void AcceptGate::Close() {
@@ -36,6 +37,7 @@ void AcceptGate::Close() {
   MutexLock lock(&mu_);
   closed_ = true;
   const int own = inside == this ? 1 : 0;
+  closed_inside_ = own == 1;
   while (running_ > own) quiet_.Wait(&mu_);
   if (running_ == 0) ended = std::move(accept_);
 }

@@ -29,6 +29,7 @@ class AcceptGate {
   Transport::AcceptCallback accept_;  // constant until the gate is closed and quiet
   int running_ ABSL_GUARDED_BY(mu_) = 0;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  bool closed_inside_ ABSL_GUARDED_BY(mu_) = false;  // a callback of this
 };
 
 }  // namespace net_internal
