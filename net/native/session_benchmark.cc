@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "benchmark/benchmark.h"
+#include "net/fixed_store.h"
 #include "net/native/session_harness.h"
 
 // What a request costs a server beyond its system calls: a session over a wire
@@ -10,37 +11,6 @@
 namespace kvarts {
 namespace native {
 namespace {
-
-// Answers without looking: what remains is the protocol's.
-class FixedStore final : public Store {
- public:
-  explicit FixedStore(size_t value_size)
-      : value_(std::make_shared<std::string>(value_size, 'v')), pin_(value_) {}
-  Capabilities capabilities() const override {
-    Capabilities has;
-    has.write = Support::kNative;
-    return has;
-  }
-  void MultiGet(absl::Span<const absl::string_view> keys, const ReadOptions&,
-                ReadResults* results) override {
-    results->Reset(keys.size());
-    results->bytes().AddPin(pin_);
-    for (size_t i = 0; i < keys.size(); ++i) {
-      results->mutable_result(i).found = true;
-      results->mutable_result(i).value = *value_;
-    }
-  }
-  absl::Status Write(const WriteBatch& batch, const WriteOptions&, WriteResults* results) override {
-    results->results.assign(batch.mutations().size(), WriteResult());
-    return absl::OkStatus();
-  }
-  absl::StatusOr<StoreStats> Stats() override { return StoreStats(); }
-  absl::Status Close() override { return absl::OkStatus(); }
-
- private:
-  const std::shared_ptr<std::string> value_;
-  const Pin pin_;
-};
 
 void Run(benchmark::State& state, const std::string& requests, int64_t count, size_t value_size) {
   FixedStore store(value_size);

@@ -11,6 +11,7 @@
 #include "base/coding.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/bisect/builder.h"
 #include "storage/bisect/format.h"
 #include "storage/bisect/test_data.h"
 #include "testing/bench/bench_data.h"
@@ -161,6 +162,48 @@ TEST_F(DamageTest, WrongRanksAndOffsetsUnderRightChecksumsDoNotCrash) {
       ScanPage scan;
       if (cursor.ok()) (*cursor)->Next(PageLimits(), &scan).IgnoreError();
     }
+  }
+}
+
+// A wrong size of a value costs a search for its end, not the value.
+TEST_F(DamageTest, WrongSizesUnderRightChecksumsAreSeenThroughAndFoundByVerify) {
+  const auto header = IndexHeader::Decode(whole_);
+  ASSERT_TRUE(header.ok());
+  ASSERT_GT(header->length_bits, 0);
+  ASSERT_TRUE(VerifyBisect(data_, BuildOptions()).ok());
+  std::string bytes = whole_;
+  for (uint64_t page = header->first_entry_page(); page < header->pages(); ++page) {
+    char* const p = &bytes[page * kIndexPageBytes];
+    const uint64_t first = (page - header->first_entry_page()) * kEntriesPerPage;
+    for (uint64_t i = 0; i < kEntriesPerPage && first + i < header->entries; ++i) {
+      char* const entry = p + 8 + 8 * i;
+      StoreLE64(entry, LoadLE64(entry) ^ uint64_t{1} << header->offset_bits);
+    }
+    StoreLE64(p, IndexPageChecksum(*header, page, p));
+  }
+  WriteIndex(bytes);
+  EXPECT_FALSE(Detected());  // every value is right
+  const absl::Status verified = VerifyBisect(data_, BuildOptions());
+  EXPECT_EQ(verified.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(verified.message()), HasSubstr("has another size"));
+}
+
+TEST_F(DamageTest, RanksThatFallUnderARightChecksumAreDamage) {
+  const auto header = IndexHeader::Decode(whole_);
+  ASSERT_TRUE(header.ok());
+  ASSERT_GT(header->radix_bits, 1);
+  std::string bytes = whole_;
+  char* const p = &bytes[kIndexPageBytes];
+  StoreLE32(p + 8 + 4, static_cast<uint32_t>(header->entries) + 1);  // the second bucket's
+  StoreLE64(p, IndexPageChecksum(*header, 1, p));
+  WriteIndex(bytes);
+  auto store = OpenBisect(data_, BisectOptions());
+  ASSERT_TRUE(store.ok());
+  ReadResults results;
+  (*store)->MultiGet(keys_, ReadOptions(), &results);
+  // All: the page is not used at all.
+  for (const ReadResult& result : results) {
+    EXPECT_EQ(result.status.code(), absl::StatusCode::kDataLoss);
   }
 }
 
