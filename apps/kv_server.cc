@@ -80,7 +80,15 @@ constexpr char kUsage[] =
     "Redis clients speak:\n"
     "  redis-cli -p 7379 GET KEY\n"
     "SIGTERM and SIGINT let requests under way end; SIGHUP opens a data file again, as its\n"
-    "replacement by another (mv NEW DATA_FILE) does: no request fails meanwhile. Stores:\n";
+    "replacement by another (mv NEW DATA_FILE) does: no request fails meanwhile.\n"
+    "\n"
+    "Limits of a connection, beside --max_clients and --idle_timeout: requests of 80 MiB over\n"
+    "RESP and the native protocol, before the password 10 arguments of 16 KiB; over HTTP targets\n"
+    "of 200 KiB, 32 KiB of header fields, batches of 8 MiB. 8 MiB of answers that wait to be\n"
+    "read, over HTTP 1 MiB: then it is not read from. 10 seconds to give the password or a\n"
+    "request's head, 60 for the rest of a request over RESP, 30 for each 64 KiB of one over HTTP.\n"
+    "\n"
+    "Stores:\n";
 
 // For requests under way after a signal: below the 30 seconds that supervisors
 // commonly give.

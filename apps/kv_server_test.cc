@@ -406,9 +406,10 @@ TEST_F(KvServerTest, HelpAndVersionExit0) {
   const ProcessResult help = Run({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_EQ(help.err, "");
-  for (const char* text : {"kv_server [FLAGS] DATA_FILE", "--listen=tcp://127.0.0.1:7700",
-                           "--http=127.0.0.1:7780", "--resp=127.0.0.1:7379", "--threads=",
-                           "--reuse_port=", "--startup_benchmark=", "bisect:DATA_FILE"}) {
+  for (const char* text :
+       {"kv_server [FLAGS] DATA_FILE", "--listen=tcp://127.0.0.1:7700", "requests of 80 MiB",
+        "10 arguments of 16 KiB", "--http=127.0.0.1:7780", "--resp=127.0.0.1:7379",
+        "--threads=", "--reuse_port=", "--startup_benchmark=", "bisect:DATA_FILE"}) {
     EXPECT_THAT(help.out, HasSubstr(text));
   }
   const ProcessResult version = Run({"--version"});
