@@ -1,0 +1,63 @@
+#ifndef KVARTS_GROUPBY_SPILL_FILE_H_
+#define KVARTS_GROUPBY_SPILL_FILE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "storage/fs/file_system.h"
+
+namespace kvarts::groupby_internal {
+
+// Not thread-safe. A file of blocks of bytes, written once from front to back, then
+// read in any order of blocks. Deleted by the destructor. The bytes are in FORMAT.md:
+// before each block's bytes a header of kHeaderBytes with their checksum, which counts
+// the block's number in, and their size.
+class SpillFile {
+ public:
+  static constexpr size_t kHeaderBytes = 16;
+
+  // Makes the file.
+  static absl::StatusOr<std::unique_ptr<SpillFile>> New(FileSystem* fs, std::string path);
+  ~SpillFile();
+
+  // Writes a block. `room` is a buffer whose first kHeaderBytes are free for the header
+  // and are overwritten, the block's bytes behind them, so that one write takes both.
+  absl::Status Append(char* room, size_t bytes);
+
+  // Ends writing; before the first Read().
+  absl::Status FinishWriting();
+
+  size_t blocks() const { return blocks_.size(); }
+  size_t block_bytes(size_t i) const { return blocks_[i].bytes; }
+  uint64_t file_bytes() const { return end_; }
+  const std::string& path() const { return path_; }
+
+  // Reads block `i` to `room`, which has room for the header and the bytes, and
+  // returns the bytes, in it. kDataLoss, with the file and the offset, where they are
+  // not what was written.
+  absl::StatusOr<absl::string_view> Read(size_t i, char* room) const;
+
+ private:
+  struct Block {
+    uint64_t offset;
+    uint32_t bytes;
+  };
+  SpillFile(FileSystem* fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+
+  FileSystem* const fs_;
+  const std::string path_;
+  std::unique_ptr<WritableFile> writing_;
+  std::unique_ptr<RandomAccessFile> reading_;
+  std::vector<Block> blocks_;
+  uint64_t end_ = 0;
+};
+
+}  // namespace kvarts::groupby_internal
+
+#endif  // KVARTS_GROUPBY_SPILL_FILE_H_
