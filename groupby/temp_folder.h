@@ -1,6 +1,7 @@
 #ifndef KVARTS_GROUPBY_TEMP_FOLDER_H_
 #define KVARTS_GROUPBY_TEMP_FOLDER_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -21,13 +22,16 @@ namespace kvarts::groupby_internal {
 // folder first deletes those beside it whose lock is free: their processes are dead.
 class TempFolder {
  public:
+  static constexpr char kPrefix[] = "kvarts-groupby.";
+
   // `parent` empty: $TMPDIR, else /tmp. Touches nothing.
   TempFolder(FileSystem* fs, absl::string_view parent);
   ~TempFolder();
   TempFolder(const TempFolder&) = delete;
   TempFolder& operator=(const TempFolder&) = delete;
 
-  // A path in the folder that no other call has got, ending in ".NAME".
+  // A path in the folder that no other call has got, ending in ".NAME". An error, that
+  // of making the folder, stays.
   absl::StatusOr<std::string> NewPath(absl::string_view name);
   // Deletes all now; NewPath() is kFailedPrecondition afterwards.
   void Remove();
@@ -42,7 +46,7 @@ class TempFolder {
   std::string path_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<FileLock> lock_ ABSL_GUARDED_BY(mu_);
   uint64_t next_ ABSL_GUARDED_BY(mu_) = 0;
-  bool removed_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status error_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace kvarts::groupby_internal
