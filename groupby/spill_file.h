@@ -44,6 +44,7 @@ class SpillFile {
 
   size_t blocks() const { return equal_ + rest_.size(); }
   size_t block_bytes(size_t i) const { return BlockAt(i).bytes; }
+  uint64_t block_offset(size_t i) const { return BlockAt(i).offset; }
   uint64_t file_bytes() const { return end_; }
   const std::string& path() const { return path_; }
 

@@ -18,8 +18,10 @@ struct ByTag {
   static uint64_t Of(const Entry& e) { return e.tag; }
 };
 
+// Returns the number of comparisons.
 template <typename Less>
-void InsertionSort(Entry* e, size_t n, Less less) {
+size_t InsertionSort(Entry* e, size_t n, Less less) {
+  size_t compared = n == 0 ? 0 : n - 1;
   for (size_t i = 1; i < n; ++i) {
     if (!less(e[i], e[i - 1])) continue;
     const Entry moving = e[i];
@@ -29,7 +31,9 @@ void InsertionSort(Entry* e, size_t n, Less less) {
       --j;
     } while (j != 0 && less(moving, e[j - 1]));
     e[j] = moving;
+    compared += i - j;
   }
+  return compared;
 }
 
 class EntrySorter {
@@ -37,7 +41,10 @@ class EntrySorter {
   EntrySorter(const char* arena_end, Entry* scratch, size_t scratch_size)
       : arena_end_(arena_end), scratch_(scratch), scratch_size_(scratch_size) {}
 
-  void Sort(Entry* e, size_t n) { Sort(e, n, 0, 0); }
+  uint64_t Sort(Entry* e, size_t n) {
+    if (n > 1) Sort(e, n, 0, 0);
+    return compared_;
+  }
 
  private:
   Record RecordOf(const Entry& e) const {
@@ -63,7 +70,7 @@ class EntrySorter {
   // Sorts by keys from `depth` on, where the words were taken.
   void Sort(Entry* e, size_t n, size_t depth, int level) {
     if (n <= kInsertion) {
-      InsertionSort(e, n, FullLess(depth));
+      compared_ += InsertionSort(e, n, FullLess(depth));
       return;
     }
     SortBy<ByWord>(e, n);
@@ -82,9 +89,12 @@ class EntrySorter {
   void SortEqualWords(Entry* e, size_t n, size_t depth, int level) {
     if (n < kRecache || level == kMaxLevels) {
       if (n <= kInsertion) {
-        InsertionSort(e, n, FullLess(depth));
+        compared_ += InsertionSort(e, n, FullLess(depth));
       } else {
-        std::sort(e, e + n, FullLess(depth));
+        std::sort(e, e + n, [this, less = FullLess(depth)](const Entry& a, const Entry& b) {
+          ++compared_;
+          return less(a, b);
+        });
       }
       return;
     }
@@ -140,7 +150,8 @@ class EntrySorter {
   template <typename Key>
   void SortBy(Entry* e, size_t n) {
     if (n <= kInsertion) {
-      InsertionSort(e, n, [](const Entry& a, const Entry& b) { return Key::Of(a) < Key::Of(b); });
+      compared_ += InsertionSort(
+          e, n, [](const Entry& a, const Entry& b) { return Key::Of(a) < Key::Of(b); });
       return;
     }
     const uint64_t first = Key::Of(e[0]);
@@ -153,6 +164,7 @@ class EntrySorter {
       sorted &= last <= key;
       last = key;
     }
+    compared_ += n;
     if (sorted) return;
     const int bits = static_cast<int>(std::bit_width(differ));
     if (n > scratch_size_) {
@@ -161,6 +173,7 @@ class EntrySorter {
     }
     const int digits = n > 1024 && bits > 8 ? 2 : 1;
     const int shift = std::max(0, bits - 8 * digits);
+    compared_ += n * static_cast<size_t>(digits);
     if (digits == 2) {
       Scatter<Key>(e, scratch_, n, shift);
       Scatter<Key>(scratch_, e, n, shift + 8);
@@ -193,6 +206,7 @@ class EntrySorter {
 
   template <typename Key>
   void Part(Entry* e, size_t n, int shift) {
+    compared_ += n;
     size_t head[256];
     size_t end[256] = {};
     for (size_t i = 0; i < n; ++i) ++end[Key::Of(e[i]) >> shift & 255];
@@ -224,13 +238,14 @@ class EntrySorter {
   const char* const arena_end_;
   Entry* const scratch_;
   const size_t scratch_size_;
+  uint64_t compared_ = 0;
 };
 
 }  // namespace
 
-void SortEntries(Entry* entries, size_t n, const char* arena_end, Entry* scratch,
-                 size_t scratch_size) {
-  EntrySorter(arena_end, scratch, scratch_size).Sort(entries, n);
+uint64_t SortEntries(Entry* entries, size_t n, const char* arena_end, Entry* scratch,
+                     size_t scratch_size) {
+  return EntrySorter(arena_end, scratch, scratch_size).Sort(entries, n);
 }
 
 }  // namespace kvarts::sort_internal

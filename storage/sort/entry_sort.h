@@ -37,8 +37,11 @@ inline uint64_t MakeTag(size_t rest, uint64_t position) {
 // words are not kept: entries are good only for their positions afterwards.
 // `arena_end` is where positions count from; `scratch` holds `scratch_size`
 // entries, at least 256. Takes no other memory than some KiB of stack.
-void SortEntries(Entry* entries, size_t n, const char* arena_end, Entry* scratch,
-                 size_t scratch_size);
+//
+// Returns how many comparisons it took; a look at a word, to put its entry into a
+// bucket, counts as one.
+uint64_t SortEntries(Entry* entries, size_t n, const char* arena_end, Entry* scratch,
+                     size_t scratch_size);
 
 }  // namespace kvarts::sort_internal
 

@@ -31,7 +31,13 @@ std::vector<size_t> Order(const std::vector<std::string>& keys, size_t scratch_s
     positions.push_back(used);
   }
   std::vector<Entry> scratch(scratch_size);
-  SortEntries(entries.data(), entries.size(), end, scratch.data(), scratch_size);
+  const uint64_t compared =
+      SortEntries(entries.data(), entries.size(), end, scratch.data(), scratch_size);
+  if (keys.size() > 1) {
+    EXPECT_GE(compared, keys.size() - 1);
+  } else {
+    EXPECT_EQ(compared, 0u);
+  }
   std::vector<size_t> order;
   for (const Entry& e : entries) {
     const auto at = std::lower_bound(positions.begin(), positions.end(), PositionOf(e));
