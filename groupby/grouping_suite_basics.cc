@@ -146,7 +146,8 @@ TEST_P(GroupingSuite, ValuesMayBePassedOver) {
         ASSERT_TRUE(group != expected.end());
         size_t next = 0;
         for (size_t i = 0; i < calls; ++i) {
-          for (const absl::string_view value : groups->Values().value()) {
+          const absl::Span<const absl::string_view> values = groups->Values().value();
+          for (const absl::string_view value : values) {
             ASSERT_TRUE(value == group->second[next++]);
           }
         }

@@ -12,6 +12,7 @@
 #include "base/cond_var.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "groupby/checks.h"
 #include "groupby/sort_counters.h"
 #include "groupby/sort_work.h"
 #include "groupby/sorted_groups.h"
@@ -48,7 +49,7 @@ class Feeding {
   }
 
   absl::Status Add(absl::Span<const KeyValue> rows) {
-    for (const KeyValue& row : rows) KVARTS_RETURN_IF_ERROR(CheckSize(row));
+    for (const KeyValue& row : rows) KVARTS_RETURN_IF_ERROR(CheckRowSize(row));
     while (!rows.empty()) {
       const auto batch = rows.first(std::min(rows.size(), kBatch));
       rows.remove_prefix(batch.size());
@@ -98,17 +99,6 @@ class Feeding {
 
  private:
   static constexpr size_t kBatch = 32;
-
-  static absl::Status CheckSize(const KeyValue& row) {
-    if (row.key.size() <= Grouping::kMaxKeyBytes &&
-        row.key.size() + row.value.size() <= Grouping::kMaxRowBytes) [[likely]] {
-      return absl::OkStatus();
-    }
-    return absl::InvalidArgumentError(
-        absl::StrCat("a row to group has a key of ", row.key.size(), " bytes (at most ",
-                     Grouping::kMaxKeyBytes, ") and a value of ", row.value.size(), " (at most ",
-                     Grouping::kMaxRowBytes, " with the key)"));
-  }
 
   // The state that ends the feeding, if anything has.
   absl::Status Check() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -246,21 +236,7 @@ class SortedRuns final : public Grouping {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Grouping>> NewSortedRuns(const GroupingOptions& options) {
-  const size_t memory = options.budget == nullptr ? options.memory_bytes : options.budget->total();
-  if (memory < GroupingOptions::kMinMemory) {
-    return absl::InvalidArgumentError(absl::StrCat("grouping in ", memory,
-                                                   " bytes of memory, at least ",
-                                                   GroupingOptions::kMinMemory, " are needed"));
-  }
-  if (options.fs == nullptr) return absl::InvalidArgumentError("grouping without a file system");
-  if (options.threads < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("grouping with ", options.threads, " threads, at least 1 is needed"));
-  }
-  if (options.max_open_runs != 0 && options.max_open_runs < 2) {
-    return absl::InvalidArgumentError(absl::StrCat("grouping with ", options.max_open_runs,
-                                                   " open runs at most, at least 2 are needed"));
-  }
+  KVARTS_RETURN_IF_ERROR(CheckOptions(options));
   auto feeding = std::make_shared<Feeding>();
   KVARTS_RETURN_IF_ERROR(feeding->Init(options));
   return std::make_unique<SortedRuns>(std::move(feeding));

@@ -66,12 +66,20 @@ absl::Status SpillFile::FinishWriting() {
   return status;
 }
 
+absl::Status SpillFile::OpenForRead() {
+  if (reading_ != nullptr) return absl::OkStatus();
+  KVARTS_ASSIGN_OR_RETURN(reading_, fs_->OpenForRead(path_));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<absl::string_view> SpillFile::Read(size_t i, char* room) {
-  assert(writing_ == nullptr && i < blocks());
-  if (reading_ == nullptr) {
-    KVARTS_ASSIGN_OR_RETURN(reading_, fs_->OpenForRead(path_));
-  }
-  const Block block = BlockAt(i);
+  assert(i < blocks());
+  KVARTS_RETURN_IF_ERROR(OpenForRead());
+  return ReadBlock(i, BlockAt(i), room);
+}
+
+absl::StatusOr<absl::string_view> SpillFile::ReadBlock(size_t i, const Block& block,
+                                                       char* room) const {
   const size_t size = kHeaderBytes + block.bytes;
   KVARTS_ASSIGN_OR_RETURN(const size_t got, reading_->Read(block.offset, size, room));
   const auto damaged = [&](const auto&... what) {

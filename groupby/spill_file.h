@@ -39,7 +39,7 @@ class SpillFile {
   // REQUIRES: bytes <= kMaxBlockBytes.
   absl::Status Append(char* room, size_t bytes);
 
-  // Ends writing; before the first Read().
+  // Ends writing, and reports errors that delayed writes left.
   absl::Status FinishWriting();
 
   size_t blocks() const { return equal_ + rest_.size(); }
@@ -52,14 +52,20 @@ class SpillFile {
   // returns the bytes, in it. kDataLoss, with the file and the offset, where they are
   // not what was written.
   absl::StatusOr<absl::string_view> Read(size_t i, char* room);
-  // Closes the file until the next Read().
-  void CloseReading() { reading_.reset(); }
 
- private:
+  // The same in two parts, of which the second is thread-safe, also beside Append().
   struct Block {
     uint64_t offset;
     uint32_t bytes;
   };
+  absl::Status OpenForRead();
+  Block block(size_t i) const { return BlockAt(i); }
+  // REQUIRES: OpenForRead(); `block` is block(i).
+  absl::StatusOr<absl::string_view> ReadBlock(size_t i, const Block& block, char* room) const;
+  // Closes the file until the next Read().
+  void CloseReading() { reading_.reset(); }
+
+ private:
   SpillFile(FileSystem* fs, std::string path) : fs_(fs), path_(std::move(path)) {}
   Block BlockAt(size_t i) const {
     if (i >= equal_) return rest_[i - equal_];
