@@ -146,8 +146,9 @@ TEST_P(GroupingSuite, ValuesMayBePassedOver) {
         ASSERT_TRUE(group != expected.end());
         size_t next = 0;
         for (size_t i = 0; i < calls; ++i) {
-          const absl::Span<const absl::string_view> values = groups->Values().value();
-          for (const absl::string_view value : values) {
+          const auto values = groups->Values();
+          ASSERT_TRUE(values.ok());
+          for (const absl::string_view value : *values) {
             ASSERT_TRUE(value == group->second[next++]);
           }
         }
