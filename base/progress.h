@@ -17,6 +17,9 @@ class ProgressSink {
   // "records". A total of 0 is unknown. A new phase ends the one before it.
   virtual void Report(absl::string_view phase, absl::string_view unit, uint64_t done,
                       uint64_t total) = 0;
+
+  // A few words beside what is reported from now on: "5.1 M rows/s, 1.2 GiB spilled".
+  virtual void Note(absl::string_view note) {}
 };
 
 }  // namespace kvarts

@@ -70,6 +70,11 @@ void ProgressBar::Report(absl::string_view phase, absl::string_view unit, uint64
   Draw(elapsed);
 }
 
+void ProgressBar::Note(absl::string_view note) {
+  MutexLock lock(&mu_);
+  note_ = std::string(note);
+}
+
 void ProgressBar::Finish() {
   MutexLock lock(&mu_);
   FinishLocked();
@@ -88,6 +93,7 @@ void ProgressBar::FinishLocked() {
   }
   active_ = false;
   shown_ = false;
+  note_.clear();
 }
 
 std::string ProgressBar::Amount(double units) const {
@@ -99,12 +105,13 @@ void ProgressBar::Draw(absl::Duration elapsed) {
   const double seconds = std::max(absl::ToDoubleSeconds(elapsed), 1e-3);
   const double rate = static_cast<double>(done_ - first_) / seconds;
   const std::string speed = absl::StrCat(Amount(rate), "/s");
+  const std::string note = note_.empty() ? "" : absl::StrCat(columns_ > 0 ? "  " : ", ", note_);
   if (total_ == 0) {
     const std::string amount = Amount(static_cast<double>(done_));
     if (columns_ == 0) {
-      output_(absl::StrCat(phase_, ": ", amount, ", ", speed, "\n"));
+      output_(absl::StrCat(phase_, ": ", amount, ", ", speed, note, "\n"));
     } else {
-      const std::string line = absl::StrCat(phase_, "  ", amount, "  ", speed);
+      const std::string line = absl::StrCat(phase_, "  ", amount, "  ", speed, note);
       output_(absl::StrCat("\r", line.substr(0, static_cast<size_t>(columns_ - 1)), "\x1b[K"));
     }
     return;
@@ -122,10 +129,10 @@ void ProgressBar::Draw(absl::Duration elapsed) {
     left = "-:-- left";
   }
   if (columns_ == 0) {
-    output_(absl::StrCat(phase_, ": ", percent, ", ", speed, ", ", left, "\n"));
+    output_(absl::StrCat(phase_, ": ", percent, ", ", speed, ", ", left, note, "\n"));
     return;
   }
-  const std::string tail = absl::StrFormat("  %4s  %s  %s", percent, speed, left);
+  const std::string tail = absl::StrFormat("  %4s  %s  %s%s", percent, speed, left, note);
   std::string line = phase_;
   // The last column stays free: a full line wraps on some terminals. A tail of
   // any usual length leaves the bar as wide as it is.

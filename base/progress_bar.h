@@ -20,6 +20,7 @@ namespace kvarts {
 //   sorting  [=========>           ]  43%  52.3 MiB/s  0:12 left
 // Elsewhere (a log) a line at most every 3 seconds:
 //   sorting: 43%, 52.3 MiB/s, 0:12 left
+// A note stands at the end of either.
 // Phases that end within half a second are not shown. Draws only in Report():
 // it has no thread.
 class ProgressBar final : public ProgressSink {
@@ -35,6 +36,7 @@ class ProgressBar final : public ProgressSink {
 
   void Report(absl::string_view phase, absl::string_view unit, uint64_t done,
               uint64_t total) override;
+  void Note(absl::string_view note) override;
 
   // Ends the phase and its line. What is reported later begins another.
   void Finish();
@@ -53,6 +55,7 @@ class ProgressBar final : public ProgressSink {
   bool shown_ ABSL_GUARDED_BY(mu_) = false;
   std::string phase_ ABSL_GUARDED_BY(mu_);
   std::string unit_ ABSL_GUARDED_BY(mu_);
+  std::string note_ ABSL_GUARDED_BY(mu_);    // of this phase
   uint64_t first_ ABSL_GUARDED_BY(mu_) = 0;  // done when the phase began
   uint64_t done_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t total_ ABSL_GUARDED_BY(mu_) = 0;

@@ -1,0 +1,127 @@
+#include "groupby/text/chunk_reader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/status_macros.h"
+
+namespace kvarts::groupby_text {
+namespace {
+
+constexpr absl::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+}  // namespace
+
+ChunkReader::ChunkReader(std::unique_ptr<ByteSource> source, const ChunkOptions& options)
+    : options_(options),
+      size_(source->size()),
+      source_(std::move(source)),
+      ends_(options.quotes, options.delimiter) {}
+
+absl::Status ChunkReader::ReadTo(char* to, size_t* have, size_t want) {
+  while (*have < want && !at_end_) {
+    KVARTS_ASSIGN_OR_RETURN(const size_t n, source_->Read(to + *have, want - *have));
+    *have += n;
+    at_end_ = n == 0;
+    if (!begun_ && (at_end_ || *have >= kByteOrderMark.size())) {
+      begun_ = true;
+      if (options_.byte_order_mark && absl::string_view(to, *have).substr(0, 3) == kByteOrderMark) {
+        *have -= kByteOrderMark.size();
+        std::memmove(to, to + kByteOrderMark.size(), *have);
+      }
+    }
+  }
+  position_.store(source_->position(), std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+absl::Status ChunkReader::Grow(Chunk* chunk, size_t bytes) {
+  const size_t counted = chunk->account == nullptr ? 0 : chunk->account->used();
+  const size_t above = bytes - options_.chunk_bytes;
+  if (options_.budget != nullptr && above > counted) {
+    if (chunk->account == nullptr) chunk->account = options_.budget->Open([](size_t) { return 0; });
+    KVARTS_RETURN_IF_ERROR(chunk->account->Reserve(above - counted));
+  }
+  KVARTS_RETURN_IF_ERROR(chunk->buffer.Resize(bytes));
+  if (above < counted) chunk->account->Release(counted - above);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ChunkReader::TakeHeader() {
+  MutexLock lock(&mu_);
+  size_t want = options_.chunk_bytes;
+  while (true) {
+    if (rest_.size() < want) KVARTS_RETURN_IF_ERROR(rest_.Resize(want));
+    KVARTS_RETURN_IF_ERROR(ReadTo(rest_.data(), &rest_size_, want));
+    const size_t end = ends_.First(rest_.data(), rest_size_);
+    if (end == 0 && !at_end_) {
+      if (want >= options_.max_row_bytes / 16) {
+        return absl::OutOfRangeError("line 1: the header is longer than 4 MiB");
+      }
+      want += options_.chunk_bytes;
+      continue;
+    }
+    const size_t size = end == 0 ? rest_size_ : end;
+    std::string header(rest_.data(), end == 0 ? size : size - 1);
+    rest_size_ -= size;
+    std::memmove(rest_.data(), rest_.data() + size, rest_size_);
+    ends_.Reset();
+    return header;
+  }
+}
+
+absl::StatusOr<bool> ChunkReader::Next(Chunk* chunk) {
+  MutexLock lock(&mu_);
+  if (over_) return false;
+  absl::StatusOr<bool> filled = Fill(chunk);
+  chunk->number = next_;
+  if (filled.ok() && *filled) {
+    ++next_;
+  } else {
+    over_ = true;
+  }
+  return filled;
+}
+
+void ChunkReader::Stop() {
+  MutexLock lock(&mu_);
+  over_ = true;
+}
+
+absl::StatusOr<bool> ChunkReader::Fill(Chunk* chunk) {
+  size_t want = std::max(options_.chunk_bytes, rest_size_);
+  KVARTS_RETURN_IF_ERROR(Grow(chunk, want));
+  size_t size = rest_size_;
+  if (size > 0) std::memcpy(chunk->buffer.data(), rest_.data(), size);
+  rest_size_ = 0;
+  ends_.Reset();
+  size_t end = 0;
+  while (true) {
+    KVARTS_RETURN_IF_ERROR(ReadTo(chunk->buffer.data(), &size, want));
+    end = ends_.Last(chunk->buffer.data(), size);
+    if (end != 0 || at_end_) break;
+    if (size > options_.max_row_bytes) {
+      return absl::OutOfRangeError(
+          absl::StrCat("longer than the limit of ", options_.max_row_bytes, " bytes"));
+    }
+    want += options_.chunk_bytes;
+    KVARTS_RETURN_IF_ERROR(Grow(chunk, want));
+  }
+  begun_ = true;
+  if (end == 0) end = size;  // the last row lacks its newline
+  chunk->text = chunk->buffer.data();
+  chunk->size = end;
+  if (end == 0) return false;
+  rest_size_ = size - end;
+  if (rest_size_ > rest_.size()) {
+    KVARTS_RETURN_IF_ERROR(rest_.Resize(std::max(rest_size_, options_.chunk_bytes)));
+  }
+  if (rest_size_ > 0) std::memcpy(rest_.data(), chunk->text + end, rest_size_);
+  return true;
+}
+
+}  // namespace kvarts::groupby_text

@@ -1,0 +1,88 @@
+#ifndef KVARTS_GROUPBY_TEXT_CHUNK_READER_H_
+#define KVARTS_GROUPBY_TEXT_CHUNK_READER_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "base/memory_budget.h"
+#include "base/mutex.h"
+#include "groupby/text/byte_source.h"
+#include "groupby/text/page_buffer.h"
+#include "groupby/text/row_ends.h"
+
+namespace kvarts::groupby_text {
+
+struct ChunkOptions {
+  // What is read at a time; a chunk has at most that many bytes, or one row and the
+  // rows that were read with its end.
+  size_t chunk_bytes = 256 << 10;
+  // A longer row is an error.
+  size_t max_row_bytes = 64 << 20;
+  // Where chunks above chunk_bytes, those of long rows, are counted; may be null.
+  MemoryBudget* budget = nullptr;
+  bool quotes = false;  // see RowEnds
+  char delimiter = ',';
+  bool byte_order_mark = false;  // one at the beginning is left out
+};
+
+// Some whole rows; the last one of the input may lack its newline. One thread's, used
+// again for each chunk.
+struct Chunk {
+  uint64_t number = 0;
+  char* text = nullptr;  // in `buffer`; may be overwritten
+  size_t size = 0;
+
+  PageBuffer buffer;
+  std::unique_ptr<MemoryBudget::Account> account;  // of what is above chunk_bytes
+  ~Chunk() {
+    if (account != nullptr) account->Release(account->used());
+  }
+};
+
+// Thread-safe. An input, cut into chunks of whole rows.
+class ChunkReader {
+ public:
+  ChunkReader(std::unique_ptr<ByteSource> source, const ChunkOptions& options);
+
+  // Takes the first row, without its newline; before the first Next(). "" of an empty
+  // input.
+  absl::StatusOr<std::string> TakeHeader();
+
+  // The next chunk; false behind the last one. Where it fails chunk->number is that of
+  // the chunk that would have come, and a row that is too long is kOutOfRange.
+  absl::StatusOr<bool> Next(Chunk* chunk);
+  // Next() returns false from now on.
+  void Stop();
+
+  // See ByteSource.
+  uint64_t position() const { return position_.load(std::memory_order_relaxed); }
+  uint64_t size() const { return size_; }
+
+ private:
+  absl::StatusOr<bool> Fill(Chunk* chunk) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status ReadTo(char* to, size_t* have, size_t want) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status Grow(Chunk* chunk, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const ChunkOptions options_;
+  const uint64_t size_;
+  std::atomic<uint64_t> position_{0};
+
+  Mutex mu_;
+  const std::unique_ptr<ByteSource> source_ ABSL_GUARDED_BY(mu_);
+  RowEnds ends_ ABSL_GUARDED_BY(mu_);
+  PageBuffer rest_ ABSL_GUARDED_BY(mu_);  // what was read behind the last chunk
+  size_t rest_size_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t next_ ABSL_GUARDED_BY(mu_) = 0;
+  bool begun_ ABSL_GUARDED_BY(mu_) = false;
+  bool at_end_ ABSL_GUARDED_BY(mu_) = false;
+  bool over_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace kvarts::groupby_text
+
+#endif  // KVARTS_GROUPBY_TEXT_CHUNK_READER_H_

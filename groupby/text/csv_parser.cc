@@ -1,0 +1,189 @@
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "groupby/text/byte_scan.h"
+#include "groupby/text/row_limits.h"
+#include "groupby/text/row_parser.h"
+
+namespace kvarts::groupby_text {
+namespace {
+
+absl::string_view View(const char* begin, const char* end) {
+  return absl::string_view(begin, static_cast<size_t>(end - begin));
+}
+
+// Takes the second of each two quotes out of [begin, end), in place; what is left behind
+// the end it returns is no newline, so that lines stay as many as they were.
+char* TakeQuotesOut(char* begin, char* end) {
+  char* to = begin;
+  for (char* from = begin; from < end; ++from) {
+    *to++ = *from;
+    if (*from == '"') ++from;
+  }
+  for (char* rest = to; rest < end; ++rest) *rest = '"';
+  return to;
+}
+
+// Not thread-safe. The columns of rows, one after the other.
+class CsvColumns {
+ public:
+  CsvColumns(absl::Span<char> text, char delimiter)
+      : end_(text.data() + text.size()),
+        at_(text.data()),
+        delimiter_(delimiter),
+        scan_(text.data(), end_, '\n', delimiter, '"', '"') {}
+
+  bool at_end() const { return at_ == end_; }
+
+  void StartRow() {
+    row_ends_ = false;
+    lines_ = 0;
+    error_ = {};
+  }
+  // The next column of the row; `wanted`: as it is meant, else anything.
+  absl::string_view Next(bool wanted) {
+    if (at_ < end_ && *at_ == '"') return NextQuoted(wanted);
+    const char* const begin = at_;
+    const char* const stop = Stop();
+    return View(begin, TakeReturnOut(begin, stop));
+  }
+  bool row_ends() const { return row_ends_; }
+  // Newlines of the row, once it ends.
+  uint64_t lines() const { return lines_; }
+  // What is wrong with the row; "": nothing.
+  absl::string_view error() const { return error_; }
+
+ private:
+  absl::string_view NextQuoted(bool wanted) {
+    char* const begin = at_ + 1;
+    char* close = begin;
+    bool doubled = false;
+    while (true) {
+      close = static_cast<char*>(std::memchr(close, '"', static_cast<size_t>(end_ - close)));
+      if (close == nullptr || close + 1 == end_ || close[1] != '"') break;
+      doubled = true;
+      close += 2;
+      if (close == end_) close = nullptr;
+      if (close == nullptr) break;
+    }
+    if (close == nullptr) {
+      error_ = "a quote is not closed";
+      lines_ += static_cast<uint64_t>(std::count(begin, end_, '\n'));
+      EndAt(end_);
+      return {};
+    }
+    lines_ += static_cast<uint64_t>(std::count(begin, close, '\n'));
+    const char* after = close + 1;
+    if (after < end_ && *after == '\r' && (after + 1 == end_ || after[1] == '\n')) ++after;
+    if (after < end_ && *after != delimiter_ && *after != '\n') {
+      if (error_.empty()) error_ = "a closing quote is not the end of its column";
+      scan_.Seek(after);
+      at_ = close + 1;
+      Stop();
+      return {};
+    }
+    scan_.Seek(after < end_ ? after + 1 : end_);
+    EndAt(after);
+    return View(begin, doubled && wanted ? TakeQuotesOut(begin, close) : close);
+  }
+
+  // The end of a column without quotes.
+  const char* Stop() {
+    const char* stop = scan_.Next();
+    while (stop < end_ && *stop == '"') {
+      if (error_.empty()) error_ = "a quote in a column that does not begin with one";
+      stop = scan_.Next();
+    }
+    EndAt(stop);
+    return stop;
+  }
+  void EndAt(const char* stop) {
+    row_ends_ = stop == end_ || *stop == '\n';
+    if (stop < end_ && *stop == '\n') ++lines_;
+    at_ += (stop - at_) + (stop < end_ ? 1 : 0);
+  }
+  const char* TakeReturnOut(const char* begin, const char* stop) const {
+    return row_ends_ && stop > begin && stop[-1] == '\r' ? stop - 1 : stop;
+  }
+
+  char* const end_;
+  char* at_;
+  const char delimiter_;
+  ByteScan scan_;
+  bool row_ends_ = false;
+  uint64_t lines_ = 0;
+  absl::string_view error_;
+};
+
+class CsvParser final : public RowParser {
+ public:
+  explicit CsvParser(const RowParserOptions& options)
+      : options_(options), columns_(options.columns) {}
+
+  void Parse(absl::Span<char> text, ParsedRows* rows) const override {
+    rows->Begin(text.size() + 1);
+    const size_t value_column = columns_.rest ? 1 : columns_.value;
+    const size_t least = std::max(columns_.key, value_column) + 1;
+    CsvColumns columns(text, options_.delimiter);
+    while (!columns.at_end()) {
+      absl::string_view key, value;
+      size_t number = 0;
+      columns.StartRow();
+      do {
+        const bool wanted = number == columns_.key || number == value_column;
+        const absl::string_view column = columns.Next(wanted);
+        if (number == columns_.key) key = column;
+        if (number == value_column) value = column;
+        ++number;
+      } while (!columns.row_ends());
+      if (!columns.error().empty() || number < least || (columns_.rest && number > least)) {
+        if (!options_.skip_malformed) return rows->Fail(Malformed(columns, number, least));
+        rows->Skip();
+      } else if (!Add(key, value, rows)) {
+        return;
+      }
+      rows->CountLines(columns.lines());
+    }
+  }
+
+ private:
+  std::string Malformed(const CsvColumns& columns, size_t number, size_t least) const {
+    if (!columns.error().empty()) return std::string(columns.error());
+    return columns_.rest
+               ? absl::StrCat("expected 2 columns, found ", number, "; of more --value picks one")
+               : absl::StrCat("expected ", least, " columns or more, found ", number);
+  }
+
+  bool Add(absl::string_view key, absl::string_view value, ParsedRows* rows) const {
+    std::string error = RowError(key, value, options_.limits);
+    if (error.empty()) {
+      rows->Add(key, value);
+      return true;
+    }
+    rows->Fail(std::move(error));
+    return false;
+  }
+
+  const RowParserOptions options_;
+  const Columns columns_;
+};
+
+}  // namespace
+
+std::unique_ptr<RowParser> NewCsvParser(const RowParserOptions& options) {
+  return std::make_unique<CsvParser>(options);
+}
+
+bool SplitCsvHeader(absl::string_view row, char delimiter, std::vector<std::string>* names) {
+  std::string text(row);
+  CsvColumns columns(absl::MakeSpan(&text[0], text.size()), delimiter);
+  columns.StartRow();
+  do {
+    names->emplace_back(columns.Next(true));
+  } while (!columns.row_ends());
+  return columns.error().empty();
+}
+
+}  // namespace kvarts::groupby_text

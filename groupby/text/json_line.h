@@ -1,0 +1,31 @@
+#ifndef KVARTS_GROUPBY_TEXT_JSON_LINE_H_
+#define KVARTS_GROUPBY_TEXT_JSON_LINE_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace kvarts::groupby_text {
+
+// A member of a JSON object.
+struct JsonMember {
+  bool found = false;
+  bool is_string = false;
+  // The value as it stands, a string with its quotes.
+  absl::Span<char> raw;
+};
+
+// Checks that `text` is one JSON object (RFC 8259, UTF-8, at most 1000 levels deep) and
+// finds two of its members; "" or what is wrong, with its column. A member that occurs
+// twice is wrong, if it is one of the two.
+std::string ParseJsonObject(absl::Span<char> text, absl::string_view first_name, JsonMember* first,
+                            absl::string_view second_name, JsonMember* second);
+
+// The text of a JSON string that was checked, made in its place.
+absl::string_view UnescapeJson(absl::Span<char> raw);
+
+}  // namespace kvarts::groupby_text
+
+#endif  // KVARTS_GROUPBY_TEXT_JSON_LINE_H_

@@ -1,0 +1,126 @@
+#include "groupby/text/output_file.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace kvarts::groupby_text {
+namespace {
+
+constexpr size_t kBufferBytes = 128 << 10;
+
+// A pipe as a description of this process's own, that does not block: a blocked write
+// could not be interrupted, and O_NONBLOCK on the given one would reach who shares it.
+int ReopenPipe(int fd) {
+  const std::string path = absl::StrCat("/proc/self/fd/", fd);
+  const int own = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  if (own >= 0) ::fcntl(own, F_SETPIPE_SZ, 1 << 20);  // fewer system calls
+  return own;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<OutputFile>> OutputFile::Open(const std::string& path,
+                                                             const Interrupt* interrupt) {
+  if (path == "-") {
+    struct stat info = {};
+    const bool pipe = ::fstat(STDOUT_FILENO, &info) == 0 && S_ISFIFO(info.st_mode);
+    const int own = pipe ? ReopenPipe(STDOUT_FILENO) : -1;
+    return std::unique_ptr<OutputFile>(
+        new OutputFile("standard output", own >= 0 ? own : STDOUT_FILENO, interrupt));
+  }
+  // A link stays one: what it names is replaced.
+  std::string target = path;
+  char* const real = ::realpath(path.c_str(), nullptr);
+  if (real != nullptr) target = real;
+  std::free(real);
+  struct stat info = {};
+  const bool exists = ::stat(target.c_str(), &info) == 0;
+  if (exists && S_ISDIR(info.st_mode)) {
+    return absl::FailedPreconditionError(absl::StrCat(path, ": is a directory"));
+  }
+  if (exists && !S_ISREG(info.st_mode)) {
+    const int fd = ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot open the output"));
+    const int own = S_ISFIFO(info.st_mode) ? ReopenPipe(fd) : -1;
+    if (own >= 0) ::close(fd);
+    return std::unique_ptr<OutputFile>(new OutputFile(path, own >= 0 ? own : fd, interrupt));
+  }
+  const std::string temp_path = absl::StrCat(target, ".", ::getpid(), ".tmp");
+  // Left by a process of the same number that was killed.
+  ::unlink(temp_path.c_str());
+  const int fd = ::open(temp_path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot create the output"));
+  if (exists) [[maybe_unused]]
+    const int kept = ::fchmod(fd, info.st_mode & 07777);
+  std::unique_ptr<OutputFile> file(new OutputFile(path, fd, interrupt));
+  file->path_ = target;
+  file->temp_path_ = temp_path;
+  return file;
+}
+
+OutputFile::~OutputFile() {
+  if (fd_ > STDERR_FILENO) ::close(fd_);
+  if (!temp_path_.empty()) ::unlink(temp_path_.c_str());
+}
+
+absl::Status OutputFile::Append(absl::string_view bytes) {
+  if (buffer_.size() + bytes.size() < kBufferBytes) {
+    buffer_.append(bytes.data(), bytes.size());
+    return absl::OkStatus();
+  }
+  KVARTS_RETURN_IF_ERROR(Write(buffer_));
+  buffer_.clear();
+  if (bytes.size() >= kBufferBytes / 2) return Write(bytes);
+  buffer_.append(bytes.data(), bytes.size());
+  return absl::OkStatus();
+}
+
+absl::Status OutputFile::Write(absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n >= 0) {
+      bytes.remove_prefix(static_cast<size_t>(n));
+      written_ += static_cast<uint64_t>(n);
+      continue;
+    }
+    const int error = errno;
+    if (error == EAGAIN) {
+      KVARTS_RETURN_IF_ERROR(interrupt_->Wait(fd_, POLLOUT));
+    } else if (error != EINTR) {
+      return absl::ErrnoToStatus(error, absl::StrCat(name_, ": cannot write the output"));
+    } else if (interrupt_->is_set()) {
+      return absl::CancelledError("interrupted");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OutputFile::Commit() {
+  KVARTS_RETURN_IF_ERROR(Write(buffer_));
+  buffer_.clear();
+  if (fd_ > STDERR_FILENO) {
+    const int closed = ::close(std::exchange(fd_, -1));
+    if (closed != 0) {
+      return absl::ErrnoToStatus(errno, absl::StrCat(name_, ": cannot write the output"));
+    }
+  }
+  if (temp_path_.empty()) return absl::OkStatus();
+  if (::rename(temp_path_.c_str(), path_.c_str()) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat(name_, ": cannot rename the output to this"));
+  }
+  temp_path_.clear();
+  return absl::OkStatus();
+}
+
+}  // namespace kvarts::groupby_text
