@@ -86,6 +86,9 @@ SYSTEM_REPOSITORIES = {
     "xxhash": {
         "modules": {":xxhash": "libxxhash"},
     },
+    "zlib": {
+        "modules": {":zlib": "zlib"},
+    },
     "zstd": {
         "modules": {":zstd": "libzstd"},
     },

@@ -59,6 +59,10 @@ class FileSource final : public ByteSource {
 
 std::string InputName(const std::string& path) { return path == "-" ? "standard input" : path; }
 
+bool IsPacked(const std::string& path) {
+  return absl::EndsWith(path, ".gz") || absl::EndsWith(path, ".zst");
+}
+
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenInput(const std::string& path,
                                                       const Interrupt* interrupt,
                                                       MemoryBudget* budget) {
@@ -81,6 +85,8 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenInput(const std::string& path,
   }
   if (S_ISREG(info.st_mode)) ::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
   if (S_ISFIFO(info.st_mode)) ::fcntl(fd, F_SETPIPE_SZ, 1 << 20);  // fewer system calls
+  if (absl::EndsWith(path, ".gz")) return NewGzipSource(name, std::move(source));
+  if (absl::EndsWith(path, ".zst")) return NewZstdSource(name, std::move(source), budget);
   return source;
 }
 

@@ -33,6 +33,7 @@ class ByteSource {
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenInput(const std::string& path,
                                                       const Interrupt* interrupt,
                                                       MemoryBudget* budget);
+bool IsPacked(const std::string& path);
 // How errors call an input: its path, or "standard input".
 std::string InputName(const std::string& path);
 

@@ -92,6 +92,18 @@ void ChunkReader::Stop() {
   over_ = true;
 }
 
+absl::Status ChunkReader::FindDamage(uint64_t bytes) {
+  MutexLock lock(&mu_);
+  KVARTS_RETURN_IF_ERROR(rest_.Resize(options_.chunk_bytes));
+  while (bytes > 0 && !at_end_) {
+    const absl::StatusOr<size_t> n = source_->Read(rest_.data(), rest_.size());
+    if (!n.ok()) return absl::IsDataLoss(n.status()) ? n.status() : absl::OkStatus();
+    at_end_ = *n == 0;
+    bytes -= std::min<uint64_t>(bytes, *n);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<bool> ChunkReader::Fill(Chunk* chunk) {
   size_t want = std::max(options_.chunk_bytes, rest_size_);
   KVARTS_RETURN_IF_ERROR(Grow(chunk, want));

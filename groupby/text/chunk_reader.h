@@ -59,6 +59,10 @@ class ChunkReader {
   // Next() returns false from now on.
   void Stop();
 
+  // kDataLoss where that is what the next bytes of the input end with, of `bytes` at most:
+  // the reason why rows were wrong. After Stop().
+  absl::Status FindDamage(uint64_t bytes);
+
   // See ByteSource.
   uint64_t position() const { return position_.load(std::memory_order_relaxed); }
   uint64_t size() const { return size_; }

@@ -23,28 +23,28 @@ class Progress {
     FeedReport now;
     {
       MutexLock lock(&mu_);
+      report_.rows += rows.rows().size();
+      report_.skipped += rows.skipped();
+      now = report_;
+      if (!rows.error().empty()) {
+        FailLocked(chunk, absl::InvalidArgumentError(rows.error()), true, rows.lines());
+        return;
+      }
       lines_.emplace(chunk, rows.lines());
-      while (!lines_.empty() && lines_.begin()->first == next_ && next_ < failed_) {
+      while (!lines_.empty() && lines_.begin()->first == next_) {
         line_ += lines_.begin()->second;
         lines_.erase(lines_.begin());
         ++next_;
       }
-      report_.rows += rows.rows().size();
-      report_.skipped += rows.skipped();
-      now = report_;
     }
     if (options_.progress) options_.progress(now.rows, now.skipped);
   }
 
   // Chunk `chunk` went wrong; `in_line`, where its lines are known, in the line of its
   // first error.
-  void Fail(uint64_t chunk, absl::Status status, bool in_line, uint64_t line_in_chunk) {
+  void Fail(uint64_t chunk, absl::Status status, bool in_line) {
     MutexLock lock(&mu_);
-    if (chunk >= failed_) return;
-    failed_ = chunk;
-    status_ = std::move(status);
-    in_line_ = in_line;
-    line_in_chunk_ = line_in_chunk;
+    FailLocked(chunk, std::move(status), in_line, 0);
   }
 
   // When all threads are done.
@@ -52,16 +52,22 @@ class Progress {
     MutexLock lock(&mu_);
     *report = report_;
     if (!in_line_) return status_;
-    // All chunks before the first wrong one were parsed, whether or not in this order.
-    for (const auto& [chunk, lines] : lines_) {
-      if (chunk < failed_) line_ += lines;
-    }
+    // All chunks before the first wrong one were parsed, and counted.
     return absl::Status(
         status_.code(),
         absl::StrCat(options_.name, ", line ", line_ + line_in_chunk_, ": ", status_.message()));
   }
 
  private:
+  void FailLocked(uint64_t chunk, absl::Status status, bool in_line, uint64_t line_in_chunk)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (chunk >= failed_) return;
+    failed_ = chunk;
+    status_ = std::move(status);
+    in_line_ = in_line;
+    line_in_chunk_ = line_in_chunk;
+  }
+
   const FeedOptions& options_;
   Mutex mu_;
   std::map<uint64_t, uint64_t> lines_ ABSL_GUARDED_BY(mu_);  // of chunks from next_ on
@@ -85,14 +91,13 @@ void Work(ChunkReader* reader, const RowParser& parser, const FeedTarget& target
       const bool too_long = absl::IsOutOfRange(more.status());
       progress->Fail(chunk.number,
                      too_long ? absl::InvalidArgumentError(more.status().message()) : more.status(),
-                     too_long, 0);
+                     too_long);
       cancel();
       return;
     }
     parser.Parse(absl::MakeSpan(chunk.text, chunk.size), &rows);
     progress->Parsed(chunk.number, rows);
     if (!rows.error().empty()) {
-      progress->Fail(chunk.number, absl::InvalidArgumentError(rows.error()), true, rows.lines());
       reader->Stop();
       cancel();
       return;
@@ -102,7 +107,7 @@ void Work(ChunkReader* reader, const RowParser& parser, const FeedTarget& target
       reader->Stop();
       // Where another thread's error is the reason, it is told, wherever it was.
       const bool secondary = absl::IsCancelled(added);
-      progress->Fail(secondary ? UINT64_MAX - 1 : chunk.number, std::move(added), false, 0);
+      progress->Fail(secondary ? UINT64_MAX - 1 : chunk.number, std::move(added), false);
       if (!secondary) cancel();
       return;
     }

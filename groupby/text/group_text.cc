@@ -27,6 +27,9 @@ constexpr size_t kMaxChunkBytes = 256 << 10;
 // Of all feeders together. A row of one byte takes 32 more when it is parsed.
 constexpr size_t kFeedBytes = 20 << 20;
 
+// A second or two of unpacking.
+constexpr uint64_t kDamageBytes = 1 << 30;
+
 size_t ChunkBytes(int feeders) {
   const size_t share = kFeedBytes / static_cast<size_t>(feeders) / (1 + sizeof(KeyValue));
   return std::min(kMaxChunkBytes, share & ~size_t{4095});
@@ -232,6 +235,11 @@ absl::StatusOr<GroupTextReport> GroupText::Run() {
       },
       [this] { CancelGrouping(); }, &fed_report);
   fed = true;
+  if (absl::IsInvalidArgument(status) && IsPacked(options_.input)) {
+    // Rows that a damaged file unpacks to are not what is wrong.
+    const absl::Status damage = reader.FindDamage(kDamageBytes);
+    if (!damage.ok()) status = damage;
+  }
   report.reading = absl::Now() - begin;
   report.input_bytes = reader.position();
   report.rows = fed_report.rows;

@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "groupby/text/json_text.h"
 
 namespace kvarts::groupby_text {
 namespace {
@@ -41,9 +42,12 @@ std::string ByteName(char byte) {
 }
 
 std::string ShowKey(absl::string_view key) {
-  const bool cut = key.size() > kShownKeyBytes;
-  return absl::StrCat("\"", absl::Utf8SafeCHexEscape(key.substr(0, kShownKeyBytes)),
-                      cut ? "..." : "", "\"");
+  const absl::string_view shown = key.substr(0, kShownKeyBytes);
+  std::string unused;
+  return absl::StrCat(
+      "\"",
+      AppendJsonString(shown, &unused) ? absl::Utf8SafeCHexEscape(shown) : absl::CHexEscape(shown),
+      shown.size() < key.size() ? "..." : "", "\"");
 }
 
 bool SizesFit(absl::string_view key, absl::string_view value) {
