@@ -187,8 +187,9 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   }
   KVARTS_RETURN_IF_ERROR(report.status());
   if (report->skipped > 0) {
-    std::fprintf(stderr, "group_by: %llu rows malformed and skipped\n",
-                 static_cast<unsigned long long>(report->skipped));
+    std::fprintf(stderr, "group_by: %llu %s malformed and skipped\n",
+                 static_cast<unsigned long long>(report->skipped),
+                 report->skipped == 1 ? "row" : "rows");
   }
   if (FLAGS_stats) {
     std::fprintf(stderr, "%s%s\n", report->Summary().c_str(), report->stats.DebugString().c_str());

@@ -1,0 +1,446 @@
+// Runs the real group_by.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "apps/testing/process.h"
+#include "apps/testing/programs.h"
+#include "gtest/gtest.h"
+
+namespace kvarts {
+namespace {
+
+// A case of testdata/group_by/*.test; tsv.test says how they are written.
+struct Case {
+  int line = 0;
+  std::vector<std::string> flags;
+  std::string input;
+  std::vector<std::string> output;
+  std::string error;
+};
+
+std::string Unescaped(absl::string_view text) {
+  std::string bytes;
+  EXPECT_TRUE(absl::CUnescape(text, &bytes)) << text;
+  return bytes;
+}
+
+std::vector<Case> ReadCases(const std::string& path) {
+  std::vector<Case> cases;
+  int number = 0;
+  for (const absl::string_view line : absl::StrSplit(ReadTestFile(path), '\n')) {
+    ++number;
+    if (line == "run" || absl::StartsWith(line, "run ")) {
+      cases.push_back({number, {}, "", {}, ""});
+      for (const absl::string_view flag : absl::StrSplit(line.substr(3), ' ', absl::SkipEmpty())) {
+        cases.back().flags.push_back(Unescaped(flag));
+      }
+      continue;
+    }
+    if (line.empty() || line[0] == '#') continue;
+    EXPECT_FALSE(cases.empty()) << path << ":" << number;
+    if (cases.empty()) break;
+    Case& last = cases.back();
+    absl::string_view text = line.substr(std::min<size_t>(2, line.size()));
+    const bool no_newline = absl::EndsWith(text, "\\c");
+    if (no_newline) text.remove_suffix(2);
+    switch (line[0]) {
+      case '|':
+        absl::StrAppend(&last.input, Unescaped(text), no_newline ? "" : "\n");
+        break;
+      case '=':
+        last.output.push_back(Unescaped(text));
+        break;
+      case '!':
+        last.error = std::string(Unescaped(text));
+        break;
+      default:
+        ADD_FAILURE() << path << ":" << number << ": " << line;
+    }
+  }
+  EXPECT_FALSE(cases.empty()) << path;
+  return cases;
+}
+
+class GroupByTest : public testing::Test {
+ protected:
+  ProcessResult Run(std::vector<std::string> args, const std::string& input = "",
+                    ProcessOptions options = {}) {
+    args.insert(args.begin(), "apps/group_by");
+    options.directory = dir_;
+    options.input = input;
+    return RunProcess(args, options);
+  }
+  void Write(absl::string_view name, absl::string_view contents) {
+    WriteTestFile(absl::StrCat(dir_, "/", name), contents);
+  }
+  std::string Read(absl::string_view name) { return ReadTestFile(absl::StrCat(dir_, "/", name)); }
+  std::vector<std::string> Files(absl::string_view folder = "") {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(absl::StrCat(dir_, "/", folder))) {
+      files.push_back(entry.path().filename());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+
+  void Check(const Case& expected, const std::string& where, absl::string_view input_name,
+             std::string out, const ProcessResult& result) {
+    const bool fails = !expected.error.empty() && !absl::EndsWith(expected.error, " skipped");
+    EXPECT_EQ(result.exit_code, fails ? 1 : 0) << where << ": " << result.err;
+    const std::string error = absl::StrReplaceAll(expected.error, {{"INPUT", input_name}});
+    EXPECT_EQ(result.err, error.empty() ? "" : absl::StrCat("group_by: ", error, "\n")) << where;
+    if (fails) return;
+    EXPECT_TRUE(out.empty() || out.back() == '\n') << where;
+    std::vector<std::string> lines = absl::StrSplit(out, '\n');
+    lines.pop_back();
+    std::vector<std::string> wanted = expected.output;
+    if (std::count(expected.flags.begin(), expected.flags.end(), "--order=key") == 0) {
+      std::sort(lines.begin(), lines.end());
+      std::sort(wanted.begin(), wanted.end());
+    }
+    EXPECT_EQ(lines, wanted) << where;
+  }
+
+  // Through pipes, and from file to file with other threads and memory.
+  void RunCases(const std::string& name) {
+    const std::string path = absl::StrCat("apps/testdata/group_by/", name);
+    for (const Case& each : ReadCases(path)) {
+      const std::string where = absl::StrCat(path, ":", each.line);
+      const ProcessResult piped = Run(each.flags, each.input);
+      Check(each, where, "standard input", piped.out, piped);
+      Write("in", each.input);
+      for (const char* threads : {"--threads=1", "--threads=3"}) {
+        std::vector<std::string> flags = each.flags;
+        flags.insert(flags.end(), {"--input=in", "--output=out", threads, "--memory=1MiB"});
+        const ProcessResult filed = Run(flags);
+        EXPECT_EQ(filed.out, "") << where;
+        Check(each, where, "in", Read("out"), filed);
+        ASSERT_EQ(std::filesystem::exists(dir_ + "/out"), filed.exit_code == 0) << where;
+        std::filesystem::remove(dir_ + "/out");
+      }
+      ASSERT_EQ(Files(), std::vector<std::string>{"in"}) << where;
+    }
+  }
+
+  const std::string dir_ = TestDirectory();
+};
+
+TEST_F(GroupByTest, TsvCases) { RunCases("tsv.test"); }
+TEST_F(GroupByTest, CsvCases) { RunCases("csv.test"); }
+TEST_F(GroupByTest, NdjsonCases) { RunCases("ndjson.test"); }
+TEST_F(GroupByTest, DataCases) { RunCases("data.test"); }
+
+// Rows of `keys` keys, and the groups by a map.
+struct Rows {
+  Rows(int rows, int keys, size_t value_bytes) {
+    for (int i = 0; i < rows; ++i) {
+      const std::string key = absl::StrCat("key", (i * 7919) % keys);
+      const std::string value = absl::StrCat("v", i, std::string(value_bytes, 'x'));
+      absl::StrAppend(&text, key, "\t", value, "\n");
+      std::string& group = groups[key];
+      absl::StrAppend(&group, group.empty() ? "" : ",", value);
+    }
+    for (const auto& [key, values] : groups) absl::StrAppend(&sorted, key, "\t", values, "\n");
+  }
+  std::string text;
+  std::map<std::string, std::string> groups;
+  std::string sorted;
+};
+
+TEST_F(GroupByTest, MoreThanMemoryGoesThroughTheTemporaryFolderAndLeavesNothingThere) {
+  const Rows rows(60000, 5000, 100);
+  Write("in", rows.text);
+  ::mkdir(absl::StrCat(dir_, "/temp").c_str(), 0700);
+  for (const char* order : {"--order=key", "--order=any"}) {
+    for (const char* threads : {"--threads=1", "--threads=2"}) {
+      const ProcessResult result = Run({"--input=in", "--output=out", "--memory=2MiB", "--stats",
+                                        "--temp_dir=temp", order, threads});
+      EXPECT_EQ(result.exit_code, 0) << result.err;
+      EXPECT_TRUE(absl::StrContains(result.err, "rows=60000 ")) << result.err;
+      EXPECT_FALSE(absl::StrContains(result.err, "spilled=0 ")) << result.err;
+      std::vector<std::string> lines = absl::StrSplit(Read("out"), '\n', absl::SkipEmpty());
+      if (order == std::string("--order=any")) std::sort(lines.begin(), lines.end());
+      const std::vector<std::string> wanted = absl::StrSplit(rows.sorted, '\n', absl::SkipEmpty());
+      std::vector<std::string> sorted = wanted;
+      if (order == std::string("--order=any")) std::sort(sorted.begin(), sorted.end());
+      EXPECT_TRUE(lines == sorted) << order << " " << threads;
+      EXPECT_EQ(Files("temp"), std::vector<std::string>());
+    }
+  }
+}
+
+TEST_F(GroupByTest, WhatFitsWritesNothing) {
+  const Rows rows(1000, 100, 10);
+  Write("in", rows.text);
+  const ProcessResult result =
+      Run({"--input=in", "--order=any", "--stats", "--temp_dir=/nonexistent"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(absl::StrContains(result.err, "spilled=0 ")) << result.err;
+}
+
+TEST_F(GroupByTest, TheThreeStagesGiveTheSameGroups) {
+  const Rows rows(5000, 700, 20);
+  for (const std::vector<std::string>& flags : std::vector<std::vector<std::string>>{
+           {"--algorithm=sorted_runs"},
+           {"--max_hash_entries=100"},
+           {"--max_hash_entries=50", "--max_open_runs=2", "--stats"},
+       }) {
+    const ProcessResult result = Run(flags, rows.text);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_TRUE(result.out == rows.sorted) << absl::StrJoin(flags, " ");
+    if (flags.size() == 3) {
+      EXPECT_FALSE(absl::StrContains(result.err, "merge_passes=0 ")) << result.err;
+    }
+  }
+}
+
+TEST_F(GroupByTest, LongRowsAndKeysUpToTheirLimits) {
+  const std::string value(5 << 20, 'x');
+  const ProcessResult large = Run({}, absl::StrCat("k\t", value, "\nk\tb\n"));
+  EXPECT_EQ(large.exit_code, 0) << large.err;
+  EXPECT_TRUE(large.out == absl::StrCat("k\t", value, ",b\n"));
+  const ProcessResult key = Run({}, absl::StrCat("a\tb\n", std::string(70000, 'k'), "\tv\n"));
+  EXPECT_EQ(key.exit_code, 1);
+  EXPECT_EQ(key.err,
+            "group_by: standard input, line 2: a key of 70000 bytes; the limit is 65536\n");
+  const ProcessResult line = Run({}, absl::StrCat("a\tb\n", std::string(70 << 20, 'k'), "\tv\n"));
+  EXPECT_EQ(line.exit_code, 1);
+  EXPECT_TRUE(absl::StartsWith(line.err, "group_by: standard input, line 2: longer than the limit"))
+      << line.err;
+  const ProcessResult small = Run({"--memory=2MiB"}, absl::StrCat("a\tb\n", value, "\tv\n"));
+  EXPECT_EQ(small.exit_code, 1);
+  EXPECT_EQ(std::count(small.err.begin(), small.err.end(), '\n'), 1) << small.err;
+}
+
+// The most that the program had resident, in bytes, beyond what one without rows has.
+TEST_F(GroupByTest, MemoryStaysWithinItsBound) {
+  const auto peak = [&](const std::vector<std::string>& args, const std::string& input) {
+    Write("in", input);
+    std::vector<std::string> command = {"apps/group_by", "--input=in", "--output=out"};
+    command.insert(command.end(), args.begin(), args.end());
+    ProcessOptions options;
+    options.directory = dir_;
+    // The children's maximum is that of the largest so far: smaller ones come first.
+    const ProcessResult result = RunProcess(command, options);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    rusage usage = {};
+    EXPECT_EQ(::getrusage(RUSAGE_CHILDREN, &usage), 0);
+    return static_cast<size_t>(usage.ru_maxrss) << 10;
+  };
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers have memory of their own";
+#endif
+  constexpr size_t kMiB = 1 << 20;
+  EXPECT_LE(peak({"--memory=4MiB", "--threads=2"}, Rows(200000, 50000, 60).text), (4 + 48) * kMiB);
+  // The shortest rows there are, which take most when they are parsed.
+  EXPECT_LE(
+      peak({"--memory=4MiB", "--threads=16", "--key=1", "--value=1"}, std::string(8 * kMiB, '\n')),
+      (4 + 48) * kMiB);
+  EXPECT_LE(peak({"--memory=24MiB", "--threads=4"},
+                 absl::StrCat("a\t", std::string(5 * kMiB, 'x'), "\nb\t",
+                              std::string(5 * kMiB, 'y'), "\n")),
+            (24 + 48) * kMiB);
+}
+
+TEST_F(GroupByTest, CompressedInputIsUnpackedAndDamageIsNamed) {
+  const Rows rows(20000, 300, 10);
+  Write("rows", rows.text);
+  for (const std::string command : {"gzip -c rows > rows.gz", "zstd -q -f rows -o rows.zst"}) {
+    ASSERT_EQ(std::system(absl::StrCat("cd ", dir_, " && ", command).c_str()), 0) << command;
+  }
+  for (const std::string name : {"rows.gz", "rows.zst"}) {
+    const ProcessResult whole = Run({"--order=key", absl::StrCat("--input=", name)});
+    EXPECT_EQ(whole.exit_code, 0) << whole.err;
+    EXPECT_TRUE(whole.out == rows.sorted);
+    const std::string packed = Read(name);
+    Write(absl::StrCat("cut.", name), packed.substr(0, packed.size() / 2));
+    const ProcessResult cut = Run({absl::StrCat("--input=cut.", name), "--output=out"});
+    EXPECT_EQ(cut.exit_code, 1);
+    EXPECT_TRUE(absl::StartsWith(
+        cut.err, absl::StrCat("group_by: cut.", name, ", offset ", packed.size() / 2, ": ")))
+        << cut.err;
+    std::string changed = packed;
+    changed[packed.size() / 2] = static_cast<char>(changed[packed.size() / 2] ^ 4);
+    Write(absl::StrCat("changed.", name), changed);
+    const ProcessResult damaged = Run({absl::StrCat("--input=changed.", name), "--output=out"});
+    EXPECT_EQ(damaged.exit_code, 1);
+    EXPECT_TRUE(
+        absl::StartsWith(damaged.err, absl::StrCat("group_by: changed.", name, ", offset ")))
+        << damaged.err;
+    EXPECT_FALSE(std::filesystem::exists(dir_ + "/out"));
+  }
+}
+
+TEST_F(GroupByTest, AnOutputIsReplacedWholeOrNotAtAll) {
+  Write("out", "old");
+  EXPECT_EQ(Run({"--output=out"}, "malformed\n").exit_code, 1);
+  EXPECT_EQ(Read("out"), "old");
+  EXPECT_EQ(Run({"--output=out"}, "a\tb\n").exit_code, 0);
+  EXPECT_EQ(Read("out"), "a\tb\n");
+  // Of itself.
+  EXPECT_EQ(Run({"--input=out", "--output=out", "--separator=;"}).exit_code, 0);
+  EXPECT_EQ(Files(), std::vector<std::string>{"out"});
+  const ProcessResult full = Run({"--output=/dev/full"}, "a\tb\n");
+  EXPECT_EQ(full.exit_code, 1);
+  EXPECT_EQ(full.err, "group_by: /dev/full: cannot write the output: No space left on device\n");
+}
+
+TEST_F(GroupByTest, AClosedPipeIsOneLineAndExit1) {
+  ProcessOptions options;
+  options.closed_output = true;
+  const ProcessResult result = Run({}, Rows(1000, 1000, 100).text, options);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err, "group_by: standard output: cannot write the output: Broken pipe\n");
+}
+
+TEST_F(GroupByTest, ASignalEndsItAndLeavesNothing) {
+  const std::string fifo = dir_ + "/in";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  ::mkdir((dir_ + "/temp").c_str(), 0700);
+  const Rows rows(40000, 3000, 100);
+  for (const char* order : {"--order=any", "--order=key"}) {
+    for (const int signal : {SIGINT, SIGTERM}) {
+      ProcessOptions options;
+      options.directory = dir_;
+      Process process({"apps/group_by", "--input=in", "--output=out", "--temp_dir=temp",
+                       "--memory=1MiB", order},
+                      options);
+      const int writer = ::open(fifo.c_str(), O_WRONLY);  // waits until it reads
+      ASSERT_GE(writer, 0);
+      size_t written = 0;
+      while (written < rows.text.size()) {
+        const ssize_t n = ::write(writer, rows.text.data() + written, rows.text.size() - written);
+        ASSERT_GT(n, 0);
+        written += static_cast<size_t>(n);
+      }
+      // It reads on, and has more than its memory holds.
+      while (Files("temp").empty()) std::this_thread::yield();
+      process.Signal(signal);
+      EXPECT_EQ(process.Wait(), 1);
+      EXPECT_EQ(process.Errors(), "group_by: ended by a signal; nothing was written\n");
+      ::close(writer);
+      EXPECT_EQ(Files(), (std::vector<std::string>{"in", "temp"}));
+      EXPECT_EQ(Files("temp"), std::vector<std::string>());
+    }
+  }
+}
+
+TEST_F(GroupByTest, ASignalEndsItWhileItsReaderIsSlow) {
+  ProcessOptions options;
+  options.directory = dir_;
+  options.input = Rows(100000, 1000, 100).text;
+  Process process({"apps/group_by"}, options);
+  EXPECT_NE(process.ReadLine(), "");  // and nothing more
+  process.Signal(SIGTERM);
+  EXPECT_EQ(process.Wait(), 1);
+  EXPECT_EQ(process.Errors(), "group_by: ended by a signal; nothing was written\n");
+}
+
+TEST_F(GroupByTest, FromRowsToAServer) {
+  std::string rows;
+  for (int i = 0; i < 3000; ++i) absl::StrAppend(&rows, TestKey(i % 1000), "\tvalue ", i, "\n");
+  Write("rows.tsv", rows);
+  const ProcessResult grouped = Run({"--input=rows.tsv", "--format=data", "--output=data"});
+  ASSERT_EQ(grouped.exit_code, 0) << grouped.err;
+  ProcessOptions options;
+  options.directory = dir_;
+  const ProcessResult built = RunProcess({"apps/kv_build", "data"}, options);
+  ASSERT_EQ(built.exit_code, 0) << built.err;
+  EXPECT_TRUE(absl::StrContains(built.out, "1000 keys from 1000 lines")) << built.out;
+  const TestServer server(
+      {"apps/kv_server", "data", "--listen=tcp://127.0.0.1:0", "--resp=", "--http="}, dir_);
+  ASSERT_NE(server.native, "") << server.ready;
+  const ProcessResult got = RunProcess(
+      {"apps/kv_client", absl::StrCat("--store=", server.native), "get", TestKey(7), TestKey(999)},
+      options);
+  EXPECT_EQ(got.exit_code, 0) << got.err;
+  EXPECT_EQ(got.out,
+            "value 7,value 1007,value 2007\n"
+            "value 999,value 1999,value 2999\n");
+}
+
+TEST_F(GroupByTest, WhatIsNoInputOrOutputIsOneLineAndExit1) {
+  Write("in", "a\tb\n");
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {"--input=none"},
+           {"--input=in/none"},
+           {"--input=."},
+           {"--input=in", "--output=."},
+           {"--input=in", "--output=none/out"},
+       }) {
+    const ProcessResult result = Run(args);
+    EXPECT_EQ(result.exit_code, 1) << result.out;
+    const std::string name = args.back().substr(args.back().find('=') + 1);
+    EXPECT_TRUE(absl::StartsWith(result.err, absl::StrCat("group_by: ", name, ": "))) << result.err;
+    EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
+  }
+}
+
+TEST_F(GroupByTest, BadUsageIsOneLineAndExit2) {
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {"file"},
+           {"--nosuch"},
+           {"--memory=much"},
+           {"--memory=1"},
+           {"--threads=-1"},
+           {"--threads=x"},
+           {"--input_format=xml"},
+           {"--format=csv"},
+           {"--order=value"},
+           {"--encoding=hex"},
+           {"--algorithm=quick"},
+           {"--max_open_runs=1"},
+           {"--separator="},
+           {"--separator=ab"},
+           {"--separator=\n"},
+           {"--delimiter=ab"},
+           {"--delimiter=\n"},
+           {"--input_format=csv", "--delimiter=\""},
+           {"--input_format=ndjson", "--header"},
+           {"--input_format=ndjson", "--key=a", "--value=a"},
+           {"--key=0"},
+           {"--key=2"},
+           {"--key=name", "--value=2"},
+           {"--encoding=escape", "--separator=x"},
+           {"--encoding=base64", "--separator=+"},
+       }) {
+    const ProcessResult result = Run(args);
+    EXPECT_EQ(result.exit_code, 2) << absl::StrJoin(args, " ") << ": " << result.err;
+    EXPECT_TRUE(absl::EndsWith(result.err, " (group_by --help shows the usage)\n")) << result.err;
+    EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
+    EXPECT_EQ(result.out, "");
+  }
+}
+
+TEST_F(GroupByTest, HelpAndVersionExit0) {
+  const ProcessResult help = Run({"--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  for (const char* text : {"--input=-", "--memory=512MiB", "--input_format=tsv", "--format=tsv",
+                           "--order=any", "the rest of the line"}) {
+    EXPECT_TRUE(absl::StrContains(help.out, text)) << text;
+  }
+  EXPECT_FALSE(absl::StrContains(help.out, "logtostderr"));
+  EXPECT_EQ(Run({"--version"}).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace kvarts
