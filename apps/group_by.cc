@@ -192,7 +192,7 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
                  report->skipped == 1 ? "row" : "rows");
   }
   if (FLAGS_stats) {
-    std::fprintf(stderr, "%s%s\n", report->Summary().c_str(), report->stats.DebugString().c_str());
+    std::fprintf(stderr, "%s%s\n", report->Summary().c_str(), report->DebugString().c_str());
   }
   return 0;
 }

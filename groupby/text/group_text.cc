@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "base/memory_budget.h"
 #include "base/size.h"
 #include "base/status_macros.h"
@@ -56,6 +58,19 @@ bool ColumnNumber(const std::string& text, size_t* number) {
   if (!digits || !absl::SimpleAtoi(text, &parsed) || parsed == 0) return false;
   *number = static_cast<size_t>(parsed - 1);
   return true;
+}
+
+// The most memory that this process has had resident; 0: not known.
+uint64_t PeakResidentBytes() {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  uint64_t kib = 0;
+  while (std::getline(status, line)) {
+    absl::string_view rest = line;
+    if (!absl::ConsumePrefix(&rest, "VmHWM:") || !absl::ConsumeSuffix(&rest, "kB")) continue;
+    return absl::SimpleAtoi(rest, &kib) ? kib << 10 : 0;
+  }
+  return 0;
 }
 
 absl::Status CheckColumn(absl::string_view flag, const std::string& text, bool header) {
@@ -258,6 +273,7 @@ absl::StatusOr<GroupTextReport> GroupText::Run() {
   report.writing = absl::Now() - begin - report.reading;
   report.output_bytes = output->written();
   report.stats = grouping->stats();
+  report.resident_bytes = PeakResidentBytes();
   {
     MutexLock lock(&mu_);
     grouping_ = nullptr;
@@ -276,19 +292,24 @@ void GroupText::CancelGrouping() {
   if (grouping_ != nullptr) grouping_->Cancel();
 }
 
+std::string GroupTextReport::DebugString() const {
+  return absl::StrCat(stats.DebugString(), " skipped=", skipped, " input_bytes=", input_bytes,
+                      " output_bytes=", output_bytes, " resident=", resident_bytes);
+}
+
 std::string GroupTextReport::Summary() const {
   const double read_seconds = std::max(absl::ToDoubleSeconds(reading), 1e-6);
   const double write_seconds = std::max(absl::ToDoubleSeconds(writing), 1e-6);
   return absl::StrFormat(
       "read %s, %d rows in %.2f s (%s/s, %s rows/s)\n"
       "wrote %s, %d groups in %.2f s (%s/s)\n"
-      "spilled %s\n",
+      "spilled %s; resident memory %s at most\n",
       FormatSize(input_bytes), rows, read_seconds,
       FormatSize(static_cast<uint64_t>(static_cast<double>(input_bytes) / read_seconds)),
       FormatCount(static_cast<double>(rows) / read_seconds), FormatSize(output_bytes), stats.groups,
       write_seconds,
       FormatSize(static_cast<uint64_t>(static_cast<double>(output_bytes) / write_seconds)),
-      FormatSize(stats.spilled_bytes));
+      FormatSize(stats.spilled_bytes), FormatSize(resident_bytes));
 }
 
 }  // namespace kvarts::groupby_text

@@ -48,10 +48,12 @@ struct GroupTextReport {
   uint64_t skipped = 0;  // malformed ones
   absl::Duration reading;
   absl::Duration writing;
+  uint64_t resident_bytes = 0;  // of the process, the most there were
   GroupingStats stats;
 
-  // Some lines for people.
+  // Some lines for people, and a line for scripts.
   std::string Summary() const;
+  std::string DebugString() const;
 };
 
 // Groups a text, from its file to its file. Beside `grouping.memory_bytes`, which covers
