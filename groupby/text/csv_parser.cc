@@ -120,54 +120,56 @@ class CsvColumns {
 class CsvParser final : public RowParser {
  public:
   explicit CsvParser(const RowParserOptions& options)
-      : options_(options), columns_(options.columns) {}
+      : options_(options), columns_(options.columns) {
+    if (columns_.rest) columns_.fields = {1};
+    least_ = columns_.key + 1;
+    for (const size_t column : columns_.fields) least_ = std::max(least_, column + 1);
+    field_of_.assign(least_, -1);
+    for (size_t i = 0; i < columns_.fields.size(); ++i) {
+      field_of_[columns_.fields[i]] = static_cast<int>(i);
+    }
+  }
 
   void Parse(absl::Span<char> text, ParsedRows* rows) const override {
-    rows->Begin(text.size() + 1);
-    const size_t value_column = columns_.rest ? 1 : columns_.value;
-    const size_t least = std::max(columns_.key, value_column) + 1;
+    rows->Begin(text, columns_.fields.size(), options_.keep_lines);
     CsvColumns columns(text, options_.delimiter);
+    std::vector<absl::string_view> fields(columns_.fields.size());
     while (!columns.at_end()) {
-      absl::string_view key, value;
+      absl::string_view key;
       size_t number = 0;
       columns.StartRow();
       do {
-        const bool wanted = number == columns_.key || number == value_column;
-        const absl::string_view column = columns.Next(wanted);
+        const int field = number < least_ ? field_of_[number] : -1;
+        const absl::string_view column = columns.Next(field >= 0 || number == columns_.key);
         if (number == columns_.key) key = column;
-        if (number == value_column) value = column;
+        if (field >= 0) fields[static_cast<size_t>(field)] = column;
         ++number;
       } while (!columns.row_ends());
-      if (!columns.error().empty() || number < least || (columns_.rest && number > least)) {
-        if (!options_.skip_malformed) return rows->Fail(Malformed(columns, number, least));
+      if (!columns.error().empty() || number < least_ || (columns_.rest && number > least_)) {
+        if (!options_.skip_malformed) return rows->Fail(Malformed(columns, number));
         rows->Skip();
-      } else if (!Add(key, value, rows)) {
-        return;
+      } else {
+        std::string error =
+            RowError(key, fields.empty() ? absl::string_view() : fields[0], options_.limits);
+        if (!error.empty()) return rows->Fail(std::move(error));
+        rows->Add(key, fields);
       }
       rows->CountLines(columns.lines());
     }
   }
 
  private:
-  std::string Malformed(const CsvColumns& columns, size_t number, size_t least) const {
+  std::string Malformed(const CsvColumns& columns, size_t number) const {
     if (!columns.error().empty()) return std::string(columns.error());
     return columns_.rest
                ? absl::StrCat("expected 2 columns, found ", number, "; of more --value picks one")
-               : absl::StrCat("expected ", least, " columns or more, found ", number);
-  }
-
-  bool Add(absl::string_view key, absl::string_view value, ParsedRows* rows) const {
-    std::string error = RowError(key, value, options_.limits);
-    if (error.empty()) {
-      rows->Add(key, value);
-      return true;
-    }
-    rows->Fail(std::move(error));
-    return false;
+               : absl::StrCat("expected ", least_, " columns or more, found ", number);
   }
 
   const RowParserOptions options_;
-  const Columns columns_;
+  Columns columns_;
+  size_t least_ = 0;           // columns of a row
+  std::vector<int> field_of_;  // of a column; -1: none
 };
 
 }  // namespace

@@ -153,8 +153,11 @@ absl::Status GroupText::Resolve(const std::string& header, Columns* columns) con
     return absl::OkStatus();
   };
   KVARTS_RETURN_IF_ERROR(resolve(options_.key, &columns->key));
-  KVARTS_RETURN_IF_ERROR(resolve(options_.value, &columns->value));
   columns->rest = options_.value.empty();
+  if (!columns->rest) {
+    columns->fields.resize(1);
+    KVARTS_RETURN_IF_ERROR(resolve(options_.value, &columns->fields[0]));
+  }
   if (columns->rest && columns->key != 0) {
     return absl::InvalidArgumentError(
         "--key is not the first column: --value must say which the value is");
@@ -191,7 +194,7 @@ absl::StatusOr<GroupTextReport> GroupText::Run() {
   std::unique_ptr<RowParser> parser;
   if (options_.input_format == InputFormat::kNdjson) {
     if (!options_.key.empty()) parsing.key_member = options_.key;
-    if (!options_.value.empty()) parsing.value_member = options_.value;
+    if (!options_.value.empty()) parsing.field_members = {options_.value};
     parser = NewNdjsonParser(parsing);
   } else {
     std::string header;

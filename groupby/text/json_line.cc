@@ -1,5 +1,6 @@
 #include "groupby/text/json_line.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -60,8 +61,7 @@ class Walk {
   explicit Walk(absl::Span<char> text)
       : begin_(text.data()), at_(text.data()), end_(text.data() + text.size()) {}
 
-  bool Object(absl::string_view first_name, JsonMember* first, absl::string_view second_name,
-              JsonMember* second) {
+  bool Object(absl::Span<const std::string> names, JsonMember* members) {
     Space();
     if (!Take('{')) return Fail("expected a JSON object");
     Space();
@@ -71,9 +71,7 @@ class Walk {
         char* const name = at_;
         if (!String()) return false;
         const absl::Span<char> raw(name, static_cast<size_t>(at_ - name));
-        JsonMember* const member = Is(raw, first_name)    ? first
-                                   : Is(raw, second_name) ? second
-                                                          : nullptr;
+        JsonMember* const member = Find(raw, names, members);
         if (member != nullptr && member->found) {
           at_ = name;
           return Fail("the member comes a second time");
@@ -112,13 +110,17 @@ class Walk {
     return true;
   }
 
-  // Whether a member's name is `name`.
-  bool Is(absl::Span<char> raw, absl::string_view name) {
-    const absl::string_view inside(raw.data() + 1, raw.size() - 2);
-    if (inside == name) return inside.find('\\') == absl::string_view::npos;
-    if (inside.find('\\') == absl::string_view::npos) return false;
-    name_.assign(raw.data(), raw.size());
-    return UnescapeJson(absl::MakeSpan(&name_[0], name_.size())) == name;
+  // The member whose name is `raw`; null: another one.
+  JsonMember* Find(absl::Span<char> raw, absl::Span<const std::string> names, JsonMember* members) {
+    absl::string_view name(raw.data() + 1, raw.size() - 2);
+    if (name.find('\\') != absl::string_view::npos) {
+      name_.assign(raw.data(), raw.size());
+      name = UnescapeJson(absl::MakeSpan(&name_[0], name_.size()));
+    }
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (name == names[i]) return members + i;
+    }
+    return nullptr;
   }
 
   // Any value, without recursion: open_ has a bit for each array or object around.
@@ -246,12 +248,11 @@ class Walk {
 
 }  // namespace
 
-std::string ParseJsonObject(absl::Span<char> text, absl::string_view first_name, JsonMember* first,
-                            absl::string_view second_name, JsonMember* second) {
-  *first = JsonMember();
-  *second = JsonMember();
+std::string ParseJsonObject(absl::Span<char> text, absl::Span<const std::string> names,
+                            JsonMember* members) {
+  std::fill_n(members, names.size(), JsonMember());
   Walk walk(text);
-  walk.Object(first_name, first, second_name, second);
+  walk.Object(names, members);
   return walk.error();
 }
 

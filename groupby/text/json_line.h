@@ -18,10 +18,10 @@ struct JsonMember {
 };
 
 // Checks that `text` is one JSON object (RFC 8259, UTF-8, at most 1000 levels deep) and
-// finds two of its members; "" or what is wrong, with its column. A member that occurs
-// twice is wrong, if it is one of the two.
-std::string ParseJsonObject(absl::Span<char> text, absl::string_view first_name, JsonMember* first,
-                            absl::string_view second_name, JsonMember* second);
+// finds some of its members; "" or what is wrong, with its column. One of them that comes
+// twice is wrong. As many `members` as `names`.
+std::string ParseJsonObject(absl::Span<char> text, absl::Span<const std::string> names,
+                            JsonMember* members);
 
 // The text of a JSON string that was checked, made in its place.
 absl::string_view UnescapeJson(absl::Span<char> raw);

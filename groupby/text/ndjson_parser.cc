@@ -1,5 +1,6 @@
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "groupby/text/json_line.h"
@@ -11,17 +12,20 @@ namespace {
 
 class NdjsonParser final : public RowParser {
  public:
-  explicit NdjsonParser(const RowParserOptions& options) : options_(options) {}
+  explicit NdjsonParser(const RowParserOptions& options) : options_(options) {
+    names_.push_back(options.key_member);
+    names_.insert(names_.end(), options.field_members.begin(), options.field_members.end());
+  }
 
   void Parse(absl::Span<char> text, ParsedRows* rows) const override {
-    // The shortest row is {"":0,"a":0}.
-    rows->Begin(text.size() / 12 + 1);
+    rows->Begin(text, names_.size() - 1, options_.keep_lines);
+    Row row(names_.size());
     char* const end = text.data() + text.size();
     for (char* line = text.data(); line < end;) {
       void* const found = std::memchr(line, '\n', static_cast<size_t>(end - line));
       char* const line_end = found == nullptr ? end : static_cast<char*>(found);
-      const absl::Span<char> row(line, static_cast<size_t>(line_end - line));
-      if (!IsBlank(row) && !ParseRow(row, rows)) return;
+      const absl::Span<char> bytes(line, static_cast<size_t>(line_end - line));
+      if (!IsBlank(bytes) && !ParseRow(bytes, &row, rows)) return;
       if (line_end == end) return;
       rows->CountLine();
       line = line_end + 1;
@@ -29,6 +33,13 @@ class NdjsonParser final : public RowParser {
   }
 
  private:
+  // One row's, used again for each.
+  struct Row {
+    explicit Row(size_t names) : members(names), fields(names - 1) {}
+    std::vector<JsonMember> members;
+    std::vector<absl::string_view> fields;
+  };
+
   static bool IsBlank(absl::Span<char> row) {
     for (const char byte : row) {
       if (byte != ' ' && byte != '\t' && byte != '\r') return false;
@@ -36,16 +47,10 @@ class NdjsonParser final : public RowParser {
     return true;
   }
 
-  bool ParseRow(absl::Span<char> row, ParsedRows* rows) const {
-    JsonMember key;
-    JsonMember value;
-    std::string error =
-        ParseJsonObject(row, options_.key_member, &key, options_.value_member, &value);
-    if (error.empty() && !key.found) {
-      error = absl::StrCat("expected a member \"", options_.key_member, "\"");
-    }
-    if (error.empty() && !value.found) {
-      error = absl::StrCat("expected a member \"", options_.value_member, "\"");
+  bool ParseRow(absl::Span<char> bytes, Row* row, ParsedRows* rows) const {
+    std::string error = ParseJsonObject(bytes, names_, row->members.data());
+    for (size_t i = 0; i < names_.size() && error.empty(); ++i) {
+      if (!row->members[i].found) error = absl::StrCat("expected a member \"", names_[i], "\"");
     }
     if (!error.empty()) {
       if (options_.skip_malformed) {
@@ -55,18 +60,21 @@ class NdjsonParser final : public RowParser {
       rows->Fail(std::move(error));
       return false;
     }
-    const absl::string_view key_text = KeyText(key);
-    const absl::string_view value_text =
-        value.is_string && !options_.json_text
-            ? UnescapeJson(value.raw)
-            : absl::string_view(value.raw.data(), value.raw.size());
-    error = RowError(key_text, value_text, options_.limits);
+    const absl::string_view key = KeyText(row->members[0]);
+    for (size_t i = 0; i < row->fields.size(); ++i) row->fields[i] = Text(row->members[i + 1]);
+    error =
+        RowError(key, row->fields.empty() ? absl::string_view() : row->fields[0], options_.limits);
     if (error.empty()) {
-      rows->Add(key_text, value_text);
+      rows->Add(key, row->fields);
       return true;
     }
     rows->Fail(std::move(error));
     return false;
+  }
+
+  absl::string_view Text(const JsonMember& member) const {
+    if (member.is_string && !options_.json_text) return UnescapeJson(member.raw);
+    return absl::string_view(member.raw.data(), member.raw.size());
   }
 
   absl::string_view KeyText(const JsonMember& key) const {
@@ -78,6 +86,7 @@ class NdjsonParser final : public RowParser {
   }
 
   const RowParserOptions options_;
+  std::vector<std::string> names_;  // of the key's member, then the fields'
 };
 
 }  // namespace

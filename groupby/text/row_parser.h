@@ -1,6 +1,7 @@
 #ifndef KVARTS_GROUPBY_TEXT_ROW_PARSER_H_
 #define KVARTS_GROUPBY_TEXT_ROW_PARSER_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,14 +18,15 @@ namespace kvarts::groupby_text {
 // Which columns of delimited text are taken, from 0 on.
 struct Columns {
   size_t key = 0;
-  // Ignored where `rest`.
-  size_t value = 1;
-  // The value is all behind the key, which is the first column: in TSV the rest of the
-  // line with its delimiters, in CSV the second of two columns.
+  // All different; none where rows are only counted. Ignored where `rest`.
+  std::vector<size_t> fields;
+  // The one field is all behind the key, which is the first column: in TSV the rest of
+  // the line with its delimiters, in CSV the second of two columns.
   bool rest = true;
 };
 
-// Bytes that the output cannot hold, so that a row is refused where its line is known.
+// Bytes that the output cannot hold in a key and in the first field, so that a row is
+// refused where its line is known.
 struct OutputLimits {
   std::string key_bytes;
   std::string value_bytes;
@@ -34,18 +36,34 @@ struct OutputLimits {
 // The rows of a chunk. One thread's, used again for each chunk.
 class ParsedRows {
  public:
-  // Rows are parsed up to the first one that is wrong.
+  // Rows are parsed up to the first one that is wrong. Values are first fields.
   absl::Span<const KeyValue> rows() const { return absl::MakeConstSpan(rows_.get(), size_); }
-  // Newlines before the row that is wrong, or of the whole chunk.
+  // All fields of a row.
+  absl::Span<const absl::string_view> fields(size_t row) const {
+    if (width_ > 1) return absl::MakeConstSpan(fields_.get() + row * width_, width_);
+    return absl::MakeConstSpan(&rows_[row].value, width_);
+  }
+  // Newlines before the row that is wrong, or of the whole chunk; and before a row, where
+  // RowParserOptions::keep_lines.
   uint64_t lines() const { return lines_; }
+  uint64_t lines_before(size_t row) const { return lines_before_[row]; }
   // Malformed ones that were left out.
   uint64_t skipped() const { return skipped_; }
   // What is wrong with the row at lines(); "": nothing.
   const std::string& error() const { return error_; }
 
-  // For parsers. Room for `rows`, of which what is not used takes no memory.
-  void Begin(size_t rows);
-  void Add(absl::string_view key, absl::string_view value) { rows_[size_++] = {key, value}; }
+  // For parsers. Makes room for all rows that `text` can have; what is not used of it
+  // takes no memory.
+  void Begin(absl::Span<const char> text, size_t width, bool keep_lines);
+  void Add(absl::string_view key, absl::string_view value) {
+    if (keep_lines_) lines_before_[size_] = static_cast<uint32_t>(lines_);
+    rows_[size_++] = {key, value};
+  }
+  // REQUIRES: as many fields as Begin() was told.
+  void Add(absl::string_view key, absl::Span<const absl::string_view> fields) {
+    if (width_ > 1) std::copy(fields.begin(), fields.end(), fields_.get() + size_ * width_);
+    Add(key, fields.empty() ? absl::string_view() : fields[0]);
+  }
   void CountLine() { ++lines_; }
   void CountLines(uint64_t lines) { lines_ += lines; }
   void Skip() { ++skipped_; }
@@ -53,10 +71,21 @@ class ParsedRows {
 
  private:
   struct Free {
-    void operator()(KeyValue* rows) const;
+    void operator()(void* array) const;
   };
-  std::unique_ptr<KeyValue[], Free> rows_;
-  size_t room_ = 0;
+  template <typename T>
+  using Array = std::unique_ptr<T[], Free>;
+  template <typename T>
+  static void MakeRoom(size_t size, size_t* room, Array<T>* array);
+
+  Array<KeyValue> rows_;
+  Array<absl::string_view> fields_;  // width_ for each row, where they are more than one
+  Array<uint32_t> lines_before_;
+  size_t row_room_ = 0;
+  size_t field_room_ = 0;
+  size_t line_room_ = 0;
+  size_t width_ = 1;
+  bool keep_lines_ = false;
   size_t size_ = 0;
   uint64_t lines_ = 0;
   uint64_t skipped_ = 0;
@@ -79,9 +108,10 @@ struct RowParserOptions {
   OutputLimits limits;
   // Leave malformed rows out. Rows beyond a limit are errors all the same.
   bool skip_malformed = false;
-  // Of JSON.
+  bool keep_lines = false;  // see ParsedRows
+  // Of JSON: the members of key and fields, all different.
   std::string key_member = "key";
-  std::string value_member = "value";
+  std::vector<std::string> field_members = {"value"};
   bool json_text = false;  // see NewNdjsonParser()
 };
 

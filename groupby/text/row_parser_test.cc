@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "groupby/text/row_limits.h"
 #include "gtest/gtest.h"
 
@@ -37,7 +38,7 @@ Parsed Parse(const RowParser& parser, const std::string& text) {
 
 RowParserOptions Options(size_t key, size_t value, char delimiter = '\t') {
   RowParserOptions options;
-  options.columns = {key, value, false};
+  options.columns = {key, {value}, false};
   options.delimiter = delimiter;
   return options;
 }
@@ -95,7 +96,7 @@ TEST(TsvParserTest, WhatTheOutputCannotHoldIsAnErrorOfItsRow) {
         << parsed.error;
     EXPECT_EQ(parsed.lines, 1u);
   }
-  options.columns = {0, 2, false};
+  options.columns = {0, {2}, false};
   const auto columns = NewTsvParser(options);
   EXPECT_EQ(Parse(*columns, "k\tx,y\tz\tu,v\n").error, "") << "other columns may hold it";
   EXPECT_NE(Parse(*columns, "k\tx\ty,z\tu\n").error, "");
@@ -218,7 +219,7 @@ TEST(NdjsonParserTest, JsonTextKeepsWhatValuesAre) {
 TEST(NdjsonParserTest, MembersHaveOtherNamesWhereAsked) {
   RowParserOptions options;
   options.key_member = "a b";
-  options.value_member = "";
+  options.field_members = {""};
   const auto parser = NewNdjsonParser(options);
   EXPECT_EQ(Parse(*parser, R"({"key":1,"":"v","a b":"k"})").rows, (Pairs{{"k", "v"}}));
   EXPECT_EQ(Parse(*parser, R"({"":"v","key":1})").error, "expected a member \"a b\"");
@@ -275,6 +276,56 @@ TEST(NdjsonParserTest, DepthHasALimit) {
   EXPECT_EQ(Parse(*NewNdjsonParser({}), nested(1000)).error, "");
   EXPECT_NE(Parse(*NewNdjsonParser({}), nested(1001)).error, "");
   EXPECT_NE(Parse(*NewNdjsonParser({}), nested(1000000)).error, "");
+}
+
+// The fields of each row, and the lines before it.
+std::vector<std::string> Fields(const RowParser& parser, const std::string& text) {
+  std::vector<char> bytes(text.begin(), text.end());
+  ParsedRows rows;
+  parser.Parse(absl::MakeSpan(bytes), &rows);
+  EXPECT_EQ(rows.error(), "");
+  std::vector<std::string> shown;
+  for (size_t i = 0; i < rows.rows().size(); ++i) {
+    shown.push_back(absl::StrCat(rows.lines_before(i), ": ", rows.rows()[i].key, "=",
+                                 absl::StrJoin(rows.fields(i), "|")));
+  }
+  return shown;
+}
+
+TEST(RowParserTest, SomeFieldsOrNoneAreTaken) {
+  RowParserOptions options = Options(1, 0);
+  options.keep_lines = true;
+  options.skip_malformed = true;
+  RowParserOptions comma = options;
+  comma.delimiter = ',';
+  const std::string tsv = "a\tb\tc\td\nbad\n1\t2\t3\t\n";
+  const std::string csv = "a,b,\"c\"\"\n\",d\nbad\n1,2,3,\n";
+  const std::string json =
+      "{\"a\":1,\"b\":\"\\n\",\"c\":3}\n\n{\"c\":\"\\n\\n\",\"a\":4,\"b\":5}\n";
+  using Shown = std::vector<std::string>;
+
+  options.columns.fields = comma.columns.fields = {3, 1, 0};
+  EXPECT_EQ(Fields(*NewTsvParser(options), tsv), (Shown{"0: b=d|b|a", "2: 2=|2|1"}));
+  comma.columns.fields = {2, 0};
+  EXPECT_EQ(Fields(*NewCsvParser(comma), csv), (Shown{"0: b=c\"\n|a", "3: 2=3|1"}));
+  options.key_member = "a";
+  options.field_members = {"c", "b"};
+  EXPECT_EQ(Fields(*NewNdjsonParser(options), json), (Shown{"0: 1=3|\n", "2: 4=\n\n|5"}));
+
+  options.columns.fields = comma.columns.fields = {};
+  options.field_members = {};
+  EXPECT_EQ(Fields(*NewTsvParser(options), tsv), (Shown{"0: b=", "2: 2="}));
+  EXPECT_EQ(Fields(*NewCsvParser(comma), csv), (Shown{"0: b=", "3: 2="}));
+  EXPECT_EQ(Fields(*NewNdjsonParser(options), json), (Shown{"0: 1=", "2: 4="}));
+}
+
+TEST(RowParserTest, RowsOfALongTextHaveTheirRoom) {
+  const std::string large(1 << 20, 'x');
+  const auto parser = NewTsvParser({});
+  EXPECT_EQ(Parse(*parser, absl::StrCat("k\t", large, "\na\tb\nc\td")).rows,
+            (Pairs{{"k", large}, {"a", "b"}, {"c", "d"}}));
+  const Parsed newlines = Parse(*NewTsvParser(Options(0, 0)), std::string(1 << 20, '\n'));
+  EXPECT_EQ(newlines.rows.size(), size_t{1} << 20);
 }
 
 TEST(RowLimitsTest, KeysAreShownOnOneShortLine) {

@@ -28,15 +28,22 @@ class TsvParser final : public RowParser {
       check_key_ = check_key_ || (byte != '\n' && byte != delimiter_);
     }
     check_key_ = check_key_ || !options.limits.empty_key;
+    least_ = columns_.key + 1;
+    for (const size_t column : columns_.fields) least_ = std::max(least_, column + 1);
+    field_of_.assign(least_, -1);
+    for (size_t i = 0; i < columns_.fields.size(); ++i) {
+      field_of_[columns_.fields[i]] = static_cast<int>(i);
+    }
   }
 
   void Parse(absl::Span<char> text, ParsedRows* rows) const override {
-    // A row is at least its newline.
-    rows->Begin(text.size() + 1);
+    rows->Begin(text, columns_.rest ? 1 : columns_.fields.size(), options_.keep_lines);
     if (columns_.rest) {
       ParseRest(text, rows);
-    } else {
+    } else if (columns_.fields.size() == 1) {
       ParseColumns(text, rows);
+    } else {
+      ParseFields(text, rows);
     }
   }
 
@@ -77,33 +84,76 @@ class TsvParser final : public RowParser {
     }
   }
 
+  // A key and one field.
   void ParseColumns(absl::Span<char> text, ParsedRows* rows) const {
+    const size_t key_column = columns_.key;
+    const size_t field_column = columns_.fields[0];
+    absl::string_view key, value;
+    ParseEach(
+        text, rows,
+        [&](size_t number, absl::string_view column) {
+          if (number == key_column) key = column;
+          if (number == field_column) value = column;
+        },
+        [&](bool forbidden) { return Add(key, value, forbidden, rows); });
+  }
+
+  // A key and some fields, or none.
+  void ParseFields(absl::Span<char> text, ParsedRows* rows) const {
+    absl::string_view key;
+    std::vector<absl::string_view> fields(columns_.fields.size());
+    ParseEach(
+        text, rows,
+        [&](size_t number, absl::string_view column) {
+          if (number == columns_.key) key = column;
+          if (number < field_of_.size() && field_of_[number] >= 0) {
+            fields[static_cast<size_t>(field_of_[number])] = column;
+          }
+        },
+        [&](bool forbidden) {
+          const absl::string_view value = fields.empty() ? absl::string_view() : fields[0];
+          if (!forbidden && !check_key_ && SizesFit(key, value)) {
+            rows->Add(key, fields);
+            return true;
+          }
+          std::string error = RowError(key, value, options_.limits);
+          if (error.empty()) {
+            rows->Add(key, fields);
+            return true;
+          }
+          rows->Fail(std::move(error));
+          return false;
+        });
+  }
+
+  // Calls `take` for each column of a row, then `add`, until that is false.
+  template <typename Take, typename AddRow>
+  void ParseEach(absl::Span<char> text, ParsedRows* rows, const Take& take,
+                 const AddRow& add) const {
     const char* const end = text.data() + text.size();
-    const size_t last = std::max(columns_.key, columns_.value);
+    const size_t first_field = columns_.fields.empty() ? SIZE_MAX : columns_.fields[0];
     ByteScan scan(text.data(), end, '\n', delimiter_, forbidden_[0], forbidden_[1]);
     const char* row = text.data();
     const char* column = row;  // of number `number`
     size_t number = 0;
-    absl::string_view key, value;
     bool forbidden = false;
     while (row < end) {
       const char* const at = scan.Next();
       const bool ends_row = at == end || *at == '\n';
       if (!ends_row && *at != delimiter_) {
-        forbidden |= number == columns_.value;
+        forbidden |= number == first_field;
         continue;
       }
-      if (number == columns_.key) key = View(column, at);
-      if (number == columns_.value) value = View(column, at);
+      take(number, View(column, at));
       ++number;
       column = at + 1;
       if (!ends_row) continue;
-      if (number > last) {
-        if (!Add(key, value, forbidden, rows)) return;
+      if (number >= least_) {
+        if (!add(forbidden)) return;
       } else if (options_.skip_malformed) {
         rows->Skip();
       } else {
-        return rows->Fail(absl::StrCat("expected ", last + 1, " columns or more, with ",
+        return rows->Fail(absl::StrCat("expected ", least_, " columns or more, with ",
                                        ByteName(delimiter_), " between them; found ", number));
       }
       if (at == end) return;
@@ -134,6 +184,8 @@ class TsvParser final : public RowParser {
   char forbidden_[2] = {'\n', '\n'};
   bool delimiter_forbidden_ = false;
   bool check_key_ = false;
+  size_t least_ = 0;           // columns of a row
+  std::vector<int> field_of_;  // of a column; -1: none
 };
 
 }  // namespace
