@@ -60,7 +60,7 @@ class Sampler(threading.Thread):
         self.start()
 
     def run(self):
-        while not self.ended.wait(0.01):
+        while True:
             total, seen = 0, list(self.pids)
             for pid in seen:
                 try:
@@ -71,8 +71,11 @@ class Sampler(threading.Thread):
                 except OSError:
                     continue
                 total += 1024 * (int(fields.get("RssAnon", 0)) + int(fields.get("RssShmem", 0)))
-                self.peaks[pid] = 1024 * int(fields.get("VmHWM", 0))
+                peak = 1024 * int(fields.get("VmHWM", 0))  # none of a process that has ended
+                self.peaks[pid] = max(self.peaks.get(pid, 0), peak)
             self.anonymous = max(self.anonymous, total)
+            if self.ended.wait(0.01):
+                break
 
     def stop(self):
         self.ended.set()
@@ -105,7 +108,7 @@ def run(*commands, output=None, env=None):
             codes.append(process.returncode)
             cpu += usage.ru_utime + usage.ru_stime
             peak = 1024 * usage.ru_maxrss
-            resident += peak if peak > floor else sampler.peaks.get(process.pid, peak)
+            resident += peak if peak > floor else sampler.peaks.get(process.pid) or peak
         seconds = time.monotonic() - start
         sampler.stop()
         stderr.seek(0)
