@@ -29,7 +29,7 @@ template <typename F>
 absl::Status ForEachLine(absl::string_view text, F take) {
   for (uint64_t line = 1; !text.empty(); ++line) {
     absl::string_view rest = Take(&text, '\n');
-    if (rest.find('\t') == rest.npos) {
+    if (rest.find('\t') == absl::string_view::npos) {
       return absl::InvalidArgumentError(absl::StrCat("line ", line, " has no tab"));
     }
     const absl::string_view key = Take(&rest, '\t');
@@ -71,10 +71,10 @@ absl::StatusOr<GroupDigest> DigestGroups(absl::string_view text, bool* ordered) 
       ForEachLine(text, [&](absl::string_view key, absl::string_view values) {
         keys.push_back(Checksum(key));
         absl::string_view last;
-        for (size_t at = 0; at != values.npos; ++digest.rows) {
+        for (size_t at = 0; at != absl::string_view::npos; ++digest.rows) {
           at = values.find(',');
           const absl::string_view value = values.substr(0, at);
-          values.remove_prefix(at == values.npos ? 0 : at + 1);
+          values.remove_prefix(at == absl::string_view::npos ? 0 : at + 1);
           digest.sum += Checksum(value, keys.back());
           rises &= !Before(value, last);
           last = value;

@@ -7,6 +7,7 @@ import re
 import resource
 import shlex
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -84,7 +85,8 @@ class Sampler(threading.Thread):
 
 def run(*commands, output=None, env=None):
     """Runs commands as a pipeline; `output` takes what the last one prints. Resident
-    memory is the sum of the processes' peaks, of which the kernel keeps count."""
+    memory is the sum of the processes' peaks, of which the kernel keeps count; of one
+    that takes less than this script, it is this script's."""
     with tempfile.TemporaryFile("w+", errors="replace") as stderr, \
             open(output or os.devnull, "wb") as stdout:
         # Of a process that stays below this, the kernel's count is ours, from before exec.
@@ -102,13 +104,20 @@ def run(*commands, output=None, env=None):
             processes.append(process)
         sampler = Sampler([process.pid for process in processes])
         cpu, resident, codes = 0, 0, []
-        for process in processes:
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            codes.append(process.returncode)
-            cpu += usage.ru_utime + usage.ru_stime
-            peak = 1024 * usage.ru_maxrss
-            resident += peak if peak > floor else sampler.peaks.get(process.pid) or peak
+        try:
+            for process in processes:
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                codes.append(process.returncode)
+                cpu += usage.ru_utime + usage.ru_stime
+                peak = 1024 * usage.ru_maxrss
+                if peak <= floor and len(commands) > 1:
+                    peak = sampler.peaks.get(process.pid) or peak
+                resident += peak
+        except BaseException:  # interrupted
+            for process in processes:
+                process.kill()
+            raise
         seconds = time.monotonic() - start
         sampler.stop()
         stderr.seek(0)
@@ -126,6 +135,7 @@ class Folder:
         self.parent = parent
 
     def __enter__(self):
+        signal.signal(signal.SIGTERM, lambda *unused: sys.exit(143))
         if self.parent:
             os.makedirs(self.parent, exist_ok=True)
         self.path = tempfile.mkdtemp(prefix="groupby_bench.", dir=self.parent)

@@ -173,8 +173,9 @@ def main():
     print_table(args, rows, results, failures)
     if args.json:
         with open(args.json, "w") as out:
-            json.dump({"versions": found, "input": expected, "failures": failures, "runs": {
-                name: [vars(run) for run in runs] for name, runs in results.items()}}, out, indent=1)
+            runs = {name: [vars(run) for run in runs] for name, runs in results.items()}
+            json.dump({"versions": found, "input": expected, "failures": failures, "runs": runs},
+                      out, indent=1)
     # Of a peer that has too little memory, failing is a result.
     return 1 if set(failures) - {"duckdb_limited"} else 0
 
