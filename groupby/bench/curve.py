@@ -20,25 +20,31 @@ SHAPES = ["uniform", "zipf", "few", "distinct", "equal", "half"]
 FACTORS = [0.25, 0.5, 0.9, 1.5, 2, 4, 8, 16, 32]
 
 
-def point(args, folder, shape, factor):
-    """Medians for one input, whose bytes are `factor` times the budget."""
-    rows = int(measure.size_bytes(args.memory) * factor / args.row_bytes)
-    path = folder.file("rows.tsv")
-    measure.generate(args, path, rows=rows, shape=shape, row_bytes=args.row_bytes)
-    expected = measure.digest(args, path)
-    runs = []
+def measure_shape(args, folder, shape):
+    """Points for one shape: medians of rounds, in each of which all sizes have a turn."""
+    runs, rows, expected = {}, {}, {}
+    for factor in args.factors:
+        rows[factor] = int(measure.size_bytes(args.memory) * factor / args.row_bytes)
+        path = folder.file(f"{factor:g}.tsv")
+        measure.generate(args, path, rows=rows[factor], shape=shape, row_bytes=args.row_bytes)
+        expected[factor] = measure.digest(args, path)
     for turn in range(args.rounds):
-        runs.append(measure.group_by(args, folder, path, args.memory))
-        if turn == 0:
-            measure.check_output(args, folder, expected)
-    os.remove(path)
-    spilled = runs[-1].stat("spilled")
-    if spilled is None:
-        raise measure.Failed("the program's --stats say nothing of `spilled`")
-    return {"shape": shape, "factor": factor, "rows": rows, "bytes": rows * args.row_bytes,
-            "ns_per_row": measure.median(runs, "seconds") / rows * 1e9,
-            "cpu_ns_per_row": measure.median(runs, "cpu") / rows * 1e9,
-            "spilled_bytes": spilled, "resident_bytes": max(run.resident for run in runs)}
+        for factor in args.factors:
+            run = measure.group_by(args, folder, folder.file(f"{factor:g}.tsv"), args.memory)
+            if turn == 0:
+                measure.check_output(args, folder, expected[factor])
+            if run.stat("spilled") is None:
+                raise measure.Failed("the program's --stats say nothing of `spilled`")
+            runs.setdefault(factor, []).append(run)
+    for factor in args.factors:
+        os.remove(folder.file(f"{factor:g}.tsv"))
+    return [{"shape": shape, "factor": factor, "rows": rows[factor],
+             "bytes": rows[factor] * args.row_bytes,
+             "ns_per_row": measure.median(runs[factor], "seconds") / rows[factor] * 1e9,
+             "cpu_ns_per_row": measure.median(runs[factor], "cpu") / rows[factor] * 1e9,
+             "spilled_bytes": runs[factor][-1].stat("spilled"),
+             "resident_bytes": max(run.resident for run in runs[factor])}
+            for factor in args.factors]
 
 
 def draw(found):
@@ -67,9 +73,12 @@ def print_table(found):
               f"{p['cpu_ns_per_row']:7.1f} {p['spilled_bytes'] / p['bytes']:8.3f} "
               f"{p['resident_bytes'] / MIB:6.0f}")
     for shape in dict.fromkeys(p["shape"] for p in found["points"]):
-        costs = {p["factor"]: p["ns_per_row"] for p in found["points"] if p["shape"] == shape}
-        if 0.9 in costs and 8 in costs:
-            print(f"{shape}: a row at 8 x costs {costs[8] / costs[0.9]:.2f} x one at 0.9 x")
+        points = {p["factor"]: p for p in found["points"] if p["shape"] == shape}
+        if 0.9 in points and 8 in points:
+            time, cpu = (points[8][what] / points[0.9][what]
+                         for what in ["ns_per_row", "cpu_ns_per_row"])
+            print(f"{shape}: a row at 8 x costs {time:.2f} x the time of one at 0.9 x, "
+                  f"{cpu:.2f} x the processor time")
 
 
 def main():
@@ -92,12 +101,11 @@ def main():
                  "rounds": args.rounds, "points": []}
         with measure.Folder(args.dir) as folder:
             for shape in args.shapes:
-                for factor in args.factors:
-                    try:
-                        found["points"].append(point(args, folder, shape, factor))
-                    except measure.Failed as failed:
-                        sys.exit(f"curve.py: {shape}, {factor:g} x the budget: {failed}")
-                    print(f"{shape} {factor:g}", file=sys.stderr)
+                try:
+                    found["points"] += measure_shape(args, folder, shape)
+                except measure.Failed as failed:
+                    sys.exit(f"curve.py: {shape}: {failed}")
+                print(shape, file=sys.stderr)
         with open(args.output + ".json", "w") as out:
             json.dump(found, out, indent=1)
             out.write("\n")
