@@ -182,6 +182,12 @@ absl::Status Engine::Fail(const absl::Status& status) {
     ok_.store(false, std::memory_order_relaxed);
   }
   if (on_failure_ != nullptr) on_failure_();
+  // Threads that are at a file yet meet this error next.
+  {
+    MutexLock lock(&spillables_mu_);
+    for (Spillable* const spillable : spillables_) spillable->AbandonFiles();
+  }
+  folder_.Remove();
   return status;
 }
 

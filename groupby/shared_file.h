@@ -1,6 +1,7 @@
 #ifndef KVARTS_GROUPBY_SHARED_FILE_H_
 #define KVARTS_GROUPBY_SHARED_FILE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,12 +28,14 @@ class SharedFile {
   // No further block of one of its partitions is wanted; with the last one the file goes.
   void SetUsers(size_t users) { users_ = users; }
   void RemoveUser();
+  // The file goes now: nothing more is to be had of it.
+  void Abandon();
 
  private:
   Engine* const engine_;
-  size_t users_ = 0;
+  std::atomic<size_t> users_{0};
   Mutex mu_;
-  std::unique_ptr<SpillFile> file_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<SpillFile> file_ ABSL_GUARDED_BY(mu_);  // held while it is read
 };
 
 }  // namespace kvarts::groupby_internal
