@@ -149,6 +149,12 @@ absl::StatusOr<size_t> Engine::SpillSome() {
       given = spillable->SpillSome(all);
     }
   }
+  // What others are writing may be all there was. Writing waits for no memory.
+  if (given.ok() && *given == 0) {
+    for (Spillable* const spillable : spillables) {
+      if (spillable->AwaitSpills()) given = size_t{1};
+    }
+  }
   MutexLock lock(&spillables_mu_);
   --spilling_;
   spilled_.SignalAll();
@@ -166,7 +172,7 @@ size_t Engine::Shrink(size_t bytes) {
     Fail(given.status()).IgnoreError();
     return trimmed;
   }
-  return trimmed + pool_->Trim(bytes - trimmed);
+  return std::max(trimmed + pool_->Trim(bytes - trimmed), std::min<size_t>(*given, 1));
 }
 
 absl::Status Engine::status() const {

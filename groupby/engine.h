@@ -45,6 +45,8 @@ class Engine {
     // Writes some pages, of `all` also those that are not full; returns the bytes of
     // memory that this gave back.
     virtual absl::StatusOr<size_t> SpillSome(bool all) = 0;
+    // Waits for what another thread writes; false where there is no such thing.
+    virtual bool AwaitSpills() = 0;
     // Something has failed: its files are not wanted any more.
     virtual void AbandonFiles() = 0;
   };

@@ -206,6 +206,7 @@ absl::StatusOr<size_t> Partition::Spill(bool all) {
       pages.assign(pages_.begin(), pages_.end() - static_cast<ptrdiff_t>(keep));
       pages_.erase(pages_.begin(), pages_.end() - static_cast<ptrdiff_t>(keep));
       pages_now_.store(keep, std::memory_order_relaxed);
+      writing_.store(true, std::memory_order_relaxed);
     }
   }
   size_t given = 0;
@@ -230,9 +231,16 @@ absl::StatusOr<size_t> Partition::Spill(bool all) {
     MutexLock lock(&mu_);
     blocks_.insert(blocks_.end(), blocks.begin(), blocks.end());
   }
+  writing_.store(false, std::memory_order_relaxed);
   spilling_.Unlock();
   if (!status.ok()) return status;
   return given;
+}
+
+bool Partition::AwaitSpill() {
+  if (!writing_.load(std::memory_order_relaxed)) return false;
+  MutexLock lock(&spilling_);
+  return true;
 }
 
 void Partition::ListTails(std::vector<Partition*>* tails) {

@@ -45,6 +45,8 @@ class Partition {
   // Writes its pages, but for the last one unless `all`, and gives their memory back.
   // Returns the bytes given; 0 where it is read, or another thread writes it.
   absl::StatusOr<size_t> Spill(bool all);
+  // Waits for a Spill() on another thread; false where there is none.
+  bool AwaitSpill();
   // Pages in memory, of the moment.
   size_t pages_now() const { return pages_now_.load(std::memory_order_relaxed); }
   bool spilled() const { return spilled_.load(std::memory_order_relaxed); }
@@ -102,6 +104,7 @@ class Partition {
   std::vector<std::unique_ptr<HeavyKey>> heavy_ ABSL_GUARDED_BY(mu_);
 
   std::atomic<size_t> pages_now_{0};
+  std::atomic<bool> writing_{false};
   std::atomic<bool> spilled_{false};
   std::atomic<bool> has_heavy_{false};
 };

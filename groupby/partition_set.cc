@@ -112,6 +112,17 @@ absl::Status PartitionSet::AddSome(absl::Span<const KeyValue> rows, Scratch* scr
   return absl::OkStatus();
 }
 
+bool PartitionSet::AwaitSpills() {
+  std::vector<Partition*> all;
+  for (const auto& partition : partitions_) {
+    all.push_back(partition.get());
+    partition->ListTails(&all);
+  }
+  bool any = false;
+  for (Partition* const partition : all) any |= partition->AwaitSpill();
+  return any;
+}
+
 void PartitionSet::AbandonFiles() {
   for (const auto& file : files_) file->Abandon();
 }

@@ -48,6 +48,7 @@ class PartitionSet : public Engine::Spillable {
                    const std::function<void(size_t part)>& leave);
 
   absl::StatusOr<size_t> SpillSome(bool all) override;
+  bool AwaitSpills() override;
   void AbandonFiles() override;
 
   size_t size() const { return partitions_.size(); }
