@@ -91,7 +91,7 @@ absl::Status RunWriter::Flush() {
   return run_.file->Append(room_, bytes);
 }
 
-absl::StatusOr<Run> RunWriter::Finish() {
+absl::StatusOr<SortedRun> RunWriter::Finish() {
   if (at_ != room_ + SpillFile::kHeaderBytes) KVARTS_RETURN_IF_ERROR(Flush());
   KVARTS_RETURN_IF_ERROR(run_.file->FinishWriting());
   return std::move(run_);

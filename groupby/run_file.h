@@ -20,7 +20,7 @@ namespace kvarts::groupby_internal {
 
 // A sorted run: groups in the order of their keys, in a spill file. FORMAT.md has the
 // records. What is known of it beside its bytes:
-struct Run {
+struct SortedRun {
   std::unique_ptr<SpillFile> file;
   // The longest key that lies across the end of a block.
   size_t crossing_key = 0;
@@ -58,7 +58,7 @@ class RunWriter {
   }
   uint64_t file_bytes() const { return run_.file->file_bytes(); }
   // Writes the last block. Once; all but the level of the run is known then.
-  absl::StatusOr<Run> Finish();
+  absl::StatusOr<SortedRun> Finish();
 
  private:
   static constexpr size_t kMaxCommon = 128;
@@ -68,7 +68,7 @@ class RunWriter {
   absl::Status Flush();
   void NoteKey(absl::string_view key);
 
-  Run run_;
+  SortedRun run_;
   char* const room_;
   char* at_;
   char* const end_;
@@ -91,7 +91,8 @@ class RunReader {
   }
 
   // `run` outlives it. `buffer` is lent, of BufferBytes(block_bytes, run->crossing_key).
-  RunReader(const Run* run, size_t block_bytes, char* buffer, const std::atomic<bool>* cancelled)
+  RunReader(const SortedRun* run, size_t block_bytes, char* buffer,
+            const std::atomic<bool>* cancelled)
       : run_(run),
         room_(buffer + kCarryBytes),
         crossing_key_(room_ + SpillFile::kHeaderBytes + block_bytes),
@@ -100,7 +101,7 @@ class RunReader {
   // The first group. An empty run has none: see at_end().
   absl::Status Start() { return More().status(); }
 
-  const Run& run() const { return *run_; }
+  const SortedRun& run() const { return *run_; }
   // An error of this run, at the block it is at.
   absl::Status Damaged(absl::string_view what) const;
 
@@ -143,7 +144,7 @@ class RunReader {
   absl::Status Ensure(size_t bytes);
   absl::Status CopyOut(char* to, size_t bytes);
 
-  const Run* const run_;
+  const SortedRun* const run_;
   char* const room_;
   char* const crossing_key_;
   const std::atomic<bool>* const cancelled_;

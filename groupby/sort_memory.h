@@ -25,6 +25,7 @@ struct SortMemory {
   static constexpr size_t kOwnBytes = 32 << 10;
   // A run's info: its names, what is known of it, a moment's waste of their vector.
   static constexpr size_t kRunBytes = 512;
+  static constexpr size_t kMinRuns = 64;
   static constexpr size_t kMinSlots = 1024;
   // Far below the usual limit of 1024 descriptors.
   static constexpr size_t kMaxOpenRuns = 256;
@@ -33,7 +34,6 @@ struct SortMemory {
       : total(std::min(budget, size_t{1} << 40)),
         block(std::clamp<size_t>(std::bit_floor(total / 64), 16 << 10, 256 << 10)),
         piece(std::min<size_t>(total / 16, 256 << 10)),
-        max_runs(std::clamp<size_t>(total / 16 / kRunBytes, 64, 1 << 16)),
         fixed(kOwnBytes + piece),
         write_room(SpillFile::kHeaderBytes + block) {}
 
@@ -41,19 +41,24 @@ struct SortMemory {
   size_t SourceBytes(size_t crossing_key) const {
     return RunMerger::kSourceBytes + Round(RunReader::BufferBytes(block, crossing_key));
   }
-  // With less there would be no merge of two runs with such keys and values.
-  size_t Floor(size_t max_key, size_t max_value) const {
+  // Runs whose infos are a sixteenth of the memory that is held; then some are merged
+  // at once.
+  static size_t MaxRuns(size_t held) { return std::max(kMinRuns, held / 16 / kRunBytes); }
+  static size_t HeldForRuns(size_t runs) { return runs * 16 * kRunBytes; }
+  // With less there would be no merge of two runs with such keys and values. Rows that
+  // are not large always fit in it, whatever others have of a shared budget.
+  size_t Floor(size_t max_key, size_t max_value, size_t runs) const {
+    max_key = std::max<size_t>(max_key, 1 << 10);
+    max_value = std::max<size_t>(max_value, block);
     const size_t merge = 2 * SourceBytes(max_key) + Round(max_key) + Round(max_value);
-    const size_t least = std::max<size_t>(512 << 10, 4 * block + fixed);
-    return std::max(least, fixed + write_room + kMinSlots * RowTable::kSlotBytes +
-                               max_runs * kRunBytes + merge);
+    const size_t rest = fixed + write_room + kMinSlots * RowTable::kSlotBytes + merge;
+    return rest / 14 * 15 + std::max(kMinRuns, runs) * kRunBytes;
   }
   static size_t Round(size_t n) { return (n + 63) / 64 * 64; }
 
   const size_t total;
-  const size_t block;     // bytes of a run's blocks
-  const size_t piece;     // of Drain()
-  const size_t max_runs;  // then some are merged at once
+  const size_t block;  // bytes of a run's blocks
+  const size_t piece;  // of Drain()
   const size_t fixed;
   const size_t write_room;
 };

@@ -17,19 +17,19 @@ constexpr uint64_t kProgressBytes = 1 << 20;
 std::vector<uint64_t> SortWork::RunSizes() const {
   std::vector<uint64_t> sizes;
   sizes.reserve(runs_.size());
-  for (const Run& run : runs_) sizes.push_back(run.file->file_bytes());
+  for (const SortedRun& run : runs_) sizes.push_back(run.file->file_bytes());
   return sizes;
 }
 
 uint64_t SortWork::run_bytes() const {
   uint64_t bytes = 0;
-  for (const Run& run : runs_) bytes += run.file->file_bytes();
+  for (const SortedRun& run : runs_) bytes += run.file->file_bytes();
   return bytes;
 }
 
 size_t SortWork::FanIn() const {
   size_t crossing = 0;
-  for (const Run& run : runs_) crossing = std::max(crossing, run.crossing_key);
+  for (const SortedRun& run : runs_) crossing = std::max(crossing, run.crossing_key);
   const size_t rest = SortMemory::Round(max_key_) + SortMemory::Round(max_value_);
   const size_t room = row_room() - std::min(row_room(), rest);
   return std::clamp<size_t>(room / memory_.SourceBytes(crossing), 2, max_open_runs_);
@@ -37,7 +37,7 @@ size_t SortWork::FanIn() const {
 
 void SortWork::GatherMemory() {
   size_t crossing = 0;
-  for (const Run& run : runs_) crossing = std::max(crossing, run.crossing_key);
+  for (const SortedRun& run : runs_) crossing = std::max(crossing, run.crossing_key);
   const size_t wanted = OtherThanRows() + SortMemory::Round(max_key_) +
                         SortMemory::Round(max_value_) +
                         std::min(runs_.size(), max_open_runs_) * memory_.SourceBytes(crossing);
@@ -65,7 +65,7 @@ absl::Status SortWork::Finish() {
   GatherMemory();
   region_.Trim(memory_.write_room + row_room());
   KVARTS_RETURN_IF_ERROR(MergeDown());
-  for (const Run& run : runs_) counters_->merge_passes.Raise(run.level);
+  for (const SortedRun& run : runs_) counters_->merge_passes.Raise(run.level);
   GatherMemory();
   region_.Trim(memory_.write_room + row_room());
   return absl::OkStatus();
@@ -85,7 +85,7 @@ absl::StatusOr<std::unique_ptr<RunMerger>> SortWork::Open(size_t begin, size_t c
   auto merger = std::make_unique<RunMerger>(count, max_key_, &counters_->comparisons);
   char* buffer = rows_begin();
   for (size_t i = begin; i < begin + count; ++i) {
-    const Run& run = runs_[i];
+    const SortedRun& run = runs_[i];
     merger->Add(RunReader(&run, memory_.block, buffer, &counters_->cancelled));
     buffer += SortMemory::Round(RunReader::BufferBytes(memory_.block, run.crossing_key));
   }
@@ -102,7 +102,7 @@ absl::StatusOr<std::unique_ptr<RunMerger>> SortWork::OpenMerger(absl::Span<char>
 }
 
 absl::Status SortWork::MergeSome(size_t begin, size_t count) {
-  Run merged;
+  SortedRun merged;
   {
     char* behind;
     KVARTS_ASSIGN_OR_RETURN(const auto merger, Open(begin, count, &behind));

@@ -91,8 +91,8 @@ size_t SortWork::row_room() const {
 }
 
 size_t SortWork::Missing(const KeyValue& row) const {
-  const size_t floor =
-      memory_.Floor(std::max(max_key_, row.key.size()), std::max(max_value_, row.value.size()));
+  const size_t floor = memory_.Floor(std::max(max_key_, row.key.size()),
+                                     std::max(max_value_, row.value.size()), runs_.size());
   const size_t rows = table_.used() + RowTable::RowBytes(row);
   // What there can be at most, for this row alone.
   const size_t alone = RowTable::RowBytes(row) + OtherThanRows() - table_.slot_bytes() +
@@ -112,25 +112,24 @@ SortWork::Added SortWork::Add(const KeyValue& row, uint64_t hash) {
   }
   while (!table_.Add(row, hash)) {
     if (table_.has_max_keys()) return Added::kFull;
-    if (GrowSlots()) {
-      // Growing may have used what this row was to have.
-      if (table_.used() + RowTable::RowBytes(row) > row_room()) return Add(row, hash);
-    } else if (table_.is_stretched()) {
-      return Added::kFull;
-    } else {
-      table_.Stretch();
-    }
+    if (!GrowSlots()) return table_.is_stretched() ? Added::kFull : Added::kNoSlots;
+    // Growing may have used what this row was to have.
+    if (table_.used() + RowTable::RowBytes(row) > row_room()) return Add(row, hash);
   }
   counters_->rows.Add(1);
   counters_->bytes.Add(row.key.size() + row.value.size());
   return Added::kYes;
 }
 
-bool SortWork::GrowSlots() {
+size_t SortWork::MissingForSlots() const {
   const size_t bytes = 2 * table_.slot_bytes();
   const size_t room = row_room() - table_.used();
-  if (room < bytes && !TryTake(bytes - room)) return false;
-  return table_.Grow().ok();
+  return bytes > room ? bytes - room : 0;
+}
+
+bool SortWork::GrowSlots() {
+  const size_t missing = MissingForSlots();
+  return (missing == 0 || TryTake(missing)) && table_.Grow().ok();
 }
 
 void SortWork::CountProbes() { counters_->probes.Raise(table_.probes()); }
@@ -180,19 +179,25 @@ absl::Status SortWork::Dump() {
       KVARTS_RETURN_IF_ERROR(writer.Put(table_.Encoded(&value)));
     }
   }
-  KVARTS_ASSIGN_OR_RETURN(Run run, writer.Finish());
+  KVARTS_ASSIGN_OR_RETURN(SortedRun run, writer.Finish());
   counters_->runs.Add(1);
   counters_->spilled_bytes.Add(run.file->file_bytes());
   runs_.push_back(std::move(run));
   table_.Clear();
-  if (runs_.size() < memory_.max_runs) return absl::OkStatus();
+  if (HasRoomForRuns()) return absl::OkStatus();
   // Some at once, so that the infos of the runs do not fill the memory.
   KVARTS_RETURN_IF_ERROR(DropSlots());
-  while (runs_.size() > memory_.max_runs / 2) {
+  for (const size_t keep = runs_.size() / 2; runs_.size() > keep;) {
     const size_t count = std::min(FanIn(), runs_.size() / 2);
     KVARTS_RETURN_IF_ERROR(MergeSome(CheapestMerge(RunSizes(), count), count));
   }
   return absl::OkStatus();
+}
+
+bool SortWork::HasRoomForRuns() {
+  if (runs_.size() < SortMemory::MaxRuns(held_)) return true;
+  const size_t needed = SortMemory::HeldForRuns(runs_.size() + 1);
+  return needed <= memory_.total && TryTake(needed - held_);
 }
 
 }  // namespace kvarts::groupby_internal

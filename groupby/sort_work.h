@@ -41,7 +41,8 @@ class SortWork {
   enum class Added : unsigned char {
     kYes = 0,
     kNoMemory,  // the account has not what Missing() says
-    kFull,      // all keys that there may be, or slots for
+    kNoSlots,   // nor MissingForSlots(), for more keys; Stretch() does without
+    kFull,      // all keys that there may be
   };
   // Takes memory where nobody else has to give it.
   Added Add(const KeyValue& row, uint64_t hash);
@@ -49,6 +50,8 @@ class SortWork {
   bool has_rows() const { return !table_.empty(); }
   // Bytes that Add() would need, and has not; SIZE_MAX where it cannot be, ever.
   size_t Missing(const KeyValue& row) const;
+  size_t MissingForSlots() const;
+  void Stretch() { table_.Stretch(); }
   // Writes all rows as a run.
   absl::Status Dump();
 
@@ -88,7 +91,7 @@ class SortWork {
  private:
   SortWork(const GroupingOptions& options, size_t budget, SortCounters* counters);
 
-  size_t Floor() const { return memory_.Floor(max_key_, max_value_); }
+  size_t Floor() const { return memory_.Floor(max_key_, max_value_, runs_.size()); }
   // See SortMemory.
   size_t OtherThanRows() const;
   size_t row_room() const;
@@ -96,6 +99,7 @@ class SortWork {
   bool TryTake(size_t bytes);
   void Release(size_t bytes);
   bool GrowSlots();
+  bool HasRoomForRuns();
   void CountProbes();
 
   size_t FanIn() const;
@@ -121,7 +125,7 @@ class SortWork {
   size_t max_value_ = 0;
 
   TempFolder folder_;
-  std::vector<Run> runs_;  // in input order
+  std::vector<SortedRun> runs_;  // in input order
   uint64_t merged_bytes_ = 0;
   uint64_t bytes_to_merge_ = 0;  // 0: not known yet
 };

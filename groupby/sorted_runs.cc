@@ -130,35 +130,53 @@ class Feeding {
   }
 
   absl::Status AddRow(const KeyValue& row, uint64_t hash) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    for (bool dropped = false;;) {
-      const SortWork::Added added = work_->Add(row, hash);
-      if (added == SortWork::Added::kYes) return absl::OkStatus();
-      if (added == SortWork::Added::kNoMemory) {
-        const size_t missing = work_->Missing(row);
-        if (missing == SIZE_MAX) return Fail(TooLarge(row));
-        // A share that others have is theirs to give; what is beyond, this one's.
-        MemoryBudget::Account* const account = work_->account();
-        if (account->used() + missing <= account->budget()->fair_share()) {
-          const absl::Status reserved = Reserve(missing);
-          KVARTS_RETURN_IF_ERROR(Check());
-          if (reserved.ok()) continue;
+    for (;;) {
+      switch (work_->Add(row, hash)) {
+        case SortWork::Added::kYes:
+          return absl::OkStatus();
+        case SortWork::Added::kNoMemory:
+          KVARTS_RETURN_IF_ERROR(MakeRoom(row));
+          break;
+        case SortWork::Added::kNoSlots: {
+          KVARTS_ASSIGN_OR_RETURN(const bool got, AskOthers(work_->MissingForSlots()));
+          if (!got) work_->Stretch();
+          break;
         }
-        if (!work_->has_rows()) {
-          if (dropped) {
-            const absl::Status reserved = Reserve(missing);
-            KVARTS_RETURN_IF_ERROR(Check());
-            if (!reserved.ok()) return Fail(TooLarge(row));
-            continue;
-          }
-          dropped = true;
-          absl::Status status = work_->DropSlots();
-          if (!status.ok()) return Fail(std::move(status));
-          continue;
-        }
+        case SortWork::Added::kFull:
+          KVARTS_RETURN_IF_ERROR(Dump());
       }
-      absl::Status status = work_->Dump();
-      if (!status.ok()) return Fail(std::move(status));
     }
+  }
+
+  absl::Status MakeRoom(const KeyValue& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const size_t missing = work_->Missing(row);
+    if (missing == SIZE_MAX) return Fail(TooLarge(row));
+    KVARTS_ASSIGN_OR_RETURN(const bool got, AskOthers(missing));
+    if (got) return absl::OkStatus();
+    if (work_->has_rows()) return Dump();
+    absl::Status status = work_->DropSlots();
+    if (!status.ok()) return Fail(std::move(status));
+    // Others are asked for more than its share only where there is no other way.
+    const size_t still_missing = work_->Missing(row);
+    if (still_missing == 0) return absl::OkStatus();
+    status = Reserve(still_missing);
+    KVARTS_RETURN_IF_ERROR(Check());
+    return status.ok() ? status : Fail(TooLarge(row));
+  }
+
+  // A share that others have is theirs to give; what is beyond it, this one's. False
+  // where it did not get it.
+  absl::StatusOr<bool> AskOthers(size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    MemoryBudget::Account* const account = work_->account();
+    if (bytes == 0 || account->used() + bytes > account->budget()->fair_share()) return false;
+    const absl::Status status = Reserve(bytes);
+    KVARTS_RETURN_IF_ERROR(Check());
+    return status.ok();
+  }
+
+  absl::Status Dump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    absl::Status status = work_->Dump();
+    return status.ok() ? status : Fail(std::move(status));
   }
 
   absl::Status TooLarge(const KeyValue& row) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -192,11 +210,7 @@ class Feeding {
     if (!work_->can_give()) return 0;
     if (work_->has_rows()) {
       const size_t held = work_->account()->used();
-      absl::Status status = work_->Dump();
-      if (!status.ok()) {
-        Fail(std::move(status)).IgnoreError();
-        return held;
-      }
+      if (!Dump().ok()) return held;
     }
     return work_->GiveBack(bytes);
   }
