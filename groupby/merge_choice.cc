@@ -17,7 +17,7 @@ size_t CheapestMerge(absl::Span<const uint64_t> sizes, size_t count) {
   size_t best = 0;
   for (size_t begin = 1; begin + count <= sizes.size(); ++begin) {
     bytes += sizes[begin + count - 1] - sizes[begin - 1];
-    if (bytes < least) {
+    if (bytes < least - least / 8) {
       least = bytes;
       best = begin;
     }

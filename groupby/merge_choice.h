@@ -14,8 +14,9 @@ namespace kvarts::groupby_internal {
 // REQUIRES: fan_in >= 2.
 size_t NextMergeCount(size_t runs, size_t fan_in);
 
-// Where the `count` neighbours begin that are the fewest bytes: only neighbours can be
-// merged, as the values of a group are in the order of the runs.
+// Where the `count` neighbours begin that are the fewest bytes, or the first that are not
+// an eighth more: only neighbours can be merged, as the values of a group are in the
+// order of the runs, so that a merge in the midst of equal runs would part them.
 // REQUIRES: 0 < count <= sizes.size().
 size_t CheapestMerge(absl::Span<const uint64_t> sizes, size_t count);
 

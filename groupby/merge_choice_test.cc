@@ -47,8 +47,13 @@ TEST(MergeChoiceTest, BytesAreThoseThatTheMergesWrite) {
   EXPECT_EQ(BytesToMerge({1, 1, 1, 9}, 2), 5u);
 }
 
-// Equal runs are rewritten no more often than the logarithm says.
-TEST(MergeChoiceTest, EqualRunsAreMergedInAsFewPassesAsCanBe) {
+TEST(MergeChoiceTest, FirstOfAboutEqualNeighboursAreTaken) {
+  EXPECT_EQ(CheapestMerge(std::vector<uint64_t>{100, 99, 98, 97}, 2), 0u);
+  EXPECT_EQ(CheapestMerge(std::vector<uint64_t>{100, 99, 50, 97}, 2), 1u);
+}
+
+// About equal runs are rewritten no more often than the logarithm says.
+TEST(MergeChoiceTest, AboutEqualRunsAreMergedInAsFewPassesAsCanBe) {
   for (size_t fan_in = 2; fan_in < 12; ++fan_in) {
     uint64_t reach = fan_in;  // runs that so many passes, and the last merge, can do
     uint64_t passes = 0;
@@ -57,7 +62,11 @@ TEST(MergeChoiceTest, EqualRunsAreMergedInAsFewPassesAsCanBe) {
         reach *= fan_in;
         ++passes;
       }
-      ASSERT_LE(BytesToMerge(std::vector<uint64_t>(runs, 1), fan_in), passes * runs)
+      std::vector<uint64_t> sizes(runs, 1000);
+      ASSERT_LE(BytesToMerge(sizes, fan_in), passes * runs * 1000)
+          << runs << " runs, " << fan_in << " at a time";
+      for (size_t i = 0; i < runs; ++i) sizes[i] -= i * 7919 % 100;
+      ASSERT_LE(BytesToMerge(sizes, fan_in), passes * runs * 1050)
           << runs << " runs, " << fan_in << " at a time";
     }
   }
