@@ -30,21 +30,25 @@ class Progress {
         FailLocked(chunk, absl::InvalidArgumentError(rows.error()), true, rows.lines());
         return;
       }
-      lines_.emplace(chunk, rows.lines());
-      while (!lines_.empty() && lines_.begin()->first == next_) {
-        line_ += lines_.begin()->second;
-        lines_.erase(lines_.begin());
-        ++next_;
-      }
+      chunks_.emplace(chunk, Lines{rows.lines(), false});
     }
     if (options_.progress) options_.progress(now.rows, now.skipped);
   }
 
-  // Chunk `chunk` went wrong; `in_line`, where its lines are known, in the line of its
-  // first error.
-  void Fail(uint64_t chunk, absl::Status status, bool in_line) {
+  // A chunk was parsed and handed on.
+  void Done(uint64_t chunk) {
     MutexLock lock(&mu_);
-    FailLocked(chunk, std::move(status), in_line, 0);
+    chunks_[chunk].done = true;
+    while (!chunks_.empty() && chunks_.begin()->second.done) {
+      line_ += chunks_.begin()->second.lines;
+      chunks_.erase(chunks_.begin());
+    }
+  }
+
+  // Chunk `chunk` went wrong; `in_line`, where that is known, behind `lines` of its lines.
+  void Fail(uint64_t chunk, absl::Status status, bool in_line = false, uint64_t lines = 0) {
+    MutexLock lock(&mu_);
+    FailLocked(chunk, std::move(status), in_line, lines);
   }
 
   // When all threads are done.
@@ -52,31 +56,39 @@ class Progress {
     MutexLock lock(&mu_);
     *report = report_;
     if (!in_line_) return status_;
-    // All chunks before the first wrong one were parsed, and counted.
+    // All chunks before the first wrong one were parsed.
+    for (const auto& [chunk, lines] : chunks_) {
+      if (chunk < failed_) line_ += lines.lines;
+    }
     return absl::Status(
         status_.code(),
-        absl::StrCat(options_.name, ", line ", line_ + line_in_chunk_, ": ", status_.message()));
+        absl::StrCat(options_.name, ", line ", line_ + lines_before_, ": ", status_.message()));
   }
 
  private:
-  void FailLocked(uint64_t chunk, absl::Status status, bool in_line, uint64_t line_in_chunk)
+  void FailLocked(uint64_t chunk, absl::Status status, bool in_line, uint64_t lines)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (chunk >= failed_) return;
     failed_ = chunk;
     status_ = std::move(status);
     in_line_ = in_line;
-    line_in_chunk_ = line_in_chunk;
+    lines_before_ = lines;
   }
+
+  struct Lines {
+    uint64_t lines = 0;
+    bool done = false;
+  };
 
   const FeedOptions& options_;
   Mutex mu_;
-  std::map<uint64_t, uint64_t> lines_ ABSL_GUARDED_BY(mu_);  // of chunks from next_ on
-  uint64_t next_ ABSL_GUARDED_BY(mu_) = 0;
-  uint64_t line_ ABSL_GUARDED_BY(mu_);  // the first of chunk next_
+  // Those that were parsed, from the first on that is not done.
+  std::map<uint64_t, Lines> chunks_ ABSL_GUARDED_BY(mu_);
+  uint64_t line_ ABSL_GUARDED_BY(mu_);  // where they begin
   uint64_t failed_ ABSL_GUARDED_BY(mu_) = UINT64_MAX;
   absl::Status status_ ABSL_GUARDED_BY(mu_);
   bool in_line_ ABSL_GUARDED_BY(mu_) = false;
-  uint64_t line_in_chunk_ ABSL_GUARDED_BY(mu_) = 0;
+  uint64_t lines_before_ ABSL_GUARDED_BY(mu_) = 0;
   FeedReport report_ ABSL_GUARDED_BY(mu_);
 };
 
@@ -102,15 +114,23 @@ void Work(ChunkReader* reader, const RowParser& parser, const FeedTarget& target
       cancel();
       return;
     }
-    absl::Status added = target(chunk.number, rows.rows());
-    if (!added.ok()) {
-      reader->Stop();
+    size_t bad_row = SIZE_MAX;
+    absl::Status added = target(chunk.number, rows, &bad_row);
+    if (added.ok()) {
+      progress->Done(chunk.number);
+      continue;
+    }
+    reader->Stop();
+    if (bad_row < rows.rows().size()) {
+      progress->Fail(chunk.number, std::move(added), true, rows.lines_before(bad_row));
+    } else {
       // Where another thread's error is the reason, it is told, wherever it was.
       const bool secondary = absl::IsCancelled(added);
-      progress->Fail(secondary ? UINT64_MAX - 1 : chunk.number, std::move(added), false);
-      if (!secondary) cancel();
-      return;
+      progress->Fail(secondary ? UINT64_MAX - 1 : chunk.number, std::move(added));
+      if (secondary) return;
     }
+    cancel();
+    return;
   }
 }
 

@@ -6,8 +6,6 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/types/span.h"
-#include "groupby/grouping.h"
 #include "groupby/text/chunk_reader.h"
 #include "groupby/text/row_parser.h"
 
@@ -26,8 +24,10 @@ struct FeedReport {
   uint64_t skipped = 0;  // malformed ones
 };
 
-// Where rows go: Grouping::AddInOrder(). Called from several threads.
-using FeedTarget = std::function<absl::Status(uint64_t sequence, absl::Span<const KeyValue> rows)>;
+// Where rows go, as to Grouping::AddInOrder(). Called from several threads. An error of one
+// row sets `bad_row` to its index.
+using FeedTarget =
+    std::function<absl::Status(uint64_t sequence, const ParsedRows& rows, size_t* bad_row)>;
 
 // Reads all of an input into `target`. Each of the threads takes the next chunk, parses
 // it and hands it on. Of what is wrong the first in the input is returned, with its line;

@@ -17,14 +17,20 @@ namespace {
 // As Grouping::AddInOrder() does it: each call waits for those before it.
 class InOrder {
  public:
-  absl::Status Add(uint64_t sequence, absl::Span<const KeyValue> rows) {
+  absl::Status Add(uint64_t sequence, const ParsedRows& rows, size_t* bad_row) {
     MutexLock lock(&mu_);
     while (sequence != next_ && !cancelled_) changed_.Wait(&mu_);
     if (cancelled_) return absl::CancelledError("cancelled");
     ++next_;
     changed_.SignalAll();
     if (sequence == fail_at_) return absl::ResourceExhaustedError("full");
-    for (const KeyValue& row : rows) absl::StrAppend(&text_, row.key, "=", row.value, ";");
+    for (const KeyValue& row : rows.rows()) {
+      if (row.key == "refused") {
+        *bad_row = static_cast<size_t>(&row - rows.rows().data());
+        return absl::InvalidArgumentError("refused");
+      }
+      absl::StrAppend(&text_, row.key, "=", row.value, ";");
+    }
     return absl::OkStatus();
   }
   void Cancel() {
@@ -69,8 +75,8 @@ Fed FeedText(std::unique_ptr<ByteSource> source, const RowParser& parser, size_t
   Fed fed;
   fed.status = Feed(
       &reader, parser, options,
-      [target](uint64_t sequence, absl::Span<const KeyValue> rows) {
-        return target->Add(sequence, rows);
+      [target](uint64_t sequence, const ParsedRows& rows, size_t* bad_row) {
+        return target->Add(sequence, rows, bad_row);
       },
       [target] { target->Cancel(); }, &fed.report);
   fed.text = target->text();
@@ -164,6 +170,22 @@ TEST(FeedTest, AnErrorOfTheTargetEndsIt) {
                              false, &target);
     EXPECT_TRUE(absl::IsResourceExhausted(fed.status)) << fed.status;
     EXPECT_EQ(fed.status.message(), "full");
+  }
+}
+
+TEST(FeedTest, ARowThatTheTargetRefusesIsReportedWithItsLine) {
+  std::string text;
+  for (int i = 1; i <= 60; ++i) {
+    absl::StrAppend(&text, i == 44 || i == 50 ? "refused\tv" : i % 7 == 0 ? "bad" : "k\tv", "\n");
+  }
+  RowParserOptions options;
+  options.skip_malformed = true;
+  options.keep_lines = true;
+  for (size_t chunk = 1; chunk < 320; ++chunk) {
+    for (const int threads : {1, 3}) {
+      const Fed fed = FeedText(text, *NewTsvParser(options), chunk, threads);
+      ASSERT_EQ(fed.status.message(), "input, line 44: refused") << chunk << " " << threads;
+    }
   }
 }
 

@@ -248,8 +248,8 @@ absl::StatusOr<GroupTextReport> GroupText::Run() {
   FeedReport fed_report;
   absl::Status status = Feed(
       &reader, *parser, feeding,
-      [&grouping](uint64_t sequence, absl::Span<const KeyValue> rows) {
-        return grouping->AddInOrder(sequence, rows);
+      [&grouping](uint64_t sequence, const ParsedRows& rows, size_t*) {
+        return grouping->AddInOrder(sequence, rows.rows());
       },
       [this] { CancelGrouping(); }, &fed_report);
   fed = true;
