@@ -199,6 +199,39 @@ TEST(GroupByTest, ErrorsOfTheOptionsAreReturned) {
   EXPECT_EQ(GroupBy(kRows, options).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(GroupByTest, AGroupLargerThanMemoryStreamsInLittleMemory) {
+  GroupingOptions options;
+  options.memory_bytes = GroupingOptions::kMinMemory;
+  options.temp_dir = testing::TempDir();
+  constexpr uint32_t kCount = 2000000;
+  uint32_t next = 0;
+  auto groups = GroupBy<int, uint32_t>(
+      [&next](int* k, uint32_t* v) {
+        *k = next % 100 == 0 ? 2 : 1;
+        *v = next++;
+        return next <= kCount;
+      },
+      options);
+  ASSERT_TRUE(groups.ok()) << groups.status();
+  uint64_t count = 0;
+  for (auto& [key, values] : *groups) {
+    int64_t before = -1;
+    for (const uint32_t v : values) {
+      EXPECT_EQ(v % 100 == 0, key == 2);
+      ASSERT_GT(static_cast<int64_t>(v), before);
+      before = v;
+      ++count;
+    }
+  }
+  EXPECT_TRUE(groups->status().ok()) << groups->status();
+  EXPECT_EQ(count, kCount);
+  const GroupingStats stats = groups->stats();
+  EXPECT_GT(stats.spilled_bytes, 0u);
+  EXPECT_LE(stats.peak_memory, options.memory_bytes);
+  // Small numbers are small: 4 bytes of key and not 4 of value.
+  EXPECT_LT(stats.bytes, 7 * uint64_t{kCount});
+}
+
 // What its codec writes it does not read.
 struct Broken {
   int v = 0;
