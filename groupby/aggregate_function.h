@@ -26,7 +26,7 @@ struct StateBlock {
 };
 
 // What a row has for an aggregate: the field, and the number it is where that is asked for.
-struct AggregateInput {
+struct FieldInput {
   absl::string_view field;
   const Number* number = nullptr;
 };
@@ -65,7 +65,7 @@ class AggregateFunction {
   // `state` is zeroed. May be called once for all.
   virtual void Init(char* state) const {}
   // False where the arena has no room: nothing is changed then, it is called again.
-  virtual bool Add(char* state, const AggregateInput& input, StateArena* arena) const = 0;
+  virtual bool Add(char* state, const FieldInput& input, StateArena* arena) const = 0;
   // Adds the rows of `newer`, which come behind those of `state`. False as above.
   virtual bool Merge(char* state, const char* newer, StateArena* arena) const = 0;
   // Appends the result. Errors name what is wrong, not the group.

@@ -37,7 +37,7 @@ class Count : public AggregateFunction {
   Input input() const override { return input_; }
   Result result() const override { return Result::kNumber; }
   size_t state_bytes() const override { return 8; }
-  bool Add(char* state, const AggregateInput&, StateArena*) const override {
+  bool Add(char* state, const FieldInput&, StateArena*) const override {
     ++*reinterpret_cast<uint64_t*>(state);
     return true;
   }
@@ -68,7 +68,7 @@ class OneField : public AggregateFunction {
   Result result() const override { return Result::kText; }
   size_t state_bytes() const override { return sizeof(FieldState); }
   bool has_block() const override { return true; }
-  bool Add(char* state, const AggregateInput& input, StateArena* arena) const override {
+  bool Add(char* state, const FieldInput& input, StateArena* arena) const override {
     auto* const s = reinterpret_cast<FieldState*>(state);
     if (s->seen != 0 && !replaces_(s->field.view(), input.field)) return true;
     if (!s->field.Set(input.field, arena)) return false;
@@ -77,7 +77,7 @@ class OneField : public AggregateFunction {
   }
   bool Merge(char* state, const char* newer, StateArena* arena) const override {
     const auto* const n = reinterpret_cast<const FieldState*>(newer);
-    return n->seen == 0 || Add(state, AggregateInput{n->field.view(), nullptr}, arena);
+    return n->seen == 0 || Add(state, FieldInput{n->field.view(), nullptr}, arena);
   }
   absl::Status Finish(const char* state, std::string* result) const override {
     const absl::string_view field = reinterpret_cast<const FieldState*>(state)->field.view();

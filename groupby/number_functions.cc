@@ -74,7 +74,7 @@ class Sum : public AggregateFunction {
   Input input() const override { return Input::kNumber; }
   Result result() const override { return Result::kNumber; }
   size_t state_bytes() const override { return sizeof(SumState); }
-  bool Add(char* state, const AggregateInput& input, StateArena*) const override {
+  bool Add(char* state, const FieldInput& input, StateArena*) const override {
     reinterpret_cast<SumState*>(state)->Add(*input.number);
     return true;
   }
@@ -115,7 +115,7 @@ class Extreme : public AggregateFunction {
   Input input() const override { return Input::kNumber; }
   Result result() const override { return Result::kNumber; }
   size_t state_bytes() const override { return sizeof(Number); }
-  bool Add(char* state, const AggregateInput& input, StateArena*) const override {
+  bool Add(char* state, const FieldInput& input, StateArena*) const override {
     AddNumber(state, *input.number);
     return true;
   }
@@ -146,7 +146,7 @@ class Top : public AggregateFunction {
   size_t state_bytes() const override { return sizeof(StateBlock); }
   bool has_block() const override { return true; }
 
-  bool Add(char* state, const AggregateInput& input, StateArena* arena) const override {
+  bool Add(char* state, const FieldInput& input, StateArena* arena) const override {
     auto* const block = reinterpret_cast<StateBlock*>(state);
     size_t count = Size(*block);
     const Number& n = *input.number;
@@ -178,7 +178,7 @@ class Top : public AggregateFunction {
     for (size_t i = 0; i < Size(*n); ++i) {
       Number number;  // not aligned
       std::memcpy(&number, n->data + i * sizeof number, sizeof number);
-      Add(state, AggregateInput{{}, &number}, arena);
+      Add(state, FieldInput{{}, &number}, arena);
     }
     return true;
   }

@@ -86,7 +86,7 @@ bool StateTable::AddRow(uint64_t hash, const AggregateRow& row, const Number* nu
   const absl::Span<const StateLayout::Item> items(layout_.items());
   for (; *done < items.size(); ++*done) {
     const StateLayout::Item& item = items[*done];
-    AggregateInput input;
+    FieldInput input;
     switch (item.input) {
       case AggregateFunction::Input::kNone:
         break;
