@@ -75,6 +75,8 @@ void GroupingSuite::ExpectGroups(const SuiteGroups& groups, const SuiteRows& row
 void GroupingSuite::ExpectNothingLeft() {
   EXPECT_TRUE(fs_.List("/")->empty()) << fs_.List("/")->at(0);
   EXPECT_EQ(fs_.used_bytes(), 0u);
+  // Else it remembers all that a crash could bring back.
+  fs_.SyncAll();
 }
 
 absl::Status GroupingSuite::GroupAndCheck(const GroupingOptions& options, const SuiteRows& rows,

@@ -184,6 +184,7 @@ TEST_P(GroupingSuite, FinishIsOnceAndEndsTheFeeding) {
   ASSERT_TRUE(groups.ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(grouping->Add(rows)));
   EXPECT_TRUE(absl::IsFailedPrecondition(grouping->AddInOrder(0, rows)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(grouping->Add({})));
   EXPECT_TRUE(absl::IsFailedPrecondition(grouping->Finish().status()));
   ExpectGroups(Read(groups->get()).value(), {{"key", "value"}});
 }

@@ -24,10 +24,10 @@ TEST_P(GroupingSuite, GroupsAreThoseOfAMapForEveryShapeAndBudget) {
         EXPECT_EQ(stats.rows, rows.size());
         EXPECT_EQ(stats.groups, GroupsOf(rows).size());
         EXPECT_LE(stats.peak_memory, memory);
+        ExpectNothingLeft();
       }
     }
   }
-  ExpectNothingLeft();
 }
 
 TEST_P(GroupingSuite, GroupsAreThoseOfAMapAtRandom) {
@@ -49,9 +49,9 @@ TEST_P(GroupingSuite, GroupsAreThoseOfAMapAtRandom) {
     if (random() % 3 == 0) options.max_open_runs = 2 + static_cast<int>(random() % 5);
     const absl::Status status = GroupAndCheck(options, rows);
     ASSERT_TRUE(status.ok()) << status;
+    ExpectNothingLeft();
     if (HasFailure()) return;
   }
-  ExpectNothingLeft();
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ TEST(MergeChoiceTest, FirstMergeTakesTheOddRunsAndAllLaterOnesAreFull) {
            is_first = false) {
         ASSERT_GE(count, 2u);
         ASSERT_LE(count, fan_in);
-        if (!is_first) ASSERT_EQ(count, fan_in);
+        ASSERT_TRUE(is_first || count == fan_in);
         left -= count - 1;
       }
       ASSERT_EQ(left, fan_in);

@@ -120,10 +120,11 @@ absl::Status SortWork::MergeSome(size_t begin, size_t count) {
           KVARTS_ASSIGN_OR_RETURN(const absl::string_view bytes, part->Bytes());
           KVARTS_RETURN_IF_ERROR(writer.Put(bytes));
         }
-      }
-      if (bytes_to_merge_ != 0 && writer.file_bytes() >= reported + kProgressBytes) {
-        reported = writer.file_bytes();
-        ReportProgress("merge", merged_bytes_ + reported, bytes_to_merge_);
+        if (bytes_to_merge_ != 0 && writer.file_bytes() >= reported + kProgressBytes) {
+          reported = writer.file_bytes();
+          ReportProgress("merge", std::min(merged_bytes_ + reported, bytes_to_merge_),
+                         bytes_to_merge_);
+        }
       }
     }
     KVARTS_ASSIGN_OR_RETURN(merged, writer.Finish());

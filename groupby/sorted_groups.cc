@@ -14,7 +14,7 @@ namespace {
 using Views = absl::Span<const absl::string_view>;
 
 constexpr size_t kViews = 256;
-constexpr uint64_t kProgressGroups = 1 << 14;
+constexpr uint64_t kProgressSteps = 1 << 14;
 
 // What both have in common: the end, errors, cancelling.
 class SortedGroups : public Groups {
@@ -104,7 +104,7 @@ class TableGroups final : public SortedGroups {
     if (next_ == table_->keys()) return false;
     constexpr size_t kAhead = 8;
     table_->PrefetchGroup(next_ + kAhead);
-    if (next_ % kProgressGroups == 0) work()->ReportProgress("group", next_, table_->keys());
+    if (next_ % kProgressSteps == 0) work()->ReportProgress("group", next_, table_->keys());
     const RowTable::Group group = table_->Open(next_++);
     *key = group.key;
     value_ = group.first;
@@ -137,21 +137,26 @@ class MergedGroups final : public SortedGroups {
     KVARTS_ASSIGN_OR_RETURN(const bool more, merger_->NextGroup());
     if (!more) return false;
     *key = merger_->key();
-    if (groups_++ % kProgressGroups == 0) {
-      work()->ReportProgress("group", merger_->bytes_read(), total_bytes_);
-    }
+    Step();
     return true;
   }
   absl::StatusOr<Views> NextValues(absl::Span<absl::string_view> views) override {
     KVARTS_ASSIGN_OR_RETURN(RunReader* const part, merger_->Part());
     if (part == nullptr) return Views();
+    Step();
     return part->Values(views, value_room_);
   }
   void Close() override { merger_.reset(); }
 
+  void Step() {
+    if (steps_++ % kProgressSteps == 0) {
+      work()->ReportProgress("group", merger_->bytes_read(), total_bytes_);
+    }
+  }
+
   std::unique_ptr<RunMerger> merger_;
   absl::Span<char> value_room_;
-  uint64_t groups_ = 0;
+  uint64_t steps_ = 0;
   uint64_t total_bytes_ = 0;
 };
 

@@ -50,7 +50,7 @@ class Feeding {
 
   absl::Status Add(absl::Span<const KeyValue> rows) {
     for (const KeyValue& row : rows) KVARTS_RETURN_IF_ERROR(CheckRowSize(row));
-    while (!rows.empty()) {
+    do {
       const auto batch = rows.first(std::min(rows.size(), kBatch));
       rows.remove_prefix(batch.size());
       uint64_t hashes[kBatch];
@@ -61,7 +61,7 @@ class Feeding {
       for (size_t i = 0; i < batch.size(); ++i) {
         KVARTS_RETURN_IF_ERROR(AddRow(batch[i], hashes[i]));
       }
-    }
+    } while (!rows.empty());
     return absl::OkStatus();
   }
 
