@@ -40,6 +40,12 @@ DEFINE_string(key, "",
 DEFINE_string(value, "",
               "The column of the value, likewise. Empty: what is behind the key, in TSV with all "
               "its tabs, in CSV one column; \"value\".");
+DEFINE_string(
+    aggregate, "list",
+    "What is written of each group, some of these with commas between them: list (of the "
+    "values, comes first), count, sum, mean, min, max, mintext, maxtext, first, last, "
+    "distinct, top:K. Over the value, or another column: sum:COLUMN, top:COLUMN:K. Without "
+    "list no values are kept.");
 DEFINE_string(delimiter, "",
               "One byte between columns, \\t for a tab. Empty: a tab in TSV, a comma in CSV.");
 DEFINE_bool(header, false, "The first row has the names of the columns, and is no row.");
@@ -78,7 +84,8 @@ constexpr char kHelp[] =
     "--value picks a column. CSV is that of RFC 4180. Of NDJSON each line is an object\n"
     "with members \"key\" and \"value\"; a value that is no string is its JSON text.\n"
     "\n"
-    "Values of a group are in the order of the input. --format is one of\n"
+    "Values of a group are in the order of the input. --aggregate has results beside them\n"
+    "or in their place, one column each. --format is one of\n"
     "  tsv     KEY<TAB>VALUE,VALUE,...\n"
     "  ndjson  {\"key\":KEY,\"values\":[VALUE,VALUE,...]}\n"
     "  data    KEY VALUE,VALUE,... : a data file, for kv_build and kv_server\n"
@@ -107,6 +114,7 @@ absl::Status ReadFlags(GroupTextOptions* options) {
   options->input = FLAGS_input;
   options->output = FLAGS_output;
   options->key = FLAGS_key;
+  options->aggregate = FLAGS_aggregate;
   options->value = FLAGS_value;
   options->delimiter = FLAGS_delimiter;
   options->header = FLAGS_header;
@@ -130,11 +138,11 @@ absl::Status ReadFlags(GroupTextOptions* options) {
                                               {{"tsv", OutputFormat::kTsv},
                                                {"ndjson", OutputFormat::kNdjson},
                                                {"data", OutputFormat::kData}},
-                                              &options->render.format));
+                                              &options->format));
   KVARTS_RETURN_IF_ERROR(Choose<Encoding>(
       "encoding", FLAGS_encoding,
       {{"none", Encoding::kNone}, {"escape", Encoding::kEscape}, {"base64", Encoding::kBase64}},
-      &options->render.encoding));
+      &options->encoding));
   KVARTS_RETURN_IF_ERROR(Choose<GroupingOptions::Order>(
       "order", FLAGS_order,
       {{"any", GroupingOptions::Order::kAny}, {"key", GroupingOptions::Order::kKey}},
@@ -156,7 +164,7 @@ absl::Status ReadFlags(GroupTextOptions* options) {
   if (FLAGS_separator != "\\t" && FLAGS_separator.size() != 1) {
     return UsageError("--separator is one byte, or \\t");
   }
-  options->render.separator = FLAGS_separator == "\\t" ? '\t' : FLAGS_separator[0];
+  options->separator = FLAGS_separator == "\\t" ? '\t' : FLAGS_separator[0];
   const absl::Status checked = groupby_text::CheckOptions(*options);
   return checked.ok() ? checked : UsageError(checked.message());
 }
@@ -190,6 +198,11 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
     std::fprintf(stderr, "group_by: %llu %s malformed and skipped\n",
                  static_cast<unsigned long long>(report->skipped),
                  report->skipped == 1 ? "row" : "rows");
+  }
+  if (report->skipped_fields > 0) {
+    std::fprintf(stderr, "group_by: %llu %s and left out\n",
+                 static_cast<unsigned long long>(report->skipped_fields),
+                 report->skipped_fields == 1 ? "field is no number" : "fields are no numbers");
   }
   if (FLAGS_stats) {
     std::fprintf(stderr, "%s%s\n", report->Summary().c_str(), report->DebugString().c_str());

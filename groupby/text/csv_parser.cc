@@ -121,7 +121,10 @@ class CsvParser final : public RowParser {
  public:
   explicit CsvParser(const RowParserOptions& options)
       : options_(options), columns_(options.columns) {
-    if (columns_.rest) columns_.fields = {1};
+    two_columns_ = columns_.fields == std::vector<size_t>{Columns::kRest};
+    for (size_t& column : columns_.fields) {
+      if (column == Columns::kRest) column = 1;
+    }
     least_ = columns_.key + 1;
     for (const size_t column : columns_.fields) least_ = std::max(least_, column + 1);
     field_of_.assign(least_, -1);
@@ -145,7 +148,7 @@ class CsvParser final : public RowParser {
         if (field >= 0) fields[static_cast<size_t>(field)] = column;
         ++number;
       } while (!columns.row_ends());
-      if (!columns.error().empty() || number < least_ || (columns_.rest && number > least_)) {
+      if (!columns.error().empty() || number < least_ || (two_columns_ && number > 2)) {
         if (!options_.skip_malformed) return rows->Fail(Malformed(columns, number));
         rows->Skip();
       } else {
@@ -161,13 +164,14 @@ class CsvParser final : public RowParser {
  private:
   std::string Malformed(const CsvColumns& columns, size_t number) const {
     if (!columns.error().empty()) return std::string(columns.error());
-    return columns_.rest
+    return two_columns_
                ? absl::StrCat("expected 2 columns, found ", number, "; of more --value picks one")
                : absl::StrCat("expected ", least_, " columns or more, found ", number);
   }
 
   const RowParserOptions options_;
   Columns columns_;
+  bool two_columns_ = false;   // and no more
   size_t least_ = 0;           // columns of a row
   std::vector<int> field_of_;  // of a column; -1: none
 };

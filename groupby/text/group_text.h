@@ -1,7 +1,6 @@
 #ifndef KVARTS_GROUPBY_TEXT_GROUP_TEXT_H_
 #define KVARTS_GROUPBY_TEXT_GROUP_TEXT_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -10,42 +9,20 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/mutex.h"
-#include "base/progress.h"
 #include "groupby/grouping.h"
+#include "groupby/text/collector.h"
 #include "groupby/text/interrupt.h"
-#include "groupby/text/render.h"
-#include "groupby/text/row_parser.h"
+#include "groupby/text/options.h"
+#include "groupby/text/output_file.h"
 
 namespace kvarts::groupby_text {
-
-enum class InputFormat : unsigned char { kTsv = 0, kCsv, kNdjson };
-
-struct GroupTextOptions {
-  std::string input = "-";   // see OpenInput()
-  std::string output = "-";  // see OutputFile
-  InputFormat input_format = InputFormat::kTsv;
-  RenderOptions render;  // but for json_text, which follows from the rest
-  // A column's number, from 1 on, or its name in the header; of JSON a member's name.
-  // Empty: the first column and what is behind it; "key" and "value" of JSON.
-  std::string key;
-  std::string value;
-  std::string delimiter;  // one byte, or "\t"; empty: a tab, in CSV a comma
-  bool header = false;    // the first row has names
-  bool skip_malformed = false;
-  // Memory, threads, order, temp_dir, algorithm and its caps.
-  GroupingOptions grouping;
-  ProgressSink* progress = nullptr;
-  size_t chunk_bytes = 0;  // 0: by threads; for tests
-};
-
-// kInvalidArgument where options contradict each other: the caller's mistake.
-absl::Status CheckOptions(const GroupTextOptions& options);
 
 struct GroupTextReport {
   uint64_t input_bytes = 0;  // of the file, compressed as it may be
   uint64_t output_bytes = 0;
   uint64_t rows = 0;
-  uint64_t skipped = 0;  // malformed ones
+  uint64_t skipped = 0;         // malformed ones
+  uint64_t skipped_fields = 0;  // that should have been numbers
   absl::Duration reading;
   absl::Duration writing;
   uint64_t resident_bytes = 0;  // of the process, the most there were
@@ -69,13 +46,14 @@ class GroupText {
   void Cancel();
 
  private:
-  absl::Status Resolve(const std::string& header, Columns* columns) const;
-  void CancelGrouping();
+  absl::Status WriteAll(Collector* collector, OutputFile* output, GroupTextReport* report) const;
+  void SetCollector(Collector* collector);
+  void CancelCollector();
 
   const GroupTextOptions options_;
   Interrupt interrupt_;
   Mutex mu_;
-  Grouping* grouping_ ABSL_GUARDED_BY(mu_) = nullptr;
+  Collector* collector_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
 
 }  // namespace kvarts::groupby_text

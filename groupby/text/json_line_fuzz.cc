@@ -28,9 +28,8 @@ void Check(const JsonMember& member, const json::object& object, const std::stri
   if (member.is_string != value->is_string()) __builtin_trap();
   boost::system::error_code error;
   const absl::string_view raw(member.raw.data(), member.raw.size());
-  const json::value again = Parse(raw, &error);
-  // Not ==, which no NaN is, as 0e999 becomes.
-  if (error || json::serialize(again) != json::serialize(*value)) __builtin_trap();
+  // Not of the same number: what Boost makes of one depends on what stands behind it.
+  if (Parse(raw, &error).kind() != value->kind() || error) __builtin_trap();
   if (!member.is_string) return;
   std::vector<char> copy(raw.begin(), raw.end());
   const absl::string_view text = UnescapeJson(absl::MakeSpan(copy));

@@ -1,11 +1,10 @@
 #include "groupby/text/json_text.h"
 
+#include <cstring>
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
-
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 
 namespace kvarts::groupby_text {
 namespace {
@@ -55,6 +54,28 @@ size_t Utf8Size(const char* at, const char* end) {
   return 0;
 }
 
+absl::string_view JsonEscape(char byte, char room[6]) {
+  switch (byte) {
+    case '"':
+      return "\\\"";
+    case '\\':
+      return "\\\\";
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    default:
+      break;
+  }
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::memcpy(room, "\\u00", 4);
+  room[4] = kDigits[static_cast<unsigned char>(byte) >> 4];
+  room[5] = kDigits[static_cast<unsigned char>(byte) & 15];
+  return absl::string_view(room, 6);
+}
+
 bool AppendJsonString(absl::string_view text, std::string* out) {
   const char* at = text.data();
   const char* const end = at + text.size();
@@ -67,25 +88,9 @@ bool AppendJsonString(absl::string_view text, std::string* out) {
       continue;
     }
     out->append(copied, static_cast<size_t>(at - copied));
-    switch (*at) {
-      case '"':
-        out->append("\\\"");
-        break;
-      case '\\':
-        out->append("\\\\");
-        break;
-      case '\n':
-        out->append("\\n");
-        break;
-      case '\r':
-        out->append("\\r");
-        break;
-      case '\t':
-        out->append("\\t");
-        break;
-      default:
-        absl::StrAppendFormat(out, "\\u%04x", static_cast<unsigned char>(*at));
-    }
+    char escape[6];
+    const absl::string_view escaped = JsonEscape(*at, escape);
+    out->append(escaped.data(), escaped.size());
     copied = ++at;
   }
   out->append(copied, static_cast<size_t>(end - copied));

@@ -16,6 +16,9 @@ const char* FindJsonSpecial(const char* at, const char* end);
 // (RFC 3629: no surrogates, no longer forms, nothing above 10FFFF).
 size_t Utf8Size(const char* at, const char* end);
 
+// A quote, a backslash or a control byte as it stands in a JSON string; uses `room`.
+absl::string_view JsonEscape(char byte, char room[6]);
+
 // Appends `text` as the inside of a JSON string. False where it is not valid UTF-8.
 bool AppendJsonString(absl::string_view text, std::string* out);
 

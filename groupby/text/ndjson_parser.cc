@@ -73,7 +73,7 @@ class NdjsonParser final : public RowParser {
   }
 
   absl::string_view Text(const JsonMember& member) const {
-    if (member.is_string && !options_.json_text) return UnescapeJson(member.raw);
+    if (member.is_string && !options_.json_values) return UnescapeJson(member.raw);
     return absl::string_view(member.raw.data(), member.raw.size());
   }
 
@@ -81,7 +81,7 @@ class NdjsonParser final : public RowParser {
     if (key.is_string) return UnescapeJson(key.raw);
     size_t size = key.raw.size();
     // Behind a value there is a comma, a space or the object's end.
-    if (options_.json_text) key.raw.data()[size++] = '\xFF';
+    if (options_.json_keys) key.raw.data()[size++] = '\xFF';
     return absl::string_view(key.raw.data(), size);
   }
 

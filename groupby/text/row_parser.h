@@ -17,12 +17,14 @@ namespace kvarts::groupby_text {
 
 // Which columns of delimited text are taken, from 0 on.
 struct Columns {
+  // All behind the key, which is the first column then: in TSV the rest of the line with
+  // its delimiters; in CSV the second column, and there is no third where this is the one
+  // field.
+  static constexpr size_t kRest = SIZE_MAX;
+
   size_t key = 0;
-  // All different; none where rows are only counted. Ignored where `rest`.
-  std::vector<size_t> fields;
-  // The one field is all behind the key, which is the first column: in TSV the rest of
-  // the line with its delimiters, in CSV the second of two columns.
-  bool rest = true;
+  // All different; none where rows are only counted.
+  std::vector<size_t> fields = {kRest};
 };
 
 // Bytes that the output cannot hold in a key and in the first field, so that a row is
@@ -112,7 +114,8 @@ struct RowParserOptions {
   // Of JSON: the members of key and fields, all different.
   std::string key_member = "key";
   std::vector<std::string> field_members = {"value"};
-  bool json_text = false;  // see NewNdjsonParser()
+  bool json_keys = false;    // see NewNdjsonParser()
+  bool json_values = false;  // likewise
 };
 
 // Columns between delimiters, taken as they are: no quotes, no escapes.
@@ -121,9 +124,9 @@ std::unique_ptr<RowParser> NewTsvParser(const RowParserOptions& options);
 // as others are, and two quotes are one. Rows end with \n or \r\n.
 std::unique_ptr<RowParser> NewCsvParser(const RowParserOptions& options);
 // One JSON object a line (RFC 8259), lines of white space aside. Strings are taken as
-// their text, other values as their JSON text. With `json_text` values, strings too,
-// are taken as JSON text, and keys that are no strings get a byte FF behind it, which
-// no string has: so that they can be written as what they are.
+// their text, other values as their JSON text. With `json_values` strings too are taken
+// as JSON text; with `json_keys` keys that are no strings get a byte FF behind it, which
+// no string has. So they can be written as what they are.
 std::unique_ptr<RowParser> NewNdjsonParser(const RowParserOptions& options);
 
 // The columns of a header row, as the parsers see it.

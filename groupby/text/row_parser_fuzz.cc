@@ -68,12 +68,19 @@ Result ParseChunks(const RowParser& parser, absl::string_view text, const ChunkO
 
 // What the words say, a byte at a time. TSV and CSV without limits of an output.
 Result Reference(absl::string_view text, const RowParserOptions& options, bool csv) {
+  const std::vector<size_t>& fields = options.columns.fields;
+  const bool two_columns = csv && fields == std::vector<size_t>{Columns::kRest};
+  size_t least = options.columns.key + 1;
+  for (const size_t field : fields) {
+    least = std::max(least, field == Columns::kRest ? 2 : field + 1);
+  }
   Result result;
   uint64_t line = 0;
   size_t at = 0;
   while (at < text.size() && !result.failed) {
     const uint64_t first_line = line;
     std::vector<std::string> columns(1);
+    std::string rest;
     bool wrong = false, quoted = false, closed = false, fresh = true;
     for (;; ++at) {
       if (at == text.size() || (text[at] == '\n' && !quoted)) break;
@@ -91,8 +98,8 @@ Result Reference(absl::string_view text, const RowParserOptions& options, bool c
         }
         continue;
       }
-      const bool rest = !csv && options.columns.rest && columns.size() == 2;
-      if (byte == options.delimiter && !rest) {
+      if (columns.size() > 1) rest += byte;
+      if (byte == options.delimiter) {
         columns.emplace_back();
         closed = false;
         fresh = true;
@@ -113,14 +120,12 @@ Result Reference(absl::string_view text, const RowParserOptions& options, bool c
     if (csv && !closed && !columns.back().empty() && columns.back().back() == '\r') {
       columns.back().pop_back();
     }
-    std::vector<size_t> fields = options.columns.fields;
-    if (options.columns.rest) fields = {1};
-    size_t least = options.columns.key + 1;
-    for (const size_t field : fields) least = std::max(least, field + 1);
-    wrong |= columns.size() < least || (options.columns.rest && columns.size() > least);
+    wrong |= columns.size() < least || (two_columns && columns.size() > 2);
     if (!wrong) {
       std::vector<std::string> row = {columns[options.columns.key]};
-      for (const size_t field : fields) row.push_back(columns[field]);
+      for (const size_t field : fields) {
+        row.push_back(field != Columns::kRest ? columns[field] : csv ? columns[1] : rest);
+      }
       result.rows.push_back(std::move(row));
       result.lines.push_back(first_line);
     } else if (options.skip_malformed) {
@@ -139,12 +144,15 @@ void Fuzz(absl::string_view text, int format, uint8_t how, uint8_t size) {
   RowParserOptions options;
   options.keep_lines = true;
   options.skip_malformed = (how & 1) != 0;
-  options.columns.rest = (how & 2) != 0;
-  options.columns.key = options.columns.rest ? 0 : (how >> 2) & 1;
+  const bool rest = (how & 2) != 0;
+  options.columns.key = rest ? 0 : (how >> 2) & 1;
+  options.columns.fields.clear();
+  if (rest) options.columns.fields.push_back(Columns::kRest);
   if ((how & 8) != 0) options.columns.fields.push_back(0);
   if ((how & 16) != 0) options.columns.fields.push_back(2);
   options.delimiter = format == 1 ? ',' : '\t';
-  options.json_text = (how & 4) != 0;
+  options.json_keys = (how & 4) != 0;
+  options.json_values = (how & 16) != 0;
   if ((how & 8) != 0) options.field_members = {"value", "a"};
   const bool limited = (how & 32) != 0;
   if (limited) options.limits = {" \n", "\t\n,", false};

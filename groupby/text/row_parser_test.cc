@@ -38,7 +38,7 @@ Parsed Parse(const RowParser& parser, const std::string& text) {
 
 RowParserOptions Options(size_t key, size_t value, char delimiter = '\t') {
   RowParserOptions options;
-  options.columns = {key, {value}, false};
+  options.columns = {key, {value}};
   options.delimiter = delimiter;
   return options;
 }
@@ -96,7 +96,7 @@ TEST(TsvParserTest, WhatTheOutputCannotHoldIsAnErrorOfItsRow) {
         << parsed.error;
     EXPECT_EQ(parsed.lines, 1u);
   }
-  options.columns = {0, {2}, false};
+  options.columns = {0, {2}};
   const auto columns = NewTsvParser(options);
   EXPECT_EQ(Parse(*columns, "k\tx,y\tz\tu,v\n").error, "") << "other columns may hold it";
   EXPECT_NE(Parse(*columns, "k\tx\ty,z\tu\n").error, "");
@@ -208,7 +208,7 @@ TEST(NdjsonParserTest, TakesTwoMembersOfEachLine) {
 
 TEST(NdjsonParserTest, JsonTextKeepsWhatValuesAre) {
   RowParserOptions options;
-  options.json_text = true;
+  options.json_keys = options.json_values = true;
   EXPECT_EQ(Parse(*NewNdjsonParser(options),
                   "{\"key\":\"\\u0061\",\"value\":\"\\u0061\"}\n{\"key\":1,\"value\":2}\n"
                   "{\"value\":[ ],\"key\":[1]}")
@@ -312,11 +312,31 @@ TEST(RowParserTest, SomeFieldsOrNoneAreTaken) {
   options.field_members = {"c", "b"};
   EXPECT_EQ(Fields(*NewNdjsonParser(options), json), (Shown{"0: 1=3|\n", "2: 4=\n\n|5"}));
 
+  options.columns.fields = comma.columns.fields = {Columns::kRest, 2};
+  options.columns.key = comma.columns.key = 0;
+  EXPECT_EQ(Fields(*NewTsvParser(options), tsv), (Shown{"0: a=b\tc\td|c", "2: 1=2\t3\t|3"}));
+  EXPECT_EQ(Fields(*NewCsvParser(comma), csv), (Shown{"0: a=b|c\"\n", "3: 1=2|3"}));
+  options.columns.key = comma.columns.key = 1;
   options.columns.fields = comma.columns.fields = {};
   options.field_members = {};
   EXPECT_EQ(Fields(*NewTsvParser(options), tsv), (Shown{"0: b=", "2: 2="}));
   EXPECT_EQ(Fields(*NewCsvParser(comma), csv), (Shown{"0: b=", "3: 2="}));
   EXPECT_EQ(Fields(*NewNdjsonParser(options), json), (Shown{"0: 1=", "2: 4="}));
+}
+
+TEST(RowParserTest, LimitsAreThoseOfTheFirstFieldAlone) {
+  RowParserOptions options;
+  options.limits = {"\t\n", "\t\n,", true};
+  options.columns.fields = {Columns::kRest, 1};
+  EXPECT_EQ(Parse(*NewTsvParser(options), "a,b\tc\n").error, "");
+  EXPECT_NE(Parse(*NewTsvParser(options), "a\tb,c\n").error, "");
+  EXPECT_NE(Parse(*NewTsvParser(options), "a\tb\tc\n").error, "");
+  options.columns.fields = {1, 2};
+  EXPECT_EQ(Parse(*NewTsvParser(options), "a\tb\tc,d\te,f\n").error, "");
+  EXPECT_NE(Parse(*NewTsvParser(options), "a\tb,c\td\n").error, "");
+  options.delimiter = ',';
+  EXPECT_EQ(Parse(*NewCsvParser(options), "a,b,\"c,d\"\n").error, "");
+  EXPECT_NE(Parse(*NewCsvParser(options), "a,\"b,c\",d\n").error, "");
 }
 
 TEST(RowParserTest, RowsOfALongTextHaveTheirRoom) {

@@ -2,6 +2,7 @@
 #define KVARTS_GROUPBY_TEXT_TEXT_BUFFER_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include "absl/status/status.h"
@@ -20,7 +21,10 @@ class TextBuffer {
   absl::Status Put(absl::string_view piece) {
     if (piece.size() > sizeof bytes_ - size_) {
       KVARTS_RETURN_IF_ERROR(Flush());
-      if (piece.size() > sizeof bytes_) return output_->Append(piece);
+      if (piece.size() > sizeof bytes_) {
+        flushed_ += piece.size();
+        return output_->Append(piece);
+      }
     }
     std::memcpy(bytes_ + size_, piece.data(), piece.size());
     size_ += piece.size();
@@ -34,11 +38,17 @@ class TextBuffer {
   absl::Status Flush() {
     const size_t size = size_;
     size_ = 0;
+    flushed_ += size;
     return size == 0 ? absl::OkStatus() : output_->Append(absl::string_view(bytes_, size));
   }
+  // Of a buffer that is used for one group after the other.
+  void StartGroup() { flushed_ = 0 - uint64_t{size_}; }
+  // Bytes of the group that were put.
+  uint64_t total() const { return flushed_ + size_; }
 
  private:
   Groups::Output* const output_;
+  uint64_t flushed_ = 0;
   size_t size_ = 0;
   char bytes_[16 << 10];  // not zeroed
 };

@@ -29,19 +29,23 @@ class TsvParser final : public RowParser {
     }
     check_key_ = check_key_ || !options.limits.empty_key;
     least_ = columns_.key + 1;
-    for (const size_t column : columns_.fields) least_ = std::max(least_, column + 1);
+    for (const size_t column : columns_.fields) {
+      least_ = std::max(least_, column == Columns::kRest ? 2 : column + 1);
+    }
     field_of_.assign(least_, -1);
     for (size_t i = 0; i < columns_.fields.size(); ++i) {
-      field_of_[columns_.fields[i]] = static_cast<int>(i);
+      if (columns_.fields[i] == Columns::kRest) {
+        rest_field_ = static_cast<int>(i);
+      } else {
+        field_of_[columns_.fields[i]] = static_cast<int>(i);
+      }
     }
   }
 
   void Parse(absl::Span<char> text, ParsedRows* rows) const override {
-    rows->Begin(text, columns_.rest ? 1 : columns_.fields.size(), options_.keep_lines);
-    if (columns_.rest) {
-      ParseRest(text, rows);
-    } else if (columns_.fields.size() == 1) {
-      ParseColumns(text, rows);
+    rows->Begin(text, columns_.fields.size(), options_.keep_lines);
+    if (columns_.fields.size() == 1) {
+      columns_.fields[0] == Columns::kRest ? ParseRest(text, rows) : ParseColumns(text, rows);
     } else {
       ParseFields(text, rows);
     }
@@ -102,10 +106,15 @@ class TsvParser final : public RowParser {
   void ParseFields(absl::Span<char> text, ParsedRows* rows) const {
     absl::string_view key;
     std::vector<absl::string_view> fields(columns_.fields.size());
+    absl::string_view* const rest =
+        rest_field_ < 0 ? nullptr : &fields[static_cast<size_t>(rest_field_)];
     ParseEach(
         text, rows,
         [&](size_t number, absl::string_view column) {
           if (number == columns_.key) key = column;
+          if (number > 0 && rest != nullptr) {
+            *rest = number == 1 ? column : View(rest->data(), column.data() + column.size());
+          }
           if (number < field_of_.size() && field_of_[number] >= 0) {
             fields[static_cast<size_t>(field_of_[number])] = column;
           }
@@ -131,7 +140,13 @@ class TsvParser final : public RowParser {
   void ParseEach(absl::Span<char> text, ParsedRows* rows, const Take& take,
                  const AddRow& add) const {
     const char* const end = text.data() + text.size();
-    const size_t first_field = columns_.fields.empty() ? SIZE_MAX : columns_.fields[0];
+    // Of the field that is held against the limits.
+    const size_t none = SIZE_MAX;
+    const size_t first_column = columns_.fields.empty() ? none
+                                : rest_field_ == 0      ? 1
+                                                        : columns_.fields[0];
+    const size_t last_column = rest_field_ == 0 ? none : first_column;
+    const bool split_forbidden = delimiter_forbidden_ && rest_field_ == 0;
     ByteScan scan(text.data(), end, '\n', delimiter_, forbidden_[0], forbidden_[1]);
     const char* row = text.data();
     const char* column = row;  // of number `number`
@@ -141,13 +156,14 @@ class TsvParser final : public RowParser {
       const char* const at = scan.Next();
       const bool ends_row = at == end || *at == '\n';
       if (!ends_row && *at != delimiter_) {
-        forbidden |= number == first_field;
+        forbidden |= number >= first_column && number <= last_column;
         continue;
       }
       take(number, View(column, at));
       ++number;
       column = at + 1;
       if (!ends_row) continue;
+      forbidden |= split_forbidden && number > 2;
       if (number >= least_) {
         if (!add(forbidden)) return;
       } else if (options_.skip_malformed) {
@@ -186,6 +202,7 @@ class TsvParser final : public RowParser {
   bool check_key_ = false;
   size_t least_ = 0;           // columns of a row
   std::vector<int> field_of_;  // of a column; -1: none
+  int rest_field_ = -1;        // that of Columns::kRest
 };
 
 }  // namespace
