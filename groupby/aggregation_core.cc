@@ -196,8 +196,8 @@ absl::Status AggregationCore::AddBatch(absl::optional<uint64_t> sequence, bool e
 
 absl::Status AggregationCore::AddToPart(Part* part, absl::optional<uint64_t> sequence, bool ends,
                                         const Batch& batch, absl::Span<const uint16_t> rows) {
-  constexpr size_t kSlotsAhead = 8;
-  constexpr size_t kEntriesAhead = 4;
+  // Slots and entries of so many rows are asked for at a time, ahead of their use.
+  constexpr size_t kAhead = 32;
   size_t i = 0;
   size_t done = 0;  // of the aggregates of row i
   while (true) {
@@ -208,10 +208,11 @@ absl::Status AggregationCore::AddToPart(Part* part, absl::optional<uint64_t> seq
         part->turn.Wait(&part->mu);
       }
       if (!ok()) return status();
-      for (; i < rows.size(); ++i, done = 0) {
-        if (i + kSlotsAhead < rows.size()) {
-          part->table.Prefetch(batch.hashes[rows[i + kSlotsAhead]]);
-          part->table.PrefetchEntry(batch.hashes[rows[i + kEntriesAhead]]);
+      for (size_t fetched = i; i < rows.size(); ++i, done = 0) {
+        if (i == fetched) {
+          fetched = std::min(rows.size(), i + kAhead);
+          for (size_t j = i; j < fetched; ++j) part->table.Prefetch(batch.hashes[rows[j]]);
+          for (size_t j = i; j < fetched; ++j) part->table.PrefetchEntry(batch.hashes[rows[j]]);
         }
         const size_t row = rows[i];
         if (!part->table.AddRow(batch.hashes[row], batch.rows[row],

@@ -17,11 +17,14 @@
 // States of groups in spill files. A file is a stream of records, cut into blocks where
 // a block is full, not where a record ends:
 //
-//   states    size of what follows 4 | hash 8 | states | key size 4 | key | blocks
-//   distinct  hash 8 | check 8 | field 16              the check's last byte: which aggregate
+//   states    size of what follows | key size | key | packed states | blocks
+//   distinct  hash 8 | check 8 | field 16       the check's last byte: which aggregate
 //
-// The states are as in memory, with StateBlock::data zero; `blocks` are the bytes of those
-// that have one, in the order of the aggregates. A file has records of one kind.
+// Sizes are varints (storage/sort/record.h). States are words of 8 bytes as in memory, but for
+// StateBlock's address and capacity, which are 0; packed, they are half a byte each that says
+// how many low bytes a word has before only zeros follow (two to a byte, the lower half first),
+// then these bytes: most words are small numbers. `blocks` are the bytes of those that have
+// one, in the order of the aggregates. A file has records of one kind.
 namespace kvarts::groupby_internal {
 
 struct DistinctRecord {
@@ -74,6 +77,7 @@ class RecordReader {
   absl::StatusOr<bool> NextDistinct(DistinctRecord* record);
 
  private:
+  absl::StatusOr<uint32_t> TakeVarint();
   // `size` bytes of the stream, good until the next call.
   absl::StatusOr<absl::string_view> Take(size_t size);
   absl::StatusOr<bool> NextBlock();
@@ -93,6 +97,7 @@ class StateRecord {
 
   // kDataLoss where it is not one.
   absl::Status Parse(absl::string_view record);
+  // Of its key.
   static uint64_t Hash(absl::string_view record);
 
   uint64_t hash() const { return hash_; }

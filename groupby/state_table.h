@@ -76,7 +76,17 @@ class StateTable {
     if (capacity_ != 0) __builtin_prefetch(&slots()[Home(hash)]);
   }
   void PrefetchEntry(uint64_t hash) const {
-    if (capacity_ != 0) __builtin_prefetch(EntryOf(slots()[Home(hash)]));
+    if (capacity_ == 0) return;
+    for (size_t i = Home(hash);; i = (i + 1) & (capacity_ - 1)) {
+      const uint64_t slot = slots()[i];
+      if (slot == 0) return;
+      if ((slot & ~kPointer) != hash << kTagShift) continue;
+      const char* const entry = reinterpret_cast<const char*>(EntryOf(slot));
+      // Its start, and its key.
+      __builtin_prefetch(entry);
+      __builtin_prefetch(entry + sizeof(StateEntry) + layout_.state_bytes());
+      return;
+    }
   }
 
   // visit(const StateEntry&) for all, in no order, until it returns false.
