@@ -1,8 +1,8 @@
 #include "groupby/grouping.h"
 
 #include "absl/strings/str_cat.h"
-#include "groupby/partitioned.h"
-#include "groupby/sorted_runs.h"
+#include "groupby/partitioned/partitioned.h"
+#include "groupby/sorted/sorted_runs.h"
 
 namespace kvarts {
 

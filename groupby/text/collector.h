@@ -9,8 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "groupby/aggregate.h"
-#include "groupby/aggregate_spec.h"
+#include "groupby/aggregate/aggregate.h"
+#include "groupby/aggregate/aggregate_spec.h"
 #include "groupby/grouping.h"
 #include "groupby/text/group_writer.h"
 #include "groupby/text/row_parser.h"

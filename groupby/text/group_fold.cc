@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
 #include "base/status_macros.h"
-#include "groupby/number.h"
+#include "groupby/aggregate/number.h"
 #include "groupby/text/json_line.h"
 #include "groupby/text/row_limits.h"
 

@@ -15,7 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/mutex.h"
-#include "groupby/aggregate_fold.h"
+#include "groupby/aggregate/aggregate_fold.h"
 #include "groupby/text/collector.h"
 #include "groupby/text/row_parser.h"
 

@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "groupby/aggregate_spec.h"
+#include "groupby/aggregate/aggregate_spec.h"
 #include "groupby/text/row_parser.h"
 #include "groupby/text/text_buffer.h"
 

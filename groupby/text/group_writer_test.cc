@@ -7,7 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "groupby/aggregate_functions.h"
+#include "groupby/aggregate/aggregate_functions.h"
 #include "groupby/text/text_buffer.h"
 #include "gtest/gtest.h"
 

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/progress.h"
-#include "groupby/aggregate_spec.h"
+#include "groupby/aggregate/aggregate_spec.h"
 #include "groupby/grouping.h"
 #include "groupby/text/group_writer.h"
 #include "groupby/text/row_parser.h"

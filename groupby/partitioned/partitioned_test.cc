@@ -1,0 +1,232 @@
+// What is particular to hash partitions; what every grouping does is in the suite.
+
+#include "groupby/partitioned/partitioned.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "groupby/partitioned/row.h"
+#include "gtest/gtest.h"
+#include "storage/fs/memory.h"
+
+namespace kvarts::groupby_internal {
+namespace {
+
+using Rows = std::vector<std::pair<std::string, std::string>>;
+
+class PartitionedTest : public testing::Test {
+ protected:
+  PartitionedTest() : fs_(std::make_unique<MemoryFileSystem>()) {
+    EXPECT_TRUE(fs_->CreateDir("/tmp").ok());
+    options_.fs = fs_.get();
+    options_.temp_dir = "/tmp";
+    options_.memory_bytes = 1 << 20;
+  }
+
+  std::unique_ptr<Grouping> New() {
+    auto grouping = NewPartitioned(options_);
+    EXPECT_TRUE(grouping.ok()) << grouping.status();
+    return *std::move(grouping);
+  }
+
+  static void AddAll(const Rows& rows, Grouping* grouping) {
+    std::vector<KeyValue> some;
+    for (const auto& [key, value] : rows) {
+      some.push_back({key, value});
+      if (some.size() == 500) {
+        ASSERT_TRUE(grouping->Add(some).ok());
+        some.clear();
+      }
+    }
+    ASSERT_TRUE(grouping->Add(some).ok());
+  }
+
+  // "key:value,value,..." of each group.
+  static std::vector<std::string> ReadAll(Groups* groups) {
+    std::vector<std::string> result;
+    absl::string_view key;
+    while (true) {
+      const auto more = groups->Next(&key);
+      EXPECT_TRUE(more.ok()) << more.status();
+      if (!more.ok() || !*more) return result;
+      std::string text = absl::StrCat(key, ":");
+      while (true) {
+        const auto values = groups->Values();
+        EXPECT_TRUE(values.ok()) << values.status();
+        if (!values.ok() || values->empty()) break;
+        for (const absl::string_view value : *values) absl::StrAppend(&text, value, ",");
+      }
+      result.push_back(std::move(text));
+    }
+  }
+
+  static std::vector<std::string> Expected(const Rows& rows) {
+    std::map<std::string, std::string> groups;
+    for (const auto& [key, value] : rows) absl::StrAppend(&groups[key], value, ",");
+    std::vector<std::string> result;
+    for (const auto& [key, values] : groups) result.push_back(absl::StrCat(key, ":", values));
+    std::sort(result.begin(), result.end());
+    return result;
+  }
+
+  std::vector<std::string> Run(const Rows& rows, GroupingStats* stats) {
+    const auto grouping = New();
+    AddAll(rows, grouping.get());
+    auto groups = grouping->Finish();
+    EXPECT_TRUE(groups.ok()) << groups.status();
+    std::vector<std::string> result = ReadAll(groups->get());
+    *stats = grouping->stats();
+    EXPECT_LE(stats->peak_memory, options_.memory_bytes);
+    return result;
+  }
+
+  const std::unique_ptr<MemoryFileSystem> fs_;
+  GroupingOptions options_;
+};
+
+Rows UniformRows(int rows, int keys, size_t value_bytes) {
+  Rows result;
+  uint64_t state = 1;
+  for (int i = 0; i < rows; ++i) {
+    state = state * 6364136223846793005 + 1442695040888963407;
+    std::string value = absl::StrCat(i);
+    value.resize(std::max(value.size(), value_bytes), 'v');
+    result.emplace_back(absl::StrCat("key", (state >> 33) % keys), std::move(value));
+  }
+  return result;
+}
+
+TEST_F(PartitionedTest, WhatFitsTouchesNoDisk) {
+  const Rows rows = UniformRows(5000, 700, 60);
+  GroupingStats stats;
+  std::vector<std::string> groups = Run(rows, &stats);
+  std::sort(groups.begin(), groups.end());
+  EXPECT_TRUE(groups == Expected(rows));
+  EXPECT_EQ(stats.spilled_bytes, 0);
+  EXPECT_EQ(stats.levels, 0);
+  EXPECT_EQ(stats.partitions, 0);
+  EXPECT_EQ(fs_->operations(), 1) << "the directory of this test alone";
+}
+
+// The formula of the README: a level of partitioning takes what is an eighth of the
+// fan-out times the memory, and writes each row once.
+TEST_F(PartitionedTest, LevelsAndSpilledBytesAreAsTheFormulaSays) {
+  constexpr double kFanout = 32 / 4.0;  // at 1 MiB
+  for (const double ratio : {0.2, 2.0, 7.0, 30.0}) {
+    const int count = static_cast<int>(ratio * (1 << 20) / 110);
+    const Rows rows = UniformRows(count, std::max(count / 4, 1), 100);
+    GroupingStats stats;
+    std::vector<std::string> groups = Run(rows, &stats);
+    std::sort(groups.begin(), groups.end());
+    EXPECT_TRUE(groups == Expected(rows));
+    EXPECT_EQ(stats.groups, groups.size());
+    const double input = static_cast<double>(stats.bytes) / (1 << 20);
+    const double levels = input < 1 ? 0 : std::ceil(std::log(input) / std::log(kFanout));
+    EXPECT_LE(stats.levels, std::max(levels, ratio < 0.5 ? 0.0 : 1.0)) << ratio;
+    EXPECT_LE(static_cast<double>(stats.spilled_bytes),
+              1.1 * static_cast<double>(stats.bytes) * static_cast<double>(stats.levels))
+        << ratio;
+  }
+}
+
+TEST_F(PartitionedTest, AKeyThatHasMostRowsGetsAFileOfItsOwnAndNoFurtherLevel) {
+  Rows rows = UniformRows(40000, 5000, 100);
+  for (size_t i = 0; i < rows.size(); i += 2) rows[i].first = "heavy";
+  GroupingStats stats;
+  std::vector<std::string> groups = Run(rows, &stats);
+  std::sort(groups.begin(), groups.end());
+  EXPECT_TRUE(groups == Expected(rows));
+  EXPECT_GE(stats.heavy_keys, 1);
+  EXPECT_EQ(stats.levels, 1);
+  EXPECT_LE(stats.spilled_bytes, stats.bytes * 11 / 10);
+}
+
+TEST_F(PartitionedTest, HeavyKeysOfAPartitionThatIsPartitionedAgainKeepTheirOrder) {
+  options_.threads = 3;
+  Rows rows = UniformRows(700000, 200000, 100);
+  for (size_t i = 0; i < rows.size(); i += 3) rows[i].first = absl::StrCat("heavy", i % 4);
+  GroupingStats stats;
+  std::vector<std::string> groups = Run(rows, &stats);
+  std::sort(groups.begin(), groups.end());
+  EXPECT_TRUE(groups == Expected(rows));
+  EXPECT_GE(stats.heavy_keys, 4);
+  EXPECT_EQ(stats.levels, 2);
+}
+
+// Keys whose hashes share what tells partitions apart and what a table looks at first.
+TEST_F(PartitionedTest, KeysMadeToCollideAreSorted) {
+  Rows rows;
+  for (int i = 0; rows.size() < 1500; ++i) {
+    std::string key = absl::StrCat("k", i);
+    const uint64_t hash = HashKey(key);
+    if (hash >> 59 == 0 && (hash & 0x7ff) == 0) rows.emplace_back(std::move(key), absl::StrCat(i));
+  }
+  GroupingStats stats;
+  std::vector<std::string> groups = Run(rows, &stats);
+  std::sort(groups.begin(), groups.end());
+  EXPECT_TRUE(groups == Expected(rows));
+  EXPECT_GT(stats.comparisons, 0) << "the table took them after all";
+  EXPECT_LT(stats.probes, 1000 * rows.size());
+}
+
+TEST_F(PartitionedTest, DrainGoesOnWhereNextStopped) {
+  const Rows rows = UniformRows(30000, 8000, 100);
+  for (const int threads : {1, 3}) {
+    options_.threads = threads;
+    GroupingStats stats;
+    const std::vector<std::string> all = Run(rows, &stats);
+    for (const size_t before : {size_t{0}, size_t{1}, size_t{700}, all.size()}) {
+      const auto grouping = New();
+      AddAll(rows, grouping.get());
+      const auto groups = *grouping->Finish();
+      std::vector<std::string> got(all.begin(), all.begin() + static_cast<ptrdiff_t>(before));
+      absl::string_view key;
+      for (size_t i = 0; i < before; ++i) {
+        ASSERT_TRUE(*groups->Next(&key));
+        EXPECT_EQ(all[i].substr(0, key.size()), key);
+      }
+      std::string text;
+      const absl::Status status = groups->Drain(
+          [](Groups::Cursor* group, Groups::Output* output) {
+            std::string line = absl::StrCat(group->key(), ":");
+            while (true) {
+              const auto values = group->Values();
+              if (!values.ok()) return values.status();
+              if (values->empty()) break;
+              for (const absl::string_view value : *values) absl::StrAppend(&line, value, ",");
+            }
+            return output->Append(absl::StrCat(line, "\n"));
+          },
+          [&](absl::string_view piece) {
+            absl::StrAppend(&text, piece);
+            return absl::OkStatus();
+          });
+      ASSERT_TRUE(status.ok()) << status;
+      std::string want;
+      for (size_t i = before; i < all.size(); ++i) absl::StrAppend(&want, all[i], "\n");
+      EXPECT_TRUE(text == want) << threads << " threads, after " << before;
+    }
+  }
+}
+
+TEST_F(PartitionedTest, ARefusedCallOfASequenceDoesNotHoldUpTheOthers) {
+  const auto grouping = New();
+  const std::string large(Grouping::kMaxKeyBytes + 1, 'k');
+  const KeyValue bad[] = {{"a", "lost"}, {large, "v"}};
+  const KeyValue good[] = {{"a", "1"}};
+  EXPECT_EQ(grouping->AddInOrder(0, bad).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(grouping->AddInOrder(1, good).ok());
+  const auto groups = *grouping->Finish();
+  EXPECT_THAT(ReadAll(groups.get()), testing::ElementsAre("a:1,"));
+}
+
+}  // namespace
+}  // namespace kvarts::groupby_internal

@@ -1,0 +1,28 @@
+#include <string>
+
+#include "groupby/sorted/sorted_runs.h"
+#include "groupby/testing/grouping_suite.h"
+
+namespace kvarts {
+namespace {
+
+GroupingSuiteParam Param(const std::string& name, int threads, uint64_t max_hash_entries,
+                         int max_open_runs) {
+  GroupingSuiteParam param;
+  param.name = name;
+  param.make = groupby_internal::NewSortedRuns;
+  param.options.order = GroupingOptions::Order::kKey;
+  param.options.threads = threads;
+  param.options.max_hash_entries = max_hash_entries;
+  param.options.max_open_runs = max_open_runs;
+  return param;
+}
+
+INSTANTIATE_TEST_SUITE_P(SortedRuns, GroupingSuite,
+                         testing::Values(Param("Plain", 1, 0, 0), Param("ThreeThreads", 3, 0, 0),
+                                         Param("FewOpenRuns", 1, 0, 2),
+                                         Param("BothCaps", 1, 5000, 3)),
+                         GroupingSuiteName);
+
+}  // namespace
+}  // namespace kvarts
