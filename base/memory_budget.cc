@@ -83,11 +83,15 @@ absl::Status MemoryBudget::Account::Reserve(size_t bytes) {
   }
 }
 
-MemoryBudget::Account::~Account() {
+MemoryBudget::Account::~Account() { Close(); }
+
+void MemoryBudget::Account::Close() {
   MutexLock lock(&budget_->mu_);
   while (asked_) budget_->answered_.Wait(&budget_->mu_);
   auto& accounts = budget_->accounts_;
-  accounts.erase(std::find(accounts.begin(), accounts.end(), this));
+  const auto self = std::find(accounts.begin(), accounts.end(), this);
+  if (self == accounts.end()) return;
+  accounts.erase(self);
   budget_->answered_.SignalAll();
 }
 

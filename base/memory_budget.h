@@ -42,8 +42,7 @@ class MemoryBudget {
   // thread that reserves, one at a time for each account.
   using Shrink = std::function<size_t(size_t bytes)>;
 
-  // Thread-safe. One user's part. Destroy it with nothing reserved; its `shrink` is
-  // not called after that.
+  // Thread-safe. One user's part. Destroy it with nothing reserved; that closes it.
   class Account {
    public:
     ~Account();
@@ -56,6 +55,9 @@ class MemoryBudget {
     // that does not help. The caller holds no lock that a shrink takes.
     absl::Status Reserve(size_t bytes);
     void Release(size_t bytes);
+    // It is no user any more, and its `shrink` is not called after this, nor under way:
+    // for who destroys what that needs. Only Release() may follow.
+    void Close();
 
     size_t used() const { return used_.load(std::memory_order_relaxed); }
     size_t peak() const { return peak_.load(std::memory_order_relaxed); }

@@ -74,6 +74,24 @@ TEST(MemoryBudgetTest, WhoHasMostGivesFirstAndNobodyBelowItsShareGives) {
   for (User& user : users) user.account->Release(user.account->used());
 }
 
+TEST(MemoryBudgetTest, WhoHasClosedIsNotAskedAndIsNoUserAndStillGivesBack) {
+  MemoryBudget budget(100);
+  int asked = 0;
+  const auto closed = budget.Open([&](size_t) {
+    ++asked;
+    return size_t{0};
+  });
+  const auto other = budget.Open(nullptr);
+  ASSERT_TRUE(closed->TryReserve(100));
+  closed->Close();
+  EXPECT_EQ(budget.fair_share(), 100);
+  EXPECT_FALSE(other->Reserve(50).ok());
+  EXPECT_EQ(asked, 0);
+  closed->Release(100);
+  EXPECT_TRUE(other->Reserve(50).ok());
+  other->Release(50);
+}
+
 TEST(MemoryBudgetTest, ManyThreadsNeverHaveMoreThanThereIs) {
   constexpr size_t kTotal = 1000;
   MemoryBudget budget(kTotal);

@@ -48,7 +48,11 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::New(const GroupingOptions& optio
   return engine;
 }
 
-Engine::~Engine() { folder_.Remove(); }
+Engine::~Engine() {
+  folder_.Remove();
+  // Another user of the budget may be within Shrink(), or about to.
+  account_->Close();
+}
 
 size_t Engine::ahead_bytes() const {
   const size_t share = account_->budget()->fair_share();

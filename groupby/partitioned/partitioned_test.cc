@@ -3,6 +3,7 @@
 #include "groupby/partitioned/partitioned.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -215,6 +216,21 @@ TEST_F(PartitionedTest, DrainGoesOnWhereNextStopped) {
       EXPECT_TRUE(text == want) << threads << " threads, after " << before;
     }
   }
+}
+
+// The memory of one that goes is asked for by one that stays, at any moment.
+TEST_F(PartitionedTest, OneThatSharesABudgetMayGoWhileOthersAskForMemory) {
+  MemoryBudget budget(3 << 20);
+  options_.budget = &budget;
+  const Rows rows = UniformRows(2000, 700, 60);
+  std::atomic<bool> done{false};
+  std::thread others([&] {
+    while (!done) AddAll(rows, New().get());
+  });
+  for (int i = 0; i < 8; ++i) AddAll(UniformRows(40000, 5000, 100), New().get());
+  done = true;
+  others.join();
+  EXPECT_EQ(budget.used(), 0);
 }
 
 TEST_F(PartitionedTest, ARefusedCallOfASequenceDoesNotHoldUpTheOthers) {
