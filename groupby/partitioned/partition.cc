@@ -201,7 +201,8 @@ absl::StatusOr<size_t> Partition::Spill(bool all) {
   std::vector<Page> pages;
   {
     MutexLock lock(&mu_);
-    const size_t keep = all || pages_.empty() ? 0 : 1;
+    const size_t keep = all ? 0 : 1;
+    // Of what is claimed the pages are its reader's alone.
     if (!claimed_ && pages_.size() > keep) {
       pages.assign(pages_.begin(), pages_.end() - static_cast<ptrdiff_t>(keep));
       pages_.erase(pages_.begin(), pages_.end() - static_cast<ptrdiff_t>(keep));

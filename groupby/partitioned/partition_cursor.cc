@@ -97,7 +97,10 @@ void PartitionCursor::Close() {
   sorted_.reset();
   sorting_.reset();
   tail_.Close();
-  for (const auto& heavy : partition_->heavy()) heavy->tail.FreePages();
+  for (const auto& heavy : partition_->heavy()) {
+    heavy->tail.Claim();  // it may not have been read
+    heavy->tail.FreePages();
+  }
   set_->Finished(index_);
   table_.Clear();
   partition_ = nullptr;
