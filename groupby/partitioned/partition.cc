@@ -23,6 +23,7 @@ struct Candidate {
 
 absl::StatusOr<uint32_t> SharedFile::Append(const Page& page) {
   MutexLock lock(&mu_);
+  if (!engine_->ok()) return engine_->status();  // or the file were made anew
   if (file_ == nullptr) {
     KVARTS_ASSIGN_OR_RETURN(const std::string path, engine_->folder()->NewPath("rows"));
     KVARTS_ASSIGN_OR_RETURN(file_, SpillFile::New(engine_->options().fs, path));
@@ -232,6 +233,9 @@ absl::StatusOr<size_t> Partition::Spill(bool all) {
     MutexLock lock(&mu_);
     blocks_.insert(blocks_.end(), blocks.begin(), blocks.end());
   }
+  // Rows are lost: nobody may read on, whatever the caller makes of the error, a full
+  // disk's being that of full memory.
+  if (!status.ok()) status = engine_->Fail(status);
   writing_.store(false, std::memory_order_relaxed);
   spilling_.Unlock();
   if (!status.ok()) return status;
