@@ -17,6 +17,7 @@
 #include "groupby/partitioned/row.h"
 #include "gtest/gtest.h"
 #include "storage/fs/memory.h"
+#include "testing/fault/fault_file_system.h"
 
 namespace kvarts::groupby_internal {
 namespace {
@@ -231,6 +232,75 @@ TEST_F(PartitionedTest, OneThatSharesABudgetMayGoWhileOthersAskForMemory) {
   done = true;
   others.join();
   EXPECT_EQ(budget.used(), 0);
+}
+
+// Its pages are freed unread, while another user's want of memory has them written.
+TEST_F(PartitionedTest, HeavyKeysThatAreNotReadMayBeSpilledMeanwhile) {
+  MemoryBudget budget(24 << 20);
+  options_.budget = &budget;
+  Rows rows = UniformRows(60000, 1000, 100);
+  for (size_t i = 0; i < rows.size(); i += 2) rows[i].first = absl::StrCat("heavy", i % 64);
+  const auto other = budget.Open(nullptr);
+  for (int round = 0; round < 3; ++round) {
+    const auto grouping = New();
+    AddAll(rows, grouping.get());
+    const auto groups = *grouping->Finish();
+    EXPECT_GE(grouping->stats().heavy_keys, 4);
+    std::atomic<bool> done{false};
+    std::thread asks([&] {
+      for (size_t more = 0; !done; more += 16 << 10) {
+        const size_t bytes = budget.total() / 3 + more;
+        if (more < (2 << 20) && other->Reserve(bytes).ok()) other->Release(bytes);
+      }
+    });
+    absl::string_view key;
+    size_t read = 0;
+    while (*groups->Next(&key)) ++read;
+    done = true;
+    asks.join();
+    EXPECT_GE(read, 1000u);
+  }
+}
+
+// Rows that a failed write has lost must not just be missing.
+TEST_F(PartitionedTest, ADiskThatIsFullForAMomentWhileGroupsAreReadIsAnError) {
+  Rows rows = UniformRows(30000, 5000, 100);
+  for (size_t i = 0; i < rows.size(); i += 2) rows[i].first = absl::StrCat("heavy", i % 64);
+  FaultFileSystem faults(fs_.get());
+  options_.fs = &faults;
+  uint64_t writes = 1;
+  for (uint64_t k = 0; k < writes; ++k) {
+    const auto grouping = New();
+    AddAll(rows, grouping.get());
+    const auto groups = *grouping->Finish();
+    FaultRule rule{Fault::kNoSpace, k, false};
+    rule.matches = [](const FileOperation& operation) {
+      return operation.kind == FileOperation::Kind::kAppend;
+    };
+    faults.SetRule(rule);
+    absl::Status status;
+    size_t read = 0;
+    absl::string_view key;
+    while (status.ok()) {
+      const auto more = groups->Next(&key);
+      status = more.status();
+      if (!more.ok() || !*more) break;
+      while (status.ok()) {
+        const auto values = groups->Values();
+        status = values.status();
+        if (!values.ok() || values->empty()) break;
+        read += values->size();
+      }
+    }
+    if (status.ok()) {
+      EXPECT_EQ(read, rows.size());
+    }
+    if (faults.injected() == 0) break;
+    writes = faults.matched() + 1;
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << k << ": " << status;
+    faults.ClearRule();
+  }
+  EXPECT_GT(writes, 1u) << "nothing is written while groups are read";
 }
 
 TEST_F(PartitionedTest, ARefusedCallOfASequenceDoesNotHoldUpTheOthers) {
