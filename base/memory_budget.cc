@@ -45,12 +45,16 @@ void MemoryBudget::Account::Release(size_t bytes) {
 absl::Status MemoryBudget::Account::Reserve(size_t bytes) {
   if (TryReserve(bytes)) return absl::OkStatus();
   MemoryBudget* const budget = budget_;
-  // Those that had nothing to give, in this call.
+  // Those that had nothing to give since gift number `gift`. What anybody gave may have
+  // gone to one of them.
   std::vector<Account*> empty;
+  uint64_t gift = 0;
   while (true) {
     Account* most = nullptr;
     {
       MutexLock lock(&budget->mu_);
+      if (gift != budget->gifts_) empty.clear();
+      gift = budget->gifts_;
       if (TryReserve(bytes)) return absl::OkStatus();
       const size_t share = budget->total_ / budget->accounts_.size();
       bool others_asked = false;
@@ -78,6 +82,7 @@ absl::Status MemoryBudget::Account::Reserve(size_t bytes) {
     const size_t given = most->shrink_ == nullptr ? 0 : most->shrink_(bytes);
     if (given == 0) empty.push_back(most);
     MutexLock lock(&budget->mu_);
+    if (given > 0) ++budget->gifts_;
     most->asked_ = false;
     budget->answered_.SignalAll();
   }

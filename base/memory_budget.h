@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -86,6 +87,7 @@ class MemoryBudget {
   mutable Mutex mu_;
   CondVar answered_;  // an account was asked, and has given
   std::vector<Account*> accounts_ ABSL_GUARDED_BY(mu_);
+  uint64_t gifts_ ABSL_GUARDED_BY(mu_) = 0;  // calls of a shrink that gave something
 };
 
 }  // namespace kvarts

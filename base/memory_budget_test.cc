@@ -74,6 +74,34 @@ TEST(MemoryBudgetTest, WhoHasMostGivesFirstAndNobodyBelowItsShareGives) {
   for (User& user : users) user.account->Release(user.account->used());
 }
 
+TEST(MemoryBudgetTest, WhoTookWhatAnotherGaveIsAskedAgain) {
+  MemoryBudget budget(90);
+  std::unique_ptr<MemoryBudget::Account> taker;
+  std::unique_ptr<MemoryBudget::Account> giver;
+  size_t spare = 0;
+  taker = budget.Open([&](size_t) {
+    const size_t given = spare;
+    spare = 0;
+    taker->Release(given);
+    return given;
+  });
+  giver = budget.Open([&](size_t) -> size_t {
+    if (giver->used() <= 30) return 0;
+    giver->Release(10);
+    // Before the one that asked gets it.
+    EXPECT_TRUE(taker->TryReserve(10));
+    spare = 10;
+    return 10;
+  });
+  const auto asker = budget.Open(nullptr);
+  ASSERT_TRUE(taker->TryReserve(50));  // at first all in use
+  ASSERT_TRUE(giver->TryReserve(40));
+  EXPECT_TRUE(asker->Reserve(10).ok());
+  asker->Release(10);
+  giver->Release(30);
+  taker->Release(50);
+}
+
 TEST(MemoryBudgetTest, WhoHasClosedIsNotAskedAndIsNoUserAndStillGivesBack) {
   MemoryBudget budget(100);
   int asked = 0;
