@@ -17,14 +17,19 @@ namespace {
 
 class GroupCursor final : public Groups::Cursor {
  public:
-  explicit GroupCursor(PartitionCursor* cursor) : cursor_(cursor) {}
+  GroupCursor(Engine* engine, PartitionCursor* cursor) : engine_(engine), cursor_(cursor) {}
   absl::string_view key() const override { return key_; }
   absl::StatusOr<absl::Span<const absl::string_view>> Values() override {
+    if (!engine_->ok()) return engine_->status();
     return cursor_->Values();
   }
-  absl::StatusOr<bool> Next() { return cursor_->Next(&key_); }
+  absl::StatusOr<bool> Next() {
+    if (!engine_->ok()) return engine_->status();
+    return cursor_->Next(&key_);
+  }
 
  private:
+  Engine* const engine_;
   PartitionCursor* const cursor_;
   absl::string_view key_;
 };
@@ -139,7 +144,7 @@ class PartitionedGroups final : public Groups {
   absl::Status RenderPart(PartitionCursor* cursor, size_t i, const Render& render,
                           OrderedWriter* writer) {
     OrderedWriter::Text text(writer, i);
-    GroupCursor group(cursor);
+    GroupCursor group(engine_.get(), cursor);
     while (true) {
       KVARTS_ASSIGN_OR_RETURN(const bool more, group.Next());
       if (!more) break;

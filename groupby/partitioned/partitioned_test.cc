@@ -303,6 +303,23 @@ TEST_F(PartitionedTest, ADiskThatIsFullForAMomentWhileGroupsAreReadIsAnError) {
   EXPECT_GT(writes, 1u) << "nothing is written while groups are read";
 }
 
+TEST_F(PartitionedTest, CancelInADrainEndsItWithinItsPartition) {
+  options_.memory_bytes = 64 << 20;
+  const Rows rows = UniformRows(200000, 100000, 10);
+  const auto grouping = New();
+  AddAll(rows, grouping.get());
+  const auto groups = *grouping->Finish();
+  int rendered = 0;
+  const absl::Status status = groups->Drain(
+      [&](Groups::Cursor*, Groups::Output* output) {
+        if (++rendered == 10) grouping->Cancel();
+        return output->Append(absl::string_view());
+      },
+      [](absl::string_view) { return absl::OkStatus(); });
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(rendered, 10);
+}
+
 TEST_F(PartitionedTest, ARefusedCallOfASequenceDoesNotHoldUpTheOthers) {
   const auto grouping = New();
   const std::string large(Grouping::kMaxKeyBytes + 1, 'k');
