@@ -70,7 +70,7 @@ class OrderedWriter {
 
     absl::Status Append(absl::string_view text) override {
       while (true) {
-        if (!pages_.empty()) {
+        if (!pages_.empty() && !text.empty()) {
           Page& page = pages_.back();
           const size_t n = std::min(text.size(), page.capacity - page.used);
           std::memcpy(page.data + page.used, text.data(), n);

@@ -39,7 +39,7 @@ bool RowTable::IsKey(const Entry& slot, absl::string_view key) const {
   const char* p = end_ - PositionOf(slot);
   uint32_t size = 0;
   p = GetVarint(p, end_, &size);
-  return size == key.size() && std::memcmp(p + 1, key.data(), size) == 0;
+  return absl::string_view(p + 1, size) == key;
 }
 
 uint64_t RowTable::NewKey(absl::string_view key) {
