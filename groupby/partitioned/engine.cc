@@ -71,8 +71,8 @@ void Engine::SawRow(size_t bytes) {
 
 absl::StatusOr<Page> Engine::TakePage(size_t bytes, bool may_ask) {
   Page page;
+  page.from_pool = !IsLarge(bytes);
   bytes += SpillFile::kHeaderBytes;
-  page.from_pool = bytes <= page_bytes_;
   page.capacity = page.from_pool ? page_bytes_ : (bytes + kMinPage - 1) / kMinPage * kMinPage;
   while (true) {
     if (!ok()) return status();

@@ -80,6 +80,10 @@ class Engine {
   // none, by spilling (the caller holds no partition's lock); else kResourceExhausted.
   absl::StatusOr<Page> TakePage(size_t bytes, bool may_ask);
   void FreePage(Page* page);
+  // Such a page is not one of the pool.
+  bool IsLarge(size_t bytes) const { return SpillFile::kHeaderBytes + bytes > page_bytes_; }
+  // Held by who has a page for a large row that nobody can spill yet.
+  Mutex* large_row() { return &large_row_; }
   // As Buffer::Resize(), but takes unused pages first.
   absl::Status Resize(Buffer* buffer, size_t bytes, bool may_ask);
   absl::Status Grow(Buffer* buffer, size_t bytes, bool may_ask);
@@ -124,6 +128,7 @@ class Engine {
   std::function<void()> on_failure_;
   Counters counters_;
 
+  Mutex large_row_;
   Mutex spillables_mu_;  // held while spilling, so that none goes away meanwhile
   std::vector<Spillable*> spillables_ ABSL_GUARDED_BY(spillables_mu_);
   int spilling_ ABSL_GUARDED_BY(spillables_mu_) = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
 #include "base/status_macros.h"
 #include "groupby/partitioned/row.h"
 
@@ -67,6 +68,9 @@ absl::Status Partition::Append(absl::Span<const KeyValue> rows, const uint64_t* 
   }
   size_t done = 0;
   Page spare;
+  // Held with a spare page for a large row: of several threads' there may be no room
+  // for all, and nothing else that could be spilled.
+  absl::optional<MutexLock> large_row;
   while (true) {
     size_t wanted = 0;
     {
@@ -74,16 +78,16 @@ absl::Status Partition::Append(absl::Span<const KeyValue> rows, const uint64_t* 
       Fill(rows, order, &done, &spare, &wanted);
     }
     if (done == order.size()) break;
+    engine_->FreePage(&spare);
+    large_row.reset();
     if (wanted == 0) {  // a key has become heavy
       order.remove_prefix(done);
       done = 0;
-      const absl::Status status = AppendToTails(rows, hashes, &order);
-      if (status.ok()) continue;
-      engine_->FreePage(&spare);
-      return status;
+      KVARTS_RETURN_IF_ERROR(AppendToTails(rows, hashes, &order));
+      continue;
     }
     // The lock is free: making memory may mean to spill this partition.
-    engine_->FreePage(&spare);
+    if (engine_->IsLarge(wanted)) large_row.emplace(engine_->large_row());
     KVARTS_ASSIGN_OR_RETURN(spare, engine_->TakePage(wanted, /*may_ask=*/true));
   }
   engine_->FreePage(&spare);
@@ -208,7 +212,6 @@ absl::StatusOr<size_t> Partition::Spill(bool all) {
       pages.assign(pages_.begin(), pages_.end() - static_cast<ptrdiff_t>(keep));
       pages_.erase(pages_.begin(), pages_.end() - static_cast<ptrdiff_t>(keep));
       pages_now_.store(keep, std::memory_order_relaxed);
-      writing_.store(true, std::memory_order_relaxed);
     }
   }
   size_t given = 0;
@@ -236,14 +239,16 @@ absl::StatusOr<size_t> Partition::Spill(bool all) {
   // Rows are lost: nobody may read on, whatever the caller makes of the error, a full
   // disk's being that of full memory.
   if (!status.ok()) status = engine_->Fail(status);
-  writing_.store(false, std::memory_order_relaxed);
   spilling_.Unlock();
   if (!status.ok()) return status;
   return given;
 }
 
 bool Partition::AwaitSpill() {
-  if (!writing_.load(std::memory_order_relaxed)) return false;
+  if (spilling_.TryLock()) {
+    spilling_.Unlock();
+    return false;
+  }
   MutexLock lock(&spilling_);
   return true;
 }

@@ -104,7 +104,6 @@ class Partition {
   std::vector<std::unique_ptr<HeavyKey>> heavy_ ABSL_GUARDED_BY(mu_);
 
   std::atomic<size_t> pages_now_{0};
-  std::atomic<bool> writing_{false};
   std::atomic<bool> spilled_{false};
   std::atomic<bool> has_heavy_{false};
 };

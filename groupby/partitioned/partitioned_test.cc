@@ -303,6 +303,26 @@ TEST_F(PartitionedTest, ADiskThatIsFullForAMomentWhileGroupsAreReadIsAnError) {
   EXPECT_GT(writes, 1u) << "nothing is written while groups are read";
 }
 
+// Each thread has a page for its row in its hands for a moment.
+TEST_F(PartitionedTest, ManyThreadsAddLargeRowsInLittleMemory) {
+  const std::string value(300 << 10, 'v');
+  for (int round = 0; round < 20; ++round) {
+    const auto grouping = New();
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 8; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < 20; ++i) {
+          const std::string key = absl::StrCat(t, " ", i);
+          const KeyValue row{key, value};
+          const absl::Status status = grouping->Add(absl::MakeSpan(&row, 1));
+          ASSERT_TRUE(status.ok()) << status;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+}
+
 TEST_F(PartitionedTest, CancelInADrainEndsItWithinItsPartition) {
   options_.memory_bytes = 64 << 20;
   const Rows rows = UniformRows(200000, 100000, 10);
