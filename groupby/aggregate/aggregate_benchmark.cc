@@ -110,6 +110,7 @@ void Run(benchmark::State& state, const char* aggregates) {
       benchmark::Counter(static_cast<double>(rows) * static_cast<double>(state.iterations()),
                          benchmark::Counter::kIsRate);
   state.counters["spilled_MB"] = static_cast<double>(stats.spilled_bytes) / 1e6;
+  state.counters["probes"] = static_cast<double>(stats.probes);
   state.counters["counted_MB"] = static_cast<double>(stats.peak_memory) / 1e6;
   state.counters["resident_MB"] = static_cast<double>(usage.ru_maxrss) / 1e3;
 }

@@ -147,6 +147,23 @@ TEST_F(AggregateTest, GroupsComeInTheSameOrderWhateverTheMemory) {
   EXPECT_TRUE(*little == *much);
 }
 
+TEST_F(AggregateTest, KeysInTheOrderOfTheirHashesCollideNoMore) {
+  std::vector<ModelRow> rows;
+  for (size_t i = 0; i < 100000; ++i) rows.push_back({absl::StrCat("key", i), {"1", "x"}});
+  for (const size_t memory : {64 << 20, 1 << 20}) {
+    options_.memory_bytes = memory;
+    for (int round = 0; round < 2; ++round) {
+      const auto all = Run("count", rows);
+      ASSERT_TRUE(all.ok());
+      // Rows, and records of files.
+      EXPECT_LT(stats_.probes, 8 * rows.size()) << memory << " " << round;
+      EXPECT_EQ(stats_.spilled_bytes > 0, memory == 1 << 20);
+      rows.clear();
+      for (const auto& [key, results] : *all) rows.push_back({key, {"1", "x"}});
+    }
+  }
+}
+
 TEST_F(AggregateTest, ByKeyOnRequestInMemoryAndNot) {
   options_.order = GroupingOptions::Order::kKey;
   const std::vector<ModelRow> rows = Rows(80000, 40000, 100, 30);

@@ -36,10 +36,7 @@ class ByHash : public EntrySource {
         const StateEntry* const entry = sorted_->Next();
         if (entry != nullptr) return entry;
         sorted_.reset();
-        if (claimed_ != nullptr) {
-          core_.CountProbes(claimed_->probes());
-          claimed_->Clear();
-        }
+        if (claimed_ != nullptr) claimed_->Clear();
         claimed_ = nullptr;
       }
       if (!core_.ok()) return core_.status();
@@ -115,7 +112,6 @@ class ByKeyInMemory : public EntrySource {
     Item* item = order_.as<Item>();
     const StateLayout& layout = core_.layout();
     for (StateTable* const table : tables) {
-      core_.CountProbes(table->probes());
       table->ForEach([&item, &layout](const StateEntry& entry) {
         *item++ = Item{Prefix(entry.key(layout)), &entry};
         return true;

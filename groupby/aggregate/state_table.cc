@@ -9,7 +9,7 @@
 namespace kvarts::groupby_internal {
 
 StateEntry* StateTable::FindOrInsert(uint64_t hash, absl::string_view key) {
-  const uint64_t tag = hash << kTagShift;
+  const uint64_t tag = Tag(hash);
   size_t i = 0;
   if (capacity_ != 0) {
     for (i = Home(hash);; i = (i + 1) & (capacity_ - 1)) {
@@ -127,7 +127,7 @@ bool StateTable::Merge(uint64_t hash, absl::string_view key, const char* states,
 }
 
 bool StateTable::AddDistinct(uint64_t hash, uint64_t check, size_t item, const Hash128& field) {
-  const uint64_t tag = hash << kTagShift;
+  const uint64_t tag = Tag(hash);
   StateEntry* found = nullptr;
   for (size_t i = Home(hash); capacity_ != 0; i = (i + 1) & (capacity_ - 1)) {
     const uint64_t slot = slots()[i];
@@ -161,48 +161,31 @@ void StateTable::Clear() {
 
 StateTable::Sorted::Sorted(StateTable* table) : table_(table) {
   if (table->size_ == 0) return;
-  // What has its home at the end may stand at the beginning.
   uint64_t* const slots = table->slots();
-  size_t empty = 0;
-  while (slots[empty] != 0) ++empty;
-  uint64_t* const home_end = std::partition(slots, slots + empty, [table, empty](uint64_t slot) {
-    return table->Home(EntryOf(slot)->hash) < empty;
-  });
-  wrapped_.assign(home_end, slots + empty);
-  std::fill(home_end, slots + empty, 0);
-}
-
-bool StateTable::Sorted::NextRun() {
-  if (table_->size_ == 0) return false;
-  uint64_t* const slots = table_->slots();
-  uint64_t* const end = slots + table_->capacity_;
-  run_ = slots + next_;
-  while (run_ != end && *run_ == 0) ++run_;
-  if (run_ == end) return false;
-  run_end_ = run_;
-  while (run_end_ != end && *run_end_ != 0) ++run_end_;
-  next_ = static_cast<size_t>(run_end_ - slots);
-  // Soon wanted.
-  for (size_t i = next_; i < std::min(next_ + 16, table_->capacity_); ++i) {
-    __builtin_prefetch(EntryOf(slots[i]));
-  }
-  if (run_end_ == end) {
-    wrapped_.insert(wrapped_.end(), run_, run_end_);
-    run_ = wrapped_.data();
-    run_end_ = run_ + wrapped_.size();
-  }
-  const StateLayout& layout = table_->layout_;
-  std::sort(run_, run_end_, [&layout](uint64_t a, uint64_t b) {
-    const StateEntry& x = *EntryOf(a);
-    const StateEntry& y = *EntryOf(b);
-    return x.hash != y.hash ? x.hash < y.hash : x.key(layout) < y.key(layout);
-  });
-  return true;
+  std::remove(slots, slots + table->capacity_, 0);
+  // By the tag, which is all but a few bits of it.
+  std::sort(slots, slots + table->size_,
+            [](uint64_t a, uint64_t b) { return a >> kTagShift < b >> kTagShift; });
 }
 
 const StateEntry* StateTable::Sorted::Next() {
-  if (run_ == run_end_ && !NextRun()) return nullptr;
-  return EntryOf(*run_++);
+  const size_t size = table_->size_;
+  if (next_ == size) return nullptr;
+  uint64_t* const slots = table_->slots();
+  if (next_ == run_end_) {
+    const uint64_t tag = slots[next_] >> kTagShift;
+    while (run_end_ != size && slots[run_end_] >> kTagShift == tag) ++run_end_;
+    for (size_t i = run_end_; i < std::min(run_end_ + 8, size); ++i) {
+      __builtin_prefetch(EntryOf(slots[i]));  // soon wanted
+    }
+    const StateLayout& layout = table_->layout_;
+    std::sort(slots + next_, slots + run_end_, [&layout](uint64_t a, uint64_t b) {
+      const StateEntry& x = *EntryOf(a);
+      const StateEntry& y = *EntryOf(b);
+      return x.hash != y.hash ? x.hash < y.hash : x.key(layout) < y.key(layout);
+    });
+  }
+  return EntryOf(slots[next_++]);
 }
 
 }  // namespace kvarts::groupby_internal

@@ -30,11 +30,14 @@ struct StateEntry {
 };
 
 // Not thread-safe. Keys and their states: a hash table with open addressing over entries in
-// an arena. Slots are by the upper bits of the hash, so that going through them is
-// nearly in its order.
+// an arena.
 //
 //   slots:  [tag 16 | entry 48] [0] [tag | entry] ...     at most 3/4 full
 //   entry:  hash 8 | key size 8 | states | key
+//
+// The tag is the first bits of the hash that groups here do not share. Where a slot is depends
+// on all of its bits: keys may come in the order of the hash, as of another grouping, and
+// would fill one end of the table otherwise.
 //
 // What wants memory and gets none returns false, having changed nothing that counts, and
 // goes on from there when it is called again, even where the table was cleared meanwhile.
@@ -80,7 +83,7 @@ class StateTable {
     for (size_t i = Home(hash);; i = (i + 1) & (capacity_ - 1)) {
       const uint64_t slot = slots()[i];
       if (slot == 0) return;
-      if ((slot & ~kPointer) != hash << kTagShift) continue;
+      if ((slot & ~kPointer) != Tag(hash)) continue;
       const char* const entry = reinterpret_cast<const char*>(EntryOf(slot));
       // Its start, and its key.
       __builtin_prefetch(entry);
@@ -89,10 +92,13 @@ class StateTable {
     }
   }
 
-  // visit(const StateEntry&) for all, in no order, until it returns false.
+  // visit(const StateEntry&) for all, until it returns false. In no order, and not in that of
+  // the slots, in which they would fill one end of another table first.
   template <typename Visit>
   void ForEach(const Visit& visit) const {
-    for (size_t i = 0; i < (size_ == 0 ? 0 : capacity_); ++i) {
+    if (size_ == 0) return;
+    size_t i = 0;
+    for (size_t n = 0; n < capacity_; ++n, i = NextOfWalk(i, capacity_)) {
       if (slots()[i] != 0 && !visit(static_cast<const StateEntry&>(*EntryOf(slots()[i])))) return;
     }
   }
@@ -106,7 +112,7 @@ class StateTable {
   }
 
   // Not thread-safe. Entries in the order of (hash, key). Sorts the table's slots: nothing
-  // may be added to it any more.
+  // may be added to it, or looked up in it, any more.
   class Sorted {
    public:
     explicit Sorted(StateTable* table);
@@ -114,14 +120,9 @@ class StateTable {
     const StateEntry* Next();
 
    private:
-    // Finds the next run of slots that are taken, and sorts it.
-    bool NextRun();
-
     StateTable* const table_;
-    size_t next_ = 0;  // behind the run
-    uint64_t* run_ = nullptr;
-    uint64_t* run_end_ = nullptr;
-    std::vector<uint64_t> wrapped_;  // slots that belong to the last run
+    size_t next_ = 0;
+    size_t run_end_ = 0;  // slots of one tag are sorted up to here
   };
 
  private:
@@ -136,7 +137,8 @@ class StateTable {
     return reinterpret_cast<uintptr_t>(entry) | (uint64_t{item} << 48);
   }
   uint64_t* slots() const { return slots_->as<uint64_t>(); }
-  size_t Home(uint64_t hash) const { return (hash << used_bits_) >> shift_; }
+  size_t Home(uint64_t hash) const { return (hash * 0x9e3779b97f4a7c15) >> shift_; }
+  uint64_t Tag(uint64_t hash) const { return (hash << used_bits_) & ~kPointer; }
   StateEntry* FindOrInsert(uint64_t hash, absl::string_view key);
   bool Grow();
   // Of the item's count.
