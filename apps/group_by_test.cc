@@ -79,6 +79,18 @@ std::vector<Case> ReadCases(const std::string& path) {
   return cases;
 }
 
+// Standard error without the progress that is there as well where the machine is slow.
+std::string Errors(absl::string_view text) {
+  std::string errors;
+  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const bool progress = absl::StartsWith(line, "reading: ") ||
+                          absl::StartsWith(line, "partition: ") ||
+                          absl::StartsWith(line, "merge: ") || absl::StartsWith(line, "group: ");
+    if (!progress) absl::StrAppend(&errors, line, "\n");
+  }
+  return errors;
+}
+
 class GroupByTest : public testing::Test {
  protected:
   ProcessResult Run(std::vector<std::string> args, const std::string& input = "",
@@ -86,7 +98,9 @@ class GroupByTest : public testing::Test {
     args.insert(args.begin(), "apps/group_by");
     options.directory = dir_;
     options.input = input;
-    return RunProcess(args, options);
+    ProcessResult result = RunProcess(args, options);
+    result.err = Errors(result.err);
+    return result;
   }
   void Write(absl::string_view name, absl::string_view contents) {
     WriteTestFile(absl::StrCat(dir_, "/", name), contents);
@@ -369,7 +383,7 @@ TEST_F(GroupByTest, ASignalEndsItAndLeavesNothing) {
       while (Files("temp").empty()) std::this_thread::yield();
       process.Signal(signal);
       EXPECT_EQ(process.Wait(), 1);
-      EXPECT_EQ(process.Errors(), "group_by: ended by a signal; nothing was written\n");
+      EXPECT_EQ(Errors(process.Errors()), "group_by: ended by a signal; nothing was written\n");
       ::close(writer);
       EXPECT_EQ(Files(), (std::vector<std::string>{"in", "temp"}));
       EXPECT_EQ(Files("temp"), std::vector<std::string>());
@@ -385,7 +399,7 @@ TEST_F(GroupByTest, ASignalEndsItWhileItsReaderIsSlow) {
   EXPECT_NE(process.ReadLine(), "");  // and nothing more
   process.Signal(SIGTERM);
   EXPECT_EQ(process.Wait(), 1);
-  EXPECT_EQ(process.Errors(), "group_by: ended by a signal; nothing was written\n");
+  EXPECT_EQ(Errors(process.Errors()), "group_by: ended by a signal; nothing was written\n");
 }
 
 TEST_F(GroupByTest, FromRowsToAServer) {

@@ -113,6 +113,26 @@ TEST_F(ProgressBarTest, AnUnknownTotalShowsTheAmount) {
   EXPECT_EQ(Output(), "\rreading  5 k records  500 records/s\x1b[K");
 }
 
+TEST_F(ProgressBarTest, ANoteStandsAtTheEndUntilItsPhaseEnds) {
+  for (const int columns : {0, 90}) {
+    for (const uint64_t total : {uint64_t{0}, uint64_t{10} << 20}) {
+      ProgressBar bar = Bar(columns);
+      bar.Report("reading", "bytes", 0, total);
+      bar.Note("5 rows/s");
+      Pass(absl::Seconds(4));
+      bar.Report("reading", "bytes", 4 << 20, total);
+      const std::string line = Output();
+      EXPECT_NE(line.find(columns == 0 ? ", 5 rows/s\n" : "  5 rows/s\x1b[K"), std::string::npos)
+          << line;
+      bar.Report("writing", "bytes", 0, total);
+      Output();
+      Pass(absl::Seconds(4));
+      bar.Report("writing", "bytes", 4 << 20, total);
+      EXPECT_EQ(Output().find("rows/s"), std::string::npos);
+    }
+  }
+}
+
 TEST_F(ProgressBarTest, WorkGivenUpIsNotCalledDone) {
   ProgressBar bar = Bar(0);
   bar.Report("indexing", "records", 0, 100);

@@ -76,9 +76,7 @@ absl::StatusOr<GroupTextReport> GroupText::Run() {
   feeding.name = name;
   feeding.threads = std::clamp(options_.grouping.threads, 1, kMaxFeeders);
   ChunkOptions chunks;
-  chunks.chunk_bytes = options_.chunk_bytes > 0
-                           ? options_.chunk_bytes
-                           : ChunkBytes(feeding.threads, options_.aggregate == "list");
+  chunks.chunk_bytes = ChunkBytes(feeding.threads, options_.aggregate == "list");
   chunks.budget = &budget;
   chunks.quotes = options_.input_format == InputFormat::kCsv;
   chunks.delimiter = DelimiterOf(options_);

@@ -36,7 +36,6 @@ struct GroupTextOptions {
   // Memory, threads, order, temp_dir, algorithm and its caps.
   GroupingOptions grouping;
   ProgressSink* progress = nullptr;
-  size_t chunk_bytes = 0;  // 0: by threads; for tests
 };
 
 char DelimiterOf(const GroupTextOptions& options);
