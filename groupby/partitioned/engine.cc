@@ -56,9 +56,10 @@ Engine::~Engine() {
 
 size_t Engine::ahead_bytes() const {
   const size_t share = account_->budget()->fair_share();
-  // A row is in two pages while its partition is partitioned.
-  const size_t first =
-      std::max(leaf_bytes(), 2 * largest_row_.load(std::memory_order_relaxed) + share / 4);
+  // A row of a heavy key is beside the table, and in two pages while its partition is
+  // partitioned.
+  const size_t largest = largest_row_.load(std::memory_order_relaxed);
+  const size_t first = std::max(leaf_bytes() + largest, 2 * largest + share / 4);
   const size_t rest = share - waiting_text_bytes();
   return rest > first ? rest - first : 0;
 }

@@ -270,14 +270,25 @@ void Partition::Unclaim() {
   claimed_ = false;
 }
 
-size_t Partition::blocks_room() const {
-  size_t room = 0;
-  for (const Block& block : blocks_) room += block.capacity;
-  return room;
+void Partition::Measure(uint64_t* rows, size_t* room) const {
+  MutexLock lock(&mu_);
+  *rows = rows_;
+  *room = 0;
+  for (const Block& block : blocks_) *room += block.capacity;
+  for (const Page& page : pages_) *room += page.capacity;
+}
+
+size_t Partition::blocks() const {
+  MutexLock lock(&mu_);
+  return blocks_.size();
 }
 
 absl::StatusOr<Page> Partition::ReadBlock(size_t i, bool may_ask) {
-  const Block& block = blocks_[i];
+  Block block;
+  {
+    MutexLock lock(&mu_);
+    block = blocks_[i];
+  }
   const size_t bytes = (block.from_pool ? 0 : block.capacity - SpillFile::kHeaderBytes);
   KVARTS_ASSIGN_OR_RETURN(Page page, engine_->TakePage(bytes, may_ask));
   const absl::Status status = file_->Read(block.number, &page);

@@ -58,12 +58,15 @@ class Partition {
   // May be spilled again.
   void Unclaim();
 
+  // Its rows and the memory that they take when all are in it, of the moment: less while
+  // it is spilled.
+  void Measure(uint64_t* rows, size_t* room) const;
+  // In the file so far. Those that there are may be read while others are written.
+  size_t blocks() const;
+  absl::StatusOr<Page> ReadBlock(size_t i, bool may_ask);
+
   // What follows: only while it is claimed.
   uint64_t rows() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return rows_; }
-  // Of memory that its blocks would take.
-  size_t blocks_room() const ABSL_NO_THREAD_SAFETY_ANALYSIS;
-  size_t blocks() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return blocks_.size(); }
-  absl::StatusOr<Page> ReadBlock(size_t i, bool may_ask) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   std::vector<Page>& pages() ABSL_NO_THREAD_SAFETY_ANALYSIS { return pages_; }
   const std::vector<std::unique_ptr<HeavyKey>>& heavy() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return heavy_;
@@ -94,7 +97,7 @@ class Partition {
   SharedFile* const file_;
 
   Mutex spilling_;  // held while pages are written; taken before mu_
-  Mutex mu_;
+  mutable Mutex mu_;
   bool claimed_ ABSL_GUARDED_BY(mu_) = false;
   std::vector<Block> blocks_ ABSL_GUARDED_BY(mu_);
   std::vector<Page> pages_ ABSL_GUARDED_BY(mu_);

@@ -41,6 +41,8 @@ absl::StatusOr<absl::Span<const KeyValue>> RowStream::Next() {
     engine_->FreePage(&page_);
     next_row_ = nullptr;
     if (!engine_->ok()) return engine_->status();
+    // Its pages may yet be written to make room for its blocks: they become blocks.
+    if (next_block_ == partition_->blocks()) partition_->Claim();
     if (next_block_ < partition_->blocks()) {
       KVARTS_ASSIGN_OR_RETURN(page_, partition_->ReadBlock(next_block_++, /*may_ask=*/true));
     } else if (next_page_ < partition_->pages().size()) {
@@ -68,13 +70,24 @@ absl::StatusOr<bool> PartitionCursor::Open(PartitionSet* set, size_t i,
   set_ = set;
   index_ = i;
   partition_ = set->partition(i);
+  size_t most = engine_->leaf_bytes();
+  if (admit != nullptr) {
+    // Before it is claimed: until then the current part has its memory where it needs it.
+    const size_t bytes = TableBytes();
+    if (bytes > most || !admit(bytes)) {
+      table_.Free();
+      partition_ = nullptr;
+      return false;
+    }
+    most = bytes;
+  }
   partition_->Claim();
   heavy_.clear();
   // Rows in the tail of a part came before those in the tail of the whole.
   for (const auto& heavy : partition_->heavy()) heavy_.push_back(heavy.get());
   heavy_.insert(heavy_.end(), inherited.begin(), inherited.end());
 
-  absl::Status status = OpenTable(admit);
+  absl::Status status = OpenTable(most, /*may_ask=*/admit == nullptr);
   if (admit != nullptr && (absl::IsResourceExhausted(status) || absl::IsAborted(status))) {
     table_.Free();
     partition_->Unclaim();
@@ -110,14 +123,17 @@ void PartitionCursor::Close() {
   groups_ = 0;
 }
 
-absl::Status PartitionCursor::OpenTable(const Admit& admit) {
-  const bool may_ask = admit == nullptr;
-  size_t bytes = partition_->blocks_room() + GroupTable::MaxBytes(partition_->rows());
-  for (const Page& page : partition_->pages()) bytes += page.capacity;
-  if (bytes > engine_->leaf_bytes() && partition_->rows() > 1) {
+size_t PartitionCursor::TableBytes() const {
+  uint64_t rows = 0;
+  size_t room = 0;
+  partition_->Measure(&rows, &room);
+  return room + GroupTable::MaxBytes(rows);
+}
+
+absl::Status PartitionCursor::OpenTable(size_t most, bool may_ask) {
+  if (TableBytes() > most && (!may_ask || partition_->rows() > 1)) {
     return absl::ResourceExhaustedError("more than may be in memory at a time");
   }
-  if (admit != nullptr && !admit(bytes)) return absl::ResourceExhaustedError("not ahead of time");
   std::vector<Page> pages;
   absl::Status status;
   for (size_t i = 0; i < partition_->blocks() && status.ok(); ++i) {
@@ -276,9 +292,7 @@ absl::StatusOr<absl::Span<const absl::string_view>> PartitionCursor::Values() {
   }
   while (tail_open_ || next_tail_ < tails_.size()) {
     if (!tail_open_) {
-      Partition* const tail = &tails_[next_tail_++]->tail;
-      tail->Claim();
-      tail_.Open(tail);
+      tail_.Open(&tails_[next_tail_++]->tail);
       tail_open_ = true;
     }
     const absl::StatusOr<absl::Span<const KeyValue>> rows = tail_.Next();

@@ -27,7 +27,7 @@ class RowStream {
   explicit RowStream(Engine* engine) : engine_(engine) {}
   ~RowStream() { Close(); }
 
-  // `partition` is claimed.
+  // Nothing more is added to `partition`. It is claimed when its blocks have been read.
   void Open(Partition* partition);
   // Some rows, good until the next call; none at the end. Pages in memory are freed once
   // they were read.
@@ -74,7 +74,9 @@ class PartitionCursor {
   enum class Kind : unsigned char { kClosed, kTable, kPartitions, kSorted };
 
   // kResourceExhausted: it does not fit; kAborted: keys collide.
-  absl::Status OpenTable(const Admit& admit);
+  absl::Status OpenTable(size_t most, bool may_ask);
+  // What OpenTable() takes.
+  size_t TableBytes() const;
   absl::Status SpillAll();
   absl::Status OpenPartitions();
   absl::Status OpenSorted();

@@ -323,6 +323,58 @@ TEST_F(PartitionedTest, ManyThreadsAddLargeRowsInLittleMemory) {
   }
 }
 
+// A table of half of the memory, a part that was read ahead, and the rest of a heavy
+// key in large rows, all at a time.
+TEST_F(PartitionedTest, LargeRowsOfAHeavyKeyHaveRoomBesideWhatIsReadAhead) {
+  options_.threads = 2;
+  // Those of the first two partitions.
+  std::vector<std::string> keys[2];
+  for (int i = 0; keys[0].size() < 3000 || keys[1].size() < 3000; ++i) {
+    std::string key = absl::StrCat("k", i);
+    const uint64_t part = HashKey(key) >> 59;
+    if (part < 2) keys[part].push_back(std::move(key));
+  }
+  const std::string& heavy = keys[0][0];
+  Rows rows;
+  for (int i = 0; i < 2; ++i) rows.emplace_back(heavy, std::string(60000, 'h'));
+  for (int i = 0; i < 12; ++i) rows.emplace_back(heavy, std::string(120000, 'h'));
+  for (size_t i = 1; i < 2100; ++i) rows.emplace_back(keys[0][i], std::string(150, 'v'));
+  for (size_t i = 1; i < 1700; ++i) rows.emplace_back(keys[1][i], std::string(150, 'v'));
+  const auto grouping = New();
+  AddAll(rows, grouping.get());
+  const auto groups = *grouping->Finish();
+  absl::string_view key;
+  ASSERT_TRUE(*groups->Next(&key));
+  EXPECT_EQ(key, heavy);
+  // Where the other one is read ahead, it is there now.
+  for (int i = 0; i < 100000 && grouping->stats().probes < 5600; ++i) std::this_thread::yield();
+  size_t bytes = 0;
+  while (true) {
+    const auto values = groups->Values();
+    ASSERT_TRUE(values.ok()) << values.status();
+    if (values->empty()) break;
+    for (const absl::string_view value : *values) bytes += value.size();
+  }
+  EXPECT_EQ(bytes, 2 * 60000 + 12 * 120000);
+  EXPECT_EQ(grouping->stats().heavy_keys, 1u);
+  EXPECT_EQ(grouping->stats().levels, 1u);
+}
+
+// What is left of the key in memory must not keep what is in the file from being read.
+TEST_F(PartitionedTest, AKeyWhoseLargeRowsFillTheMemoryIsReadToItsEnd) {
+  for (const size_t large : {3000, 20000, 90000, 130000, 170000, 200000, 250000, 300000}) {
+    for (const size_t count : {1, 2, 3, 5}) {
+      Rows rows;
+      for (size_t i = 0; i < count * 1'000'000 / large; ++i) {
+        rows.emplace_back("k", absl::StrCat(i, std::string(large - 50 * (i % 40), 'v')));
+      }
+      GroupingStats stats;
+      EXPECT_TRUE(Run(rows, &stats) == Expected(rows)) << large << " " << count;
+      EXPECT_EQ(stats.heavy_keys, 1u);
+    }
+  }
+}
+
 TEST_F(PartitionedTest, CancelInADrainEndsItWithinItsPartition) {
   options_.memory_bytes = 64 << 20;
   const Rows rows = UniformRows(200000, 100000, 10);
