@@ -72,14 +72,14 @@ class GroupInput {
     if (!status.ok()) return status;
     absl::StatusOr<std::unique_ptr<Groups>> groups = grouping_->Finish();
     if (!groups.ok()) return groups.status();
-    return GroupStream<K, V>(std::move(grouping_), *std::move(groups));
+    return GroupStream<K, V>(grouping_, *std::move(groups));
   }
 
-  // All calls end soon with kCancelled. Until Finish() has returned.
+  // All calls end soon with kCancelled, also those of the stream.
   void Cancel() { grouping_->Cancel(); }
 
  private:
-  std::unique_ptr<Grouping> grouping_;
+  std::shared_ptr<Grouping> grouping_;  // with the stream
   std::unique_ptr<groupby_internal::RowFeeder::Shared> shared_;
 };
 

@@ -30,7 +30,7 @@ struct StreamSource {
         std::string("Codec::Parse() refused what Append() wrote for a ") + what));
   }
 
-  std::unique_ptr<Grouping> grouping;
+  std::shared_ptr<Grouping> grouping;
   std::unique_ptr<Groups> groups;
   absl::Status status;
 };
@@ -164,7 +164,7 @@ class GroupStream {
 
   // The groups of `grouping`, that `groups` are of, and whose rows were written by
   // these codecs.
-  GroupStream(std::unique_ptr<Grouping> grouping, std::unique_ptr<Groups> groups)
+  GroupStream(std::shared_ptr<Grouping> grouping, std::unique_ptr<Groups> groups)
       : state_(std::make_unique<State>(std::move(grouping), std::move(groups))) {}
 
  private:
@@ -207,7 +207,7 @@ class GroupStream {
 
  private:
   struct State {
-    State(std::unique_ptr<Grouping> grouping, std::unique_ptr<Groups> groups)
+    State(std::shared_ptr<Grouping> grouping, std::unique_ptr<Groups> groups)
         : source{std::move(grouping), std::move(groups), absl::OkStatus()}, group(&source) {}
 
     absl::StatusOr<bool> Next() {
