@@ -82,9 +82,9 @@ TEST_P(GroupingSuite, FullDiskIsAnErrorAndIsEmptiedAgain) {
   EXPECT_GT(errors, 2);
 }
 
-// Flips a byte of the file, somewhere.
-void Damage(FileSystem* fs, const std::string& path, std::mt19937_64* random) {
-  const uint64_t at = (*random)() % fs->Stat(path)->size;
+// Flips a byte of the last `bytes` of the file: those before them may have been read.
+void Damage(FileSystem* fs, const std::string& path, uint64_t bytes, std::mt19937_64* random) {
+  const uint64_t at = fs->Stat(path)->size - 1 - (*random)() % bytes;
   char byte = 0;
   EXPECT_EQ(fs->OpenForRead(path).value()->Read(at, 1, &byte).value(), 1u);
   byte = static_cast<char>(byte ^ (1 + (*random)() % 255));
@@ -116,7 +116,7 @@ TEST_P(GroupingSuite, DamagedFilesAreDataLossNeverWrongGroups) {
     fs_.SetHook([&](MemoryFileSystem::Moment moment, const FileOperation& operation) {
       if (!was_appended(moment, operation) || left-- != 0) return;
       damaged = std::string(operation.path);
-      Damage(&fs_, damaged, &random);
+      Damage(&fs_, damaged, operation.size, &random);
     });
     const absl::Status status = GroupAndCheck(Options(), rows);
     fs_.SetHook({});
