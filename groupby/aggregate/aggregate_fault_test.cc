@@ -1,5 +1,6 @@
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -77,52 +78,58 @@ absl::StatusOr<ModelResults> Aggregated(FileSystem* fs, const Shape& shape,
   return ModelResults(all->begin(), all->end());
 }
 
-class AggregateFaultTest : public testing::TestWithParam<Fault> {};
+// A fault, and a shape by its number.
+class AggregateFaultTest : public testing::TestWithParam<std::tuple<Fault, size_t>> {};
 
 TEST_P(AggregateFaultTest, AnErrorAtAnyOperationIsReportedAndLeavesNothing) {
-  for (const Shape& shape : Shapes()) {
-    SCOPED_TRACE(shape.aggregates);
-    const ModelResults model = ModelAggregate(shape.aggregates, shape.rows);
-    uint64_t errors = 0;
-    // Not each: operations of one kind are many.
-    for (uint64_t k = 0, step = 1;; k += step, step = 1 + k / 40) {
-      MemoryFileSystem memory;
-      ASSERT_TRUE(memory.CreateDir("/temp").ok());
-      FaultFileSystem fs(&memory);
-      fs.SetRule({GetParam(), k});
-      AggregationStats stats;
-      const absl::StatusOr<ModelResults> results = Aggregated(&fs, shape, &stats);
-      const bool injected = fs.injected() > 0;
-      fs.ClearRule();
-      const std::vector<std::string> left = memory.List("/temp").value();
-      // Of a folder that could not be removed, or was locked, the next one takes care.
-      if (!left.empty()) {
-        EXPECT_TRUE(injected) << k;
-        AggregationStats ignored;
-        ASSERT_TRUE(Aggregated(&fs, shape, &ignored).ok());
-        EXPECT_TRUE(memory.List("/temp").value().empty()) << k;
-      }
-      if (results.ok()) {
-        EXPECT_TRUE(*results == model) << k;
-        EXPECT_GE(stats.levels, shape.order == GroupingOptions::Order::kKey ? 1u : 2u);
-      } else {
-        ASSERT_TRUE(injected) << results.status();
-        ++errors;
-        EXPECT_TRUE(absl::StrContains(results.status().message(), "/temp")) << results.status();
-      }
-      if (!injected) break;
+  const auto [fault, number] = GetParam();
+  const Shape shape = Shapes()[number];
+  const ModelResults model = ModelAggregate(shape.aggregates, shape.rows);
+  uint64_t errors = 0;
+  // Not each: operations of one kind are many.
+  for (uint64_t k = 0, step = 1;; k += step, step = 1 + k / 12) {
+    MemoryFileSystem memory;
+    ASSERT_TRUE(memory.CreateDir("/temp").ok());
+    FaultFileSystem fs(&memory);
+    fs.SetRule({fault, k});
+    AggregationStats stats;
+    const absl::StatusOr<ModelResults> results = Aggregated(&fs, shape, &stats);
+    const bool injected = fs.injected() > 0;
+    fs.ClearRule();
+    const std::vector<std::string> left = memory.List("/temp").value();
+    // Of a folder that could not be removed, or was locked, the next one takes care.
+    if (!left.empty()) {
+      EXPECT_TRUE(injected) << k;
+      AggregationStats ignored;
+      ASSERT_TRUE(Aggregated(&fs, shape, &ignored).ok());
+      EXPECT_TRUE(memory.List("/temp").value().empty()) << k;
     }
-    EXPECT_GT(errors, 10u);
+    if (results.ok()) {
+      EXPECT_TRUE(*results == model) << k;
+      EXPECT_GE(stats.levels, shape.order == GroupingOptions::Order::kKey ? 1u : 2u);
+    } else {
+      ASSERT_TRUE(injected) << results.status();
+      ++errors;
+      EXPECT_TRUE(absl::StrContains(results.status().message(), "/temp")) << results.status();
+    }
+    if (!injected) break;
   }
+  EXPECT_GT(errors, 10u);
+}
+
+std::string NameOf(const testing::TestParamInfo<std::tuple<Fault, size_t>>& info) {
+  const auto [fault, shape] = info.param;
+  return absl::StrCat(fault == Fault::kIoError   ? "IoError"
+                      : fault == Fault::kNoSpace ? "NoSpace"
+                                                 : "ShortWrite",
+                      "OfShape", shape);
 }
 
 INSTANTIATE_TEST_SUITE_P(Faults, AggregateFaultTest,
-                         testing::Values(Fault::kIoError, Fault::kNoSpace, Fault::kShortWrite),
-                         [](const auto& info) {
-                           return info.param == Fault::kIoError   ? "IoError"
-                                  : info.param == Fault::kNoSpace ? "NoSpace"
-                                                                  : "ShortWrite";
-                         });
+                         testing::Combine(testing::Values(Fault::kIoError, Fault::kNoSpace,
+                                                          Fault::kShortWrite),
+                                          testing::Values<size_t>(0, 1, 2)),
+                         NameOf);
 
 TEST(AggregateDamageTest, ABitThatIsFlippedInAnyFileIsFound) {
   MemoryFileSystem fs;
