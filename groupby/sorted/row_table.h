@@ -45,8 +45,12 @@ class RowTable {
   static size_t RowBytes(const KeyValue& row) {
     return row.key.size() + row.value.size() + 2 * kLinkBytes + 11;
   }
-  // Has what Add() will touch on its way to the cache.
-  void Prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash >> shift_]); }
+  // Has what Add() will touch on its way to the cache: first the slot, then, once that is
+  // there, the key it leads to.
+  void PrefetchSlot(uint64_t hash) const { __builtin_prefetch(&slots_[hash >> shift_]); }
+  void PrefetchKey(uint64_t hash) const {
+    __builtin_prefetch(end_ - PositionOf(slots_[hash >> shift_]) - kLinkBytes);
+  }
   // REQUIRES: the space has memory for RowBytes(). False where the key is new and there
   // are as many as there may be: then make it larger, or clear it.
   bool Add(const KeyValue& row, uint64_t hash);
@@ -77,8 +81,12 @@ class RowTable {
   };
   // The i'th in order, its values turned into input order: once each, after Sort().
   Group Open(size_t i);
-  void PrefetchGroup(size_t i) const {
-    if (i < keys_) __builtin_prefetch(end_ - PositionOf(slots_[i]) - kLinkBytes);
+  // Has what Open() of some that follow will touch on its way to the cache: their keys,
+  // and of nearer ones, of which the key is there, the last value.
+  void PrefetchBehind(size_t i) const {
+    if (i + 2 * kAhead >= keys_) return;
+    __builtin_prefetch(LinkOf(slots_[i + 2 * kAhead]));
+    __builtin_prefetch(end_ - LoadLink(LinkOf(slots_[i + kAhead])));
   }
   // A value with its size before it; null `*value` behind the last one.
   absl::string_view Encoded(const char** value) const {
@@ -103,7 +111,9 @@ class RowTable {
  private:
   using Entry = sort_internal::Entry;
   static constexpr size_t kLinkBytes = 5;
+  static constexpr size_t kAhead = 8;
 
+  const char* LinkOf(const Entry& key) const { return end_ - PositionOf(key) - kLinkBytes; }
   static uint64_t LoadLink(const char* p) {
     return LoadLE32(p) | uint64_t{static_cast<unsigned char>(p[4])} << 32;
   }

@@ -170,9 +170,8 @@ absl::Status SortWork::Dump() {
   // The write room serves the sort first.
   counters_->comparisons.Add(table_.Sort(region_.data(), memory_.write_room));
   KVARTS_ASSIGN_OR_RETURN(RunWriter writer, NewWriter());
-  constexpr size_t kAhead = 8;
   for (size_t i = 0, n = table_.keys(); i < n; ++i) {
-    table_.PrefetchGroup(i + kAhead);
+    table_.PrefetchBehind(i);
     const RowTable::Group group = table_.Open(i);
     KVARTS_RETURN_IF_ERROR(writer.BeginGroup(group.key, group.bytes));
     for (const char* value = group.first; value != nullptr;) {

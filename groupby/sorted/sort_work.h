@@ -46,7 +46,8 @@ class SortWork {
   };
   // Takes memory where nobody else has to give it.
   Added Add(const KeyValue& row, uint64_t hash);
-  void Prefetch(uint64_t hash) const { table_.Prefetch(hash); }
+  void PrefetchSlot(uint64_t hash) const { table_.PrefetchSlot(hash); }
+  void PrefetchKey(uint64_t hash) const { table_.PrefetchKey(hash); }
   bool has_rows() const { return !table_.empty(); }
   // Bytes that Add() would need, and has not; SIZE_MAX where it cannot be, ever.
   size_t Missing(const KeyValue& row) const;

@@ -102,8 +102,7 @@ class TableGroups final : public SortedGroups {
   absl::StatusOr<bool> NextGroup(absl::string_view* key) override {
     value_ = nullptr;
     if (next_ == table_->keys()) return false;
-    constexpr size_t kAhead = 8;
-    table_->PrefetchGroup(next_ + kAhead);
+    table_->PrefetchBehind(next_);
     if (next_ % kProgressSteps == 0) work()->ReportProgress("group", next_, table_->keys());
     const RowTable::Group group = table_->Open(next_++);
     *key = group.key;

@@ -57,7 +57,8 @@ class Feeding {
       for (size_t i = 0; i < batch.size(); ++i) hashes[i] = Checksum(batch[i].key, seed_);
       MutexLock lock(&mu_);
       KVARTS_RETURN_IF_ERROR(Check());
-      for (size_t i = 0; i < batch.size(); ++i) work_->Prefetch(hashes[i]);
+      for (size_t i = 0; i < batch.size(); ++i) work_->PrefetchSlot(hashes[i]);
+      for (size_t i = 0; i < batch.size(); ++i) work_->PrefetchKey(hashes[i]);
       for (size_t i = 0; i < batch.size(); ++i) {
         KVARTS_RETURN_IF_ERROR(AddRow(batch[i], hashes[i]));
       }
