@@ -10,7 +10,8 @@
 namespace kvarts::groupby_internal {
 namespace {
 
-constexpr size_t kMaxHeavyKeys = 16;  // of one partition
+constexpr size_t kMaxHeavyKeys = 16;    // of one partition
+constexpr size_t kMaxPagesAtOnce = 64;  // that are written before others may go on
 
 // Candidates for a fourth of a page (Misra and Gries, "Finding repeated elements", 1982):
 // with three counters every key of more than a fourth is among them.
@@ -209,9 +210,13 @@ absl::StatusOr<size_t> Partition::Spill(bool all) {
     const size_t keep = all ? 0 : 1;
     // Of what is claimed the pages are its reader's alone.
     if (!claimed_ && pages_.size() > keep) {
-      pages.assign(pages_.begin(), pages_.end() - static_cast<ptrdiff_t>(keep));
-      pages_.erase(pages_.begin(), pages_.end() - static_cast<ptrdiff_t>(keep));
-      pages_now_.store(keep, std::memory_order_relaxed);
+      // The first ones. A heavy key's tail may be most of memory: what need not be
+      // written stays.
+      const auto end =
+          pages_.begin() + static_cast<ptrdiff_t>(std::min(pages_.size() - keep, kMaxPagesAtOnce));
+      pages.assign(pages_.begin(), end);
+      pages_.erase(pages_.begin(), end);
+      pages_now_.store(pages_.size(), std::memory_order_relaxed);
     }
   }
   size_t given = 0;
