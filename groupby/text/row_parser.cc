@@ -7,8 +7,7 @@
 
 namespace kvarts::groupby_text {
 
-static_assert(std::is_trivially_copyable<KeyValue>::value &&
-                  std::is_trivially_destructible<KeyValue>::value,
+static_assert(std::is_trivially_copyable<KeyValue>::value,
               "rows live in memory that was never written");
 
 void ParsedRows::Free::operator()(void* array) const { std::free(array); }
