@@ -271,9 +271,23 @@ TEST_F(GroupByTest, LongRowsAndKeysUpToTheirLimits) {
   EXPECT_EQ(line.exit_code, 1);
   EXPECT_TRUE(absl::StartsWith(line.err, "group_by: standard input, line 2: longer than the limit"))
       << line.err;
-  const ProcessResult small = Run({"--memory=2MiB"}, absl::StrCat("a\tb\n", value, "\tv\n"));
-  EXPECT_EQ(small.exit_code, 1);
-  EXPECT_EQ(std::count(small.err.begin(), small.err.end(), '\n'), 1) << small.err;
+  for (const char* memory : {"--memory=2MiB", "--memory=8MiB"}) {
+    for (const char* threads : {"--threads=1", "--threads=4"}) {
+      const ProcessResult small =
+          Run({memory, threads},
+              absl::StrCat("a\tb\nk\t", value, "\nk\t", value, "\nk\t", value, "\nc\td\n"));
+      EXPECT_EQ(small.exit_code, 1);
+      EXPECT_TRUE(absl::StartsWith(small.err, "group_by: standard input, line 2: a row "))
+          << small.err;
+      EXPECT_EQ(std::count(small.err.begin(), small.err.end(), '\n'), 1) << small.err;
+    }
+  }
+  // As many threads as there are, only one of such rows is read at a time.
+  std::string many;
+  for (int i = 0; i < 12; ++i) absl::StrAppend(&many, i % 3, "\t", value, "\n");
+  const ProcessResult threads =
+      Run({"--memory=40MiB", "--threads=8", "--format=ndjson", "--aggregate=list,count"}, many);
+  EXPECT_EQ(threads.exit_code, 0) << threads.err;
 }
 
 TEST_F(GroupByTest, MemoryStaysWithinItsBound) {

@@ -16,6 +16,25 @@ constexpr absl::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 }  // namespace
 
+void Turn::Take() {
+  MutexLock lock(&mu_);
+  while (taken_) given_.Wait(&mu_);
+  taken_ = true;
+}
+
+void Turn::Give() {
+  MutexLock lock(&mu_);
+  taken_ = false;
+  given_.SignalAll();
+}
+
+void Chunk::GiveTurn() {
+  if (account != nullptr) account->Release(account->used());
+  account.reset();
+  if (turn != nullptr) turn->Give();
+  turn = nullptr;
+}
+
 ChunkReader::ChunkReader(std::unique_ptr<ByteSource> source, const ChunkOptions& options)
     : options_(options),
       size_(source->size()),
@@ -40,15 +59,18 @@ absl::Status ChunkReader::ReadTo(char* to, size_t* have, size_t want) {
 }
 
 absl::Status ChunkReader::Grow(Chunk* chunk, size_t bytes) {
-  const size_t counted = chunk->account == nullptr ? 0 : chunk->account->used();
-  const size_t above = bytes - options_.chunk_bytes;
-  if (options_.budget != nullptr && above > counted) {
-    if (chunk->account == nullptr) chunk->account = options_.budget->Open([](size_t) { return 0; });
-    KVARTS_RETURN_IF_ERROR(chunk->account->Reserve(above - counted));
+  if (chunk->turn == nullptr) {
+    // Who has it comes to give it back without the lock.
+    long_row_.Take();
+    chunk->turn = &long_row_;
+    if (options_.budget != nullptr) {
+      chunk->account = options_.budget->Open([](size_t) -> size_t { return 0; });
+    }
   }
-  KVARTS_RETURN_IF_ERROR(chunk->buffer.Resize(bytes));
-  if (above < counted) chunk->account->Release(counted - above);
-  return absl::OkStatus();
+  if (chunk->account != nullptr) {
+    KVARTS_RETURN_IF_ERROR(chunk->account->Reserve(bytes - chunk->buffer.size()));
+  }
+  return chunk->buffer.Resize(bytes);
 }
 
 absl::StatusOr<std::string> ChunkReader::TakeHeader() {
@@ -60,7 +82,7 @@ absl::StatusOr<std::string> ChunkReader::TakeHeader() {
     const size_t end = ends_.First(rest_.data(), rest_size_);
     if (end == 0 && !at_end_) {
       if (want >= options_.max_row_bytes / 16) {
-        return absl::OutOfRangeError("line 1: the header is longer than 4 MiB");
+        return absl::InvalidArgumentError("line 1: the header is longer than 4 MiB");
       }
       want += options_.chunk_bytes;
       continue;
@@ -75,8 +97,12 @@ absl::StatusOr<std::string> ChunkReader::TakeHeader() {
 }
 
 absl::StatusOr<bool> ChunkReader::Next(Chunk* chunk) {
+  if (chunk->turn != nullptr) {
+    KVARTS_RETURN_IF_ERROR(chunk->buffer.Resize(options_.chunk_bytes));
+    chunk->GiveTurn();
+  }
   MutexLock lock(&mu_);
-  if (over_) return false;
+  if (over_ || stopped_.load(std::memory_order_relaxed)) return false;
   absl::StatusOr<bool> filled = Fill(chunk);
   chunk->number = next_;
   if (filled.ok() && *filled) {
@@ -85,11 +111,6 @@ absl::StatusOr<bool> ChunkReader::Next(Chunk* chunk) {
     over_ = true;
   }
   return filled;
-}
-
-void ChunkReader::Stop() {
-  MutexLock lock(&mu_);
-  over_ = true;
 }
 
 absl::Status ChunkReader::FindDamage(uint64_t bytes) {
@@ -106,7 +127,8 @@ absl::Status ChunkReader::FindDamage(uint64_t bytes) {
 
 absl::StatusOr<bool> ChunkReader::Fill(Chunk* chunk) {
   size_t want = std::max(options_.chunk_bytes, rest_size_);
-  KVARTS_RETURN_IF_ERROR(Grow(chunk, want));
+  // A header may have left more than is read at a time.
+  if (chunk->buffer.size() < want) KVARTS_RETURN_IF_ERROR(chunk->buffer.Resize(want));
   size_t size = rest_size_;
   if (size > 0) std::memcpy(chunk->buffer.data(), rest_.data(), size);
   rest_size_ = 0;
@@ -117,11 +139,17 @@ absl::StatusOr<bool> ChunkReader::Fill(Chunk* chunk) {
     end = ends_.Last(chunk->buffer.data(), size);
     if (end != 0 || at_end_) break;
     if (size > options_.max_row_bytes) {
-      return absl::OutOfRangeError(
+      chunk->row_failed = true;
+      return absl::InvalidArgumentError(
           absl::StrCat("longer than the limit of ", options_.max_row_bytes, " bytes"));
     }
     want += options_.chunk_bytes;
-    KVARTS_RETURN_IF_ERROR(Grow(chunk, want));
+    const absl::Status grown = Grow(chunk, want);
+    if (!grown.ok()) {
+      chunk->row_failed = true;
+      return absl::Status(grown.code(),
+                          absl::StrCat("a row of more than ", size, " bytes: ", grown.message()));
+    }
   }
   begun_ = true;
   if (end == 0) end = size;  // the last row lacks its newline

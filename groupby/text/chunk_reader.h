@@ -9,6 +9,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "base/cond_var.h"
 #include "base/memory_budget.h"
 #include "base/mutex.h"
 #include "groupby/text/byte_source.h"
@@ -30,18 +31,37 @@ struct ChunkOptions {
   bool byte_order_mark = false;  // one at the beginning is left out
 };
 
+// Thread-safe. One holder at a time.
+class Turn {
+ public:
+  void Take();
+  void Give();
+
+ private:
+  Mutex mu_;
+  CondVar given_;
+  bool taken_ ABSL_GUARDED_BY(mu_) = false;
+};
+
 // Some whole rows; the last one of the input may lack its newline. One thread's, used
-// again for each chunk.
+// again for each chunk; destroyed before its reader.
 struct Chunk {
+  Chunk() = default;
+  ~Chunk() { GiveTurn(); }
+  Chunk(const Chunk&) = delete;
+  Chunk& operator=(const Chunk&) = delete;
+
   uint64_t number = 0;
   char* text = nullptr;  // in `buffer`; may be overwritten
   size_t size = 0;
+  // Where Next() fails: the first row of the chunk is the reason.
+  bool row_failed = false;
 
+  // For the reader.
+  void GiveTurn();
   PageBuffer buffer;
-  std::unique_ptr<MemoryBudget::Account> account;  // of what is above chunk_bytes
-  ~Chunk() {
-    if (account != nullptr) account->Release(account->used());
-  }
+  Turn* turn = nullptr;                            // of a chunk with a long row
+  std::unique_ptr<MemoryBudget::Account> account;  // likewise: what is above chunk_bytes
 };
 
 // Thread-safe. An input, cut into chunks of whole rows.
@@ -54,10 +74,12 @@ class ChunkReader {
   absl::StatusOr<std::string> TakeHeader();
 
   // The next chunk; false behind the last one. Where it fails chunk->number is that of
-  // the chunk that would have come, and a row that is too long is kOutOfRange.
+  // the chunk that would have come. A chunk with a row longer than chunk_bytes waits
+  // until the one before it was given back, with the next call for that Chunk: memory
+  // has to hold one of them.
   absl::StatusOr<bool> Next(Chunk* chunk);
-  // Next() returns false from now on.
-  void Stop();
+  // Next() returns false from now on. Waits for nothing.
+  void Stop() { stopped_.store(true, std::memory_order_relaxed); }
 
   // kDataLoss where that is what the next bytes of the input end with, of `bytes` at most:
   // the reason why rows were wrong. After Stop().
@@ -75,6 +97,8 @@ class ChunkReader {
   const ChunkOptions options_;
   const uint64_t size_;
   std::atomic<uint64_t> position_{0};
+  std::atomic<bool> stopped_{false};
+  Turn long_row_;
 
   Mutex mu_;
   const std::unique_ptr<ByteSource> source_ ABSL_GUARDED_BY(mu_);

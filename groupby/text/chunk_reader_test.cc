@@ -1,7 +1,9 @@
 #include "groupby/text/chunk_reader.h"
 
+#include <atomic>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -150,7 +152,34 @@ TEST(ChunkReaderTest, ARowForWhichThereIsNoMemoryIsAnError) {
   ASSERT_TRUE(*reader.Next(&chunk));
   EXPECT_TRUE(absl::IsResourceExhausted(reader.Next(&chunk).status()));
   EXPECT_EQ(chunk.number, 1u);
+  EXPECT_TRUE(chunk.row_failed);
   EXPECT_FALSE(*reader.Next(&chunk));
+}
+
+TEST(ChunkReaderTest, OneLongRowIsInMemoryAtATime) {
+  MemoryBudget budget(1 << 20);
+  ChunkOptions options;
+  options.chunk_bytes = 4096;
+  options.budget = &budget;
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += std::string(600 << 10, 'x') + "\na\n";
+  ChunkReader reader(std::make_unique<StringSource>(text), options);
+  std::atomic<size_t> bytes{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      Chunk chunk;
+      while (true) {
+        const absl::StatusOr<bool> more = reader.Next(&chunk);
+        ASSERT_TRUE(more.ok()) << more.status();
+        if (!*more) return;
+        bytes += chunk.size;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(bytes, text.size());
+  EXPECT_EQ(budget.used(), 0u);
 }
 
 TEST(ChunkReaderTest, ATooLongRowIsToldApart) {
@@ -164,7 +193,8 @@ TEST(ChunkReaderTest, ATooLongRowIsToldApart) {
     Chunk chunk;
     ASSERT_TRUE(*reader.Next(&chunk));
     const absl::Status status = reader.Next(&chunk).status();
-    EXPECT_TRUE(absl::IsOutOfRange(status)) << status;
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_TRUE(chunk.row_failed);
     EXPECT_EQ(chunk.number, 1u);
   }
 }

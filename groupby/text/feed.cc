@@ -100,10 +100,7 @@ void Work(ChunkReader* reader, const RowParser& parser, const FeedTarget& target
     const absl::StatusOr<bool> more = reader->Next(&chunk);
     if (more.ok() && !*more) return;
     if (!more.ok()) {
-      const bool too_long = absl::IsOutOfRange(more.status());
-      progress->Fail(chunk.number,
-                     too_long ? absl::InvalidArgumentError(more.status().message()) : more.status(),
-                     too_long);
+      progress->Fail(chunk.number, more.status(), chunk.row_failed);
       cancel();
       return;
     }
@@ -126,7 +123,9 @@ void Work(ChunkReader* reader, const RowParser& parser, const FeedTarget& target
     } else {
       // Where another thread's error is the reason, it is told, wherever it was.
       const bool secondary = absl::IsCancelled(added);
-      progress->Fail(secondary ? UINT64_MAX - 1 : chunk.number, std::move(added));
+      // A chunk with a long row begins with it.
+      const bool of_row = chunk.turn != nullptr && absl::IsResourceExhausted(added);
+      progress->Fail(secondary ? UINT64_MAX - 1 : chunk.number, std::move(added), of_row);
       if (secondary) return;
     }
     cancel();
