@@ -1,6 +1,7 @@
 #ifndef KVARTS_GROUPBY_CODEC_H_
 #define KVARTS_GROUPBY_CODEC_H_
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -177,7 +178,7 @@ struct Codec<T, std::enable_if_t<std::is_same<T, float>::value || std::is_same<T
   static void Append(T v, CodecUse use, std::string* out) {
     if (use.key) {
       if (v == 0) v = 0;  // -0.0 too
-      if (v != v) v = std::numeric_limits<T>::quiet_NaN();
+      if (std::isnan(v)) v = std::numeric_limits<T>::quiet_NaN();
     }
     U bits;
     std::memcpy(&bits, &v, sizeof bits);

@@ -64,7 +64,7 @@ struct TypedOps {
   template <typename A>
   void Add(A* aggregator, absl::string_view field) const {
     const V* value = nullptr;
-    std::memcpy(&value, field.data(), sizeof value);
+    std::memcpy(&value, field.data(), sizeof(void*));
     aggregator->Add(project(*value));
   }
   template <typename A>
@@ -102,7 +102,7 @@ AggregateSpec TypedSpec(const Project&, const aggregator::Distinct<T>&, size_t c
 template <typename V, typename Project, typename A>
 void AppendField(const Project&, const A&, const V& value, std::string* bytes) {
   const V* const address = &value;
-  bytes->append(reinterpret_cast<const char*>(&address), sizeof address);
+  bytes->append(reinterpret_cast<const char*>(&address), sizeof(void*));
 }
 template <typename V, typename Project, typename T>
 void AppendField(const Project& project, const aggregator::Distinct<T>&, const V& value,

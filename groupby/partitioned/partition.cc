@@ -100,7 +100,7 @@ void Partition::Fill(absl::Span<const KeyValue> rows, absl::Span<const uint32_t>
   Page* page = pages_.empty() ? nullptr : &pages_.back();
   char* p = page == nullptr ? nullptr : page->data + page->used;
   char* end = page == nullptr ? nullptr : page->data + page->capacity;
-  const auto close = [&] {
+  const auto close = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (page == nullptr) return;
     const size_t used = static_cast<size_t>(p - page->data);
     bytes_ += used - page->used;
