@@ -177,7 +177,11 @@ TEST(CodecTest, FloatValuesKeepTheirBits) {
     absl::string_view in = bytes;
     double read = 0;
     ASSERT_TRUE(Codec<double>::Parse(&in, {false, true}, &read));
-    EXPECT_EQ(std::memcmp(&read, &v, sizeof v), 0);
+    uint64_t read_bits = 0;
+    uint64_t bits = 0;
+    std::memcpy(&read_bits, &read, sizeof read);
+    std::memcpy(&bits, &v, sizeof v);
+    EXPECT_EQ(read_bits, bits);
   }
 }
 

@@ -22,7 +22,7 @@ struct StateBlock {
   // Room for `size` bytes; what was in it is kept. False where there is no memory, and
   // nothing is changed then.
   bool Reserve(size_t size, StateArena* arena);
-  bool Set(absl::string_view bytes, StateArena* arena);
+  bool Set(absl::string_view v, StateArena* arena);
 };
 
 // What a row has for an aggregate: the field, and the number it is where that is asked for.
