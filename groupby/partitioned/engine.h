@@ -23,7 +23,7 @@
 namespace kvarts::groupby_internal {
 
 // Rows, or text, in memory. Of rows the first SpillFile::kHeaderBytes are left free for
-// a block's header. What is larger than a fourth of a page has a page of its own size.
+// a block's header. A row that is larger than a page has one of its own size.
 struct Page {
   char* data = nullptr;
   size_t used = SpillFile::kHeaderBytes;
@@ -129,8 +129,9 @@ class Engine {
   Counters counters_;
 
   Mutex large_row_;
-  Mutex spillables_mu_;  // held while spilling, so that none goes away meanwhile
+  Mutex spillables_mu_;
   std::vector<Spillable*> spillables_ ABSL_GUARDED_BY(spillables_mu_);
+  // Threads within SpillSome(), for which none of them goes away.
   int spilling_ ABSL_GUARDED_BY(spillables_mu_) = 0;
   CondVar spilled_;
 

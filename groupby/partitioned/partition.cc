@@ -111,7 +111,6 @@ void Partition::Fill(absl::Span<const KeyValue> rows, absl::Span<const uint32_t>
     const KeyValue& row = rows[order[i]];
     const size_t size = RowSize(row);
     if (size > static_cast<size_t>(end - p)) [[unlikely]] {
-      // A large row has a page of its own, for the rows behind it are put on another.
       const size_t room = spare->data == nullptr ? 0 : spare->capacity - SpillFile::kHeaderBytes;
       if (room < size) {
         *wanted = size;
@@ -314,12 +313,6 @@ void Partition::FreePages() {
   for (Page& page : pages_) engine_->FreePage(&page);
   pages_.clear();
   pages_now_.store(0, std::memory_order_relaxed);
-}
-
-void Partition::Forget() {
-  FreePages();
-  blocks_.clear();
-  rows_ = bytes_ = 0;
 }
 
 }  // namespace kvarts::groupby_internal

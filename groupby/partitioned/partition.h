@@ -74,8 +74,6 @@ class Partition {
   // Takes `pages`, its blocks, read, and then its pages, in their place.
   void PutLoaded(std::vector<Page> pages) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void FreePages() ABSL_NO_THREAD_SAFETY_ANALYSIS;
-  // Its rows are elsewhere now.
-  void Forget() ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
   struct Block {

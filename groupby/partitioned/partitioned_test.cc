@@ -151,6 +151,25 @@ TEST_F(PartitionedTest, AKeyThatHasMostRowsGetsAFileOfItsOwnAndNoFurtherLevel) {
   EXPECT_LE(stats.spilled_bytes, stats.bytes * 11 / 10);
 }
 
+// What need not be written stays: there is no step where the memory ends.
+TEST_F(PartitionedTest, AnInputALittleLargerThanMemoryIsWrittenALittle) {
+  options_.memory_bytes = 8 << 20;
+  Rows rows = UniformRows(92000, 20000, 90);
+  for (const bool one_key : {false, true}) {
+    SCOPED_TRACE(one_key);
+    if (one_key) {
+      for (auto& row : rows) row.first = "the key";
+    }
+    GroupingStats stats;
+    std::vector<std::string> groups = Run(rows, &stats);
+    std::sort(groups.begin(), groups.end());
+    EXPECT_TRUE(groups == Expected(rows));
+    EXPECT_GT(stats.bytes, options_.memory_bytes);
+    EXPECT_GT(stats.spilled_bytes, 0);
+    EXPECT_LT(stats.spilled_bytes, stats.bytes * 2 / 5);
+  }
+}
+
 TEST_F(PartitionedTest, HeavyKeysOfAPartitionThatIsPartitionedAgainKeepTheirOrder) {
   options_.threads = 3;
   Rows rows = UniformRows(700000, 200000, 100);
