@@ -198,6 +198,28 @@ TEST_F(PartitionedTest, KeysMadeToCollideAreSorted) {
   EXPECT_LT(stats.probes, 1000 * rows.size());
 }
 
+// Keys that only their bytes tell apart: of one partition, with the same tag.
+TEST_F(PartitionedTest, KeysOfOneTagAreDifferentGroups) {
+  std::vector<std::pair<uint64_t, int>> seen;
+  for (int i = 0; i < 1500000; ++i) {
+    const uint64_t hash = HashKey(absl::StrCat("k", i));
+    seen.emplace_back(hash >> 59 << 32 | (hash & 0xffffffff), i);
+  }
+  std::sort(seen.begin(), seen.end());
+  Rows rows;
+  for (size_t i = 1; i < seen.size(); ++i) {
+    if (seen[i].first != seen[i - 1].first) continue;
+    for (int value = 0; value < 100; ++value) {
+      rows.emplace_back(absl::StrCat("k", seen[i - value % 2].second), absl::StrCat(value));
+    }
+  }
+  ASSERT_GT(rows.size(), 200);
+  GroupingStats stats;
+  std::vector<std::string> groups = Run(rows, &stats);
+  std::sort(groups.begin(), groups.end());
+  EXPECT_TRUE(groups == Expected(rows));
+}
+
 TEST_F(PartitionedTest, DrainGoesOnWhereNextStopped) {
   const Rows rows = UniformRows(30000, 8000, 100);
   for (const int threads : {1, 3}) {

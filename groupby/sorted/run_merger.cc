@@ -11,17 +11,18 @@ namespace kvarts::groupby_internal {
 
 using sort_internal::CompareKeys;
 using sort_internal::KeyWord;
+using sort_internal::LoserTree;
 
 RunMerger::RunMerger(size_t runs, size_t max_key, SortCounter* comparisons)
     : key_(new char[std::max<size_t>(max_key, 1)]), max_key_(max_key), comparisons_(comparisons) {
   sources_.reserve(runs);
-  nodes_.reserve(2 * runs);
+  tree_.Reserve(runs);
 }
 
-RunMerger::Node RunMerger::NodeOf(uint64_t source) const {
+uint64_t RunMerger::WordOf(uint64_t source) const {
   const RunReader& reader = sources_[source].reader;
-  if (reader.at_end()) return {UINT64_MAX, source};
-  return {KeyWord(reader.key().data(), reader.key().size(), depth_), source};
+  if (reader.at_end()) return LoserTree::kEnded;
+  return KeyWord(reader.key().data(), reader.key().size(), depth_);
 }
 
 bool RunMerger::TieLess(uint64_t a, uint64_t b) const {
@@ -46,42 +47,21 @@ absl::Status RunMerger::Start() {
     const auto ends = std::mismatch(first.data(), first.data() + most, key.data());
     depth_ = static_cast<size_t>(ends.first - first.data());
   }
-  nodes_.assign(2 * n, Node());
-  for (size_t i = 0; i < n; ++i) nodes_[n + i] = NodeOf(i);
-  // Winners go up; then each node keeps the child that lost.
-  for (size_t i = n - 1; i > 0; --i) {
-    nodes_[i] = Less(nodes_[2 * i + 1], nodes_[2 * i]) ? nodes_[2 * i + 1] : nodes_[2 * i];
-  }
-  top_ = nodes_[1];
-  for (size_t i = 1; i < n; ++i) {
-    nodes_[i] = nodes_[i].source == nodes_[2 * i].source ? nodes_[2 * i + 1] : nodes_[2 * i];
-  }
+  tree_.Build(
+      n, [this](size_t i) { return WordOf(i); },
+      [this](uint64_t x, uint64_t y) { return TieLess(x, y); });
   comparisons_->Add(n - 1);
   return absl::OkStatus();
 }
 
 void RunMerger::Replay() {
-  Node winner = NodeOf(top_.source);
-  uint64_t compared = 0;
-  for (size_t i = (sources_.size() + winner.source) / 2; i > 0; i /= 2) {
-    const Node loser = nodes_[i];
-    bool less = loser.word < winner.word;
-    if (loser.word == winner.word) [[unlikely]] {
-      less = TieLess(loser.source, winner.source);
-    }
-    nodes_[i].word = less ? winner.word : loser.word;
-    nodes_[i].source = less ? winner.source : loser.source;
-    winner.word = less ? loser.word : winner.word;
-    winner.source = less ? loser.source : winner.source;
-    ++compared;
-  }
-  top_ = winner;
-  comparisons_->Add(compared);
+  comparisons_->Add(tree_.Replace(WordOf(tree_.source()),
+                                  [this](uint64_t x, uint64_t y) { return TieLess(x, y); }));
 }
 
 bool RunMerger::IsGroupsKey() const {
-  const RunReader& reader = sources_[top_.source].reader;
-  return top_.word == key_word_ && !reader.at_end() && reader.key() == key();
+  const RunReader& reader = sources_[tree_.source()].reader;
+  return tree_.word() == key_word_ && !reader.at_end() && reader.key() == key();
 }
 
 absl::StatusOr<bool> RunMerger::NextGroup() {
@@ -90,21 +70,21 @@ absl::StatusOr<bool> RunMerger::NextGroup() {
     if (part == nullptr) break;
     KVARTS_RETURN_IF_ERROR(part->Skip());
   }
-  const RunReader& reader = sources_[top_.source].reader;
+  const RunReader& reader = sources_[tree_.source()].reader;
   if (reader.at_end()) return false;
   if (reader.key().size() > max_key_) {
     return reader.Damaged("a key is longer than all that were written");
   }
   key_size_ = reader.key().size();
   std::copy_n(reader.key().data(), key_size_, key_.get());
-  key_word_ = top_.word;
+  key_word_ = tree_.word();
   in_group_ = true;
   return true;
 }
 
 absl::StatusOr<RunReader*> RunMerger::Part() {
   while (in_group_) {
-    RunReader& reader = sources_[top_.source].reader;
+    RunReader& reader = sources_[tree_.source()].reader;
     if (reader.left() > 0) return &reader;
     KVARTS_ASSIGN_OR_RETURN(const bool same, reader.More());
     if (same) return &reader;

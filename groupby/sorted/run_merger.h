@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "groupby/sorted/run_file.h"
 #include "groupby/sorted/sort_counters.h"
+#include "storage/sort/loser_tree.h"
 
 namespace kvarts::groupby_internal {
 
@@ -44,23 +45,14 @@ class RunMerger {
   struct Source {
     RunReader reader;
   };
-  struct Node {
-    uint64_t word = 0;
-    uint64_t source = 0;
-  };
-  Node NodeOf(uint64_t source) const;
+  uint64_t WordOf(uint64_t source) const;
   bool TieLess(uint64_t a, uint64_t b) const;
-  bool Less(const Node& a, const Node& b) const {
-    return a.word == b.word ? TieLess(a.source, b.source) : a.word < b.word;
-  }
   // The winner's source has gone on: finds the next winner.
   void Replay();
   bool IsGroupsKey() const;
 
   std::vector<Source> sources_;
-  // Leaf i stands at size + i; nodes_[1 .. size) hold the losers there.
-  std::vector<Node> nodes_;
-  Node top_;
+  sort_internal::LoserTree tree_;
   size_t depth_ = 0;  // bytes that all keys have in common, left out of the words
   std::unique_ptr<char[]> key_;
   const size_t max_key_;

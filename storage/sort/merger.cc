@@ -7,7 +7,7 @@ namespace kvarts::sort_internal {
 
 void Merger::Reserve(size_t runs) {
   sources_.reserve(runs);
-  nodes_.reserve(2 * runs);
+  tree_.Reserve(runs);
 }
 
 void Merger::Add(RunReader reader, const RunInfo& run) {
@@ -31,22 +31,15 @@ absl::Status Merger::Start() {
         std::mismatch(first.key, first.key + most, source.record.key, source.record.key + most);
     depth_ = static_cast<size_t>(ends.first - first.key);
   }
-  nodes_.assign(2 * n, Node());
-  for (size_t i = 0; i < n; ++i) {
-    const Source& source = sources_[i];
-    nodes_[n + i].source = i;
-    nodes_[n + i].word =
-        source.done ? UINT64_MAX : KeyWord(source.record.key, source.record.key_size, depth_);
-  }
-  // Winners go up; then each node keeps the child that lost.
-  for (size_t i = n - 1; i > 0; --i) {
-    nodes_[i] = Less(nodes_[2 * i + 1], nodes_[2 * i]) ? nodes_[2 * i + 1] : nodes_[2 * i];
-  }
-  top_ = nodes_[1];
-  for (size_t i = 1; i < n; ++i) {
-    nodes_[i] = nodes_[i].source == nodes_[2 * i].source ? nodes_[2 * i + 1] : nodes_[2 * i];
-  }
-  ended_ = sources_[top_.source].done;
+  tree_.Build(
+      n,
+      [this](size_t i) {
+        const Source& source = sources_[i];
+        return source.done ? LoserTree::kEnded
+                           : KeyWord(source.record.key, source.record.key_size, depth_);
+      },
+      [this](uint64_t x, uint64_t y) { return TieLess(x, y); });
+  ended_ = sources_[tree_.source()].done;
   fresh_ = !ended_;
   return absl::OkStatus();
 }
@@ -61,9 +54,10 @@ bool Merger::TieLess(uint64_t a, uint64_t b) const {
 }
 
 bool Merger::Advance() {
-  Source& source = sources_[top_.source];
+  Source& source = sources_[tree_.source()];
+  uint64_t word = LoserTree::kEnded;
   if (source.reader.Next(&source.record)) [[likely]] {
-    top_.word = KeyWord(source.record.key, source.record.key_size, depth_);
+    word = KeyWord(source.record.key, source.record.key_size, depth_);
   } else {
     if (!source.reader.status().ok()) {
       status_ = source.reader.status();
@@ -71,22 +65,9 @@ bool Merger::Advance() {
       return false;
     }
     source.done = true;
-    top_.word = UINT64_MAX;
   }
-  Node winner = top_;
-  for (size_t i = (sources_.size() + winner.source) / 2; i > 0; i /= 2) {
-    const Node loser = nodes_[i];
-    bool less = loser.word < winner.word;
-    if (loser.word == winner.word) [[unlikely]] {
-      less = TieLess(loser.source, winner.source);
-    }
-    nodes_[i].word = less ? winner.word : loser.word;
-    nodes_[i].source = less ? winner.source : loser.source;
-    winner.word = less ? loser.word : winner.word;
-    winner.source = less ? loser.source : winner.source;
-  }
-  top_ = winner;
-  ended_ = sources_[top_.source].done;
+  tree_.Replace(word, [this](uint64_t x, uint64_t y) { return TieLess(x, y); });
+  ended_ = sources_[tree_.source()].done;
   return !ended_;
 }
 

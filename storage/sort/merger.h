@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "storage/sort/loser_tree.h"
 #include "storage/sort/run_file.h"
 
 namespace kvarts::sort_internal {
@@ -33,7 +34,7 @@ class Merger {
     } else if (ended_ || !Advance()) [[unlikely]] {
       return false;
     }
-    *record = sources_[top_.source].record;
+    *record = sources_[tree_.source()].record;
     return true;
   }
 
@@ -47,23 +48,14 @@ class Merger {
     uint16_t common;
     bool done = false;
   };
-  struct Node {
-    uint64_t word = 0;
-    uint64_t source = 0;
-  };
 
   // Steps the last winner's source and finds the next winner; false where there
   // is none.
   bool Advance();
   bool TieLess(uint64_t a, uint64_t b) const;
-  bool Less(const Node& a, const Node& b) const {
-    return a.word == b.word ? TieLess(a.source, b.source) : a.word < b.word;
-  }
 
   std::vector<Source> sources_;
-  // Leaf i stands at size + i; nodes_[1 .. size) hold the losers there.
-  std::vector<Node> nodes_;
-  Node top_;
+  LoserTree tree_;
   size_t depth_ = 0;    // bytes that all keys have in common, left out of the words
   bool fresh_ = false;  // the top was not given out yet
   bool ended_ = true;
