@@ -182,6 +182,31 @@ TEST_F(PartitionedTest, HeavyKeysOfAPartitionThatIsPartitionedAgainKeepTheirOrde
   EXPECT_EQ(stats.levels, 2);
 }
 
+// A key that was found heavy late, and once more, earlier, among the rows that came before.
+TEST_F(PartitionedTest, TailsOfAKeyAtTwoLevelsComeInTheirOrder) {
+  const std::string heavy = "heavy";
+  const uint64_t partition = HashKey(heavy) >> 59;
+  Rows rows;
+  const auto add = [&](const std::string& key) {
+    std::string value = absl::StrCat(rows.size());
+    value.resize(90, 'v');
+    rows.emplace_back(key, std::move(value));
+  };
+  // A fifth of all rows of its partition is not a fourth; then it is all of them.
+  for (int i = 0; rows.size() < 5000; ++i) {
+    const std::string key = absl::StrCat("k", i);
+    if (HashKey(key) >> 59 != partition) continue;
+    add(key);
+    if (rows.size() % 5 == 4) add(heavy);
+  }
+  for (int i = 0; i < 12000; ++i) add(heavy);
+  GroupingStats stats;
+  std::vector<std::string> groups = Run(rows, &stats);
+  std::sort(groups.begin(), groups.end());
+  EXPECT_TRUE(groups == Expected(rows));
+  EXPECT_EQ(stats.heavy_keys, 2) << "one of each level";
+}
+
 // Keys whose hashes share what tells partitions apart and what a table looks at first.
 TEST_F(PartitionedTest, KeysMadeToCollideAreSorted) {
   Rows rows;
