@@ -21,6 +21,7 @@
 #include "storage/bisect/builder.h"
 #include "storage/dict/dict.h"
 #include "storage/fs/file_system.h"
+#include "storage/memory/memory.h"
 #include "storage/null/null.h"
 
 namespace kvarts {
@@ -135,6 +136,17 @@ OpenResult OpenDictSpec(const StoresOptions& options, StoreSpec& spec) {
   return store;
 }
 
+OpenResult OpenMemorySpec(StoreSpec& spec) {
+  MemoryOptions memory;
+  KVARTS_ASSIGN_OR_RETURN(memory.max_memory, spec.TakeBytes("max_memory", 0));
+  KVARTS_RETURN_IF_ERROR(spec.Finish());
+  if (!spec.target().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("store \"", spec.text(), "\": a memory store has no name"));
+  }
+  return NewMemoryStore(memory);
+}
+
 OpenResult OpenNullSpec(StoreSpec& spec) {
   KVARTS_RETURN_IF_ERROR(spec.Finish());
   if (!spec.target().empty()) {
@@ -178,6 +190,7 @@ StoreFactories AllStores(const StoresOptions& options) {
              [options](StoreSpec& spec) { return OpenBisectSpec(options, spec); });
   stores.Add("dict", "dict:DATA_FILE",
              [options](StoreSpec& spec) { return OpenDictSpec(options, spec); });
+  stores.Add("memory", "memory:?max_memory=SIZE", OpenMemorySpec);
   stores.Add("null", "null:", OpenNullSpec);
   const auto native = [options](StoreSpec& spec) {
     return OpenNativeSpec(options.transport, spec);

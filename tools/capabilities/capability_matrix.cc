@@ -3,6 +3,7 @@
 #include "net/remote/served_store.h"
 #include "storage/bisect/conformance/bisect_fixture.h"
 #include "storage/dict/conformance/dict_fixture.h"
+#include "storage/memory/conformance/memory_fixture.h"
 #include "storage/null/null_fixture.h"
 #include "testing/conformance/store_matrix.h"
 #include "testing/model/model_fixture.h"
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
           {"model", kvarts::NewModelFixture},
           {"bisect", kvarts::NewBisectFixture},
           {"dict", kvarts::NewDictFixture},
+          {"memory", kvarts::NewMemoryFixture},
           {"null", [] { return std::make_unique<kvarts::NullFixture>(); }},
           {"remote_model", kvarts::Remote(kvarts::NewModelFixture)},
           {"remote_bisect", kvarts::Remote(kvarts::NewBisectFixture)},

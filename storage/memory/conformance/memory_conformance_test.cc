@@ -1,0 +1,21 @@
+#include "gtest/gtest.h"
+#include "storage/memory/conformance/memory_fixture.h"
+#include "testing/conformance/store_suite.h"
+#include "testing/model/model_test.h"
+
+namespace kvarts {
+namespace {
+
+TEST(MemoryModelTest, RandomHistoriesAreThoseOfTheModel) {
+  const ModelTestReport report = CheckAgainstModel(NewMemoryFixture, ModelTestOptions());
+  EXPECT_TRUE(report.ok) << report.text;
+}
+
+}  // namespace
+}  // namespace kvarts
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  kvarts::RegisterStoreSuite("Memory", kvarts::NewMemoryFixture);
+  return RUN_ALL_TESTS();
+}

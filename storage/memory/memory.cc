@@ -1,0 +1,219 @@
+#include "storage/memory/memory.h"
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "storage/memory/memory_cursor.h"
+#include "storage/memory/sweeper.h"
+#include "storage/memory/table.h"
+
+namespace kvarts {
+namespace {
+
+using memory_internal::Sweeper;
+using memory_internal::Table;
+using memory_internal::TableKey;
+
+Capabilities MemoryCapabilities() {
+  Capabilities c;
+  c.write = c.conditions = c.expiry = c.content_type = c.scan = Support::kNative;
+  c.delete_range = c.slot_scan = Support::kEmulatedLinear;
+  c.batch_scope = BatchScope::kStore;
+  c.atomic_multi_get = true;
+  return c;
+}
+
+// Thread-safe, by the table.
+class MemoryStore final : public Store {
+ public:
+  explicit MemoryStore(const MemoryOptions& options)
+      : clock_(*options.clock), table_(std::make_shared<Table>(TableOptions(options))) {
+    sweeper_ = std::make_unique<Sweeper>(table_.get(), options.clock);
+  }
+  ~MemoryStore() override { Close().IgnoreError(); }
+
+  Capabilities capabilities() const override { return MemoryCapabilities(); }
+
+  void MultiGet(absl::Span<const absl::string_view> keys, const ReadOptions& options,
+                ReadResults* results) override {
+    if (absl::Status status = CheckRead(options); !status.ok()) {
+      return results->Fail(keys.size(), status);
+    }
+    Table::Want want{options.value, options.stamp, NowMs()};
+    // Atomic batches of several segments must not be seen by half.
+    for (;;) {
+      const uint64_t ended = table_->batches_ended();
+      const bool quiet = table_->batches_begun() == ended;
+      results->Reset(keys.size());
+      for (size_t first = 0; first < keys.size(); first += Table::kBatch) {
+        ReadSome(keys.subspan(first, std::min(Table::kBatch, keys.size() - first)), want, first,
+                 results);
+      }
+      if (keys.size() < 2 || (quiet && table_->batches_begun() == ended)) return;
+    }
+  }
+
+  void Read(absl::string_view key, const ReadOptions& options, ReadResults* results) override {
+    ReadResult& result = results->ResetOne();
+    result.status = CheckRead(options);
+    if (result.status.ok()) result.status = CheckKey(key);
+    if (!result.status.ok()) return;
+    TableKey table_key;
+    table_->SetKey(key, &table_key);
+    table_->Get(table_key, {options.value, options.stamp, NowMs()}, &result, &results->bytes());
+  }
+
+  absl::Status Write(const WriteBatch& batch, const WriteOptions& options,
+                     WriteResults* results) override {
+    absl::Status status = closed_ ? ClosedError() : CheckBatch(batch, options, capabilities());
+    if (!status.ok()) return FailWrite(batch, status, results);
+    const auto mutations = batch.mutations();
+    if (results != nullptr) {
+      results->failed_precondition = -1;
+      results->results.assign(mutations.size(), WriteResult());
+    }
+    NoticeExpiries(batch);
+    if (options.atomic && (mutations.size() > 1 || !batch.preconditions().empty())) {
+      return WriteAtomically(batch, options, results);
+    }
+    TableKey keys[Table::kBatch];
+    for (size_t first = 0; first < mutations.size(); first += Table::kBatch) {
+      const size_t n = std::min(Table::kBatch, mutations.size() - first);
+      for (size_t i = 0; i < n; ++i) table_->SetKey(mutations[first + i].key, &keys[i]);
+      if (n > 1) table_->Prefetch(absl::MakeConstSpan(keys, n));
+      for (size_t i = 0; i < n; ++i) {
+        bool existed = false;
+        const absl::Status applied = ApplyOne(keys[i], mutations[first + i], &existed);
+        status.Update(applied);
+        if (results == nullptr) continue;
+        results->results[first + i].status = applied;
+        results->results[first + i].existed = options.report_existed && existed;
+      }
+    }
+    return status;
+  }
+
+  absl::Status Modify(absl::string_view key, const WriteOptions&, Modifier function) override {
+    if (closed_) return ClosedError();
+    KVARTS_RETURN_IF_ERROR(CheckKey(key));
+    TableKey table_key;
+    table_->SetKey(key, &table_key);
+    return table_->Modify(table_key, NowMs(), [&](const ReadResult& current) {
+      absl::StatusOr<Modification> wanted = function(current);
+      if (wanted.ok() && wanted->metadata.expiry == Metadata::Change::kSet) sweeper_->Start();
+      return wanted;
+    });
+  }
+
+  absl::StatusOr<std::unique_ptr<Cursor>> NewCursor(const ScanOptions& options) override {
+    if (closed_) return ClosedError();
+    KVARTS_RETURN_IF_ERROR(CheckScan(options, capabilities()));
+    return memory_internal::NewMemoryCursor(table_, &clock_, options);
+  }
+
+  absl::StatusOr<StoreStats> Stats() override {
+    if (closed_) return ClosedError();
+    uint64_t position = 0;
+    table_->Sweep(NowMs(), SIZE_MAX, &position);
+    const Table::Sums sums = table_->sums();
+    StoreStats stats;
+    stats.entries = sums.entries;
+    stats.entries_exact = true;
+    stats.memory_bytes = table_->memory_bytes();
+    stats.details = {
+        {"segments", absl::StrCat(sums.segments)},
+        {"index_bytes", absl::StrCat(sums.index_bytes)},
+        {"log_bytes", absl::StrCat(sums.log_bytes)},
+        {"dead_bytes", absl::StrCat(sums.dead_bytes)},
+        {"groups_overflowing", absl::StrCat(sums.groups_overflowing)},
+    };
+    return stats;
+  }
+
+  absl::Status Sync() override { return closed_ ? ClosedError() : absl::OkStatus(); }
+
+  absl::Status Close() override {
+    closed_ = true;
+    sweeper_->Stop();
+    return absl::OkStatus();
+  }
+
+ private:
+  static Table::Options TableOptions(const MemoryOptions& options) {
+    return {options.seed.value_or(HashSeed::Random()), options.max_memory, MemoryCapabilities()};
+  }
+  int64_t NowMs() const { return absl::ToUnixMillis(clock_.Now()); }
+
+  absl::Status CheckRead(const ReadOptions& options) const {
+    if (ABSL_PREDICT_FALSE(closed_)) return ClosedError();
+    if (ABSL_PREDICT_FALSE(options.snapshot != nullptr)) {
+      return absl::InvalidArgumentError("a snapshot of another store");
+    }
+    return absl::OkStatus();
+  }
+
+  void ReadSome(absl::Span<const absl::string_view> keys, const Table::Want& want, size_t first,
+                ReadResults* results) {
+    TableKey table_keys[Table::kBatch];
+    for (size_t i = 0; i < keys.size(); ++i) {
+      results->mutable_result(first + i).status = CheckKey(keys[i]);
+      table_->SetKey(keys[i], &table_keys[i]);
+    }
+    table_->GetMany(absl::MakeConstSpan(table_keys, keys.size()), want, first, results);
+  }
+
+  absl::Status ApplyOne(const TableKey& key, const Mutation& mutation, bool* existed) {
+    KVARTS_RETURN_IF_ERROR(CheckMutation(mutation, MemoryCapabilities()));
+    if (mutation.kind == Mutation::Kind::kDeleteRange) {
+      table_->DeleteRange(mutation.key, mutation.value);
+      return absl::OkStatus();
+    }
+    return table_->Apply(key, mutation, NowMs(), existed);
+  }
+
+  absl::Status WriteAtomically(const WriteBatch& batch, const WriteOptions& options,
+                               WriteResults* results) {
+    std::vector<TableKey> keys(batch.mutations().size() + batch.preconditions().size());
+    size_t n = 0;
+    for (const Mutation& mutation : batch.mutations()) table_->SetKey(mutation.key, &keys[n++]);
+    for (const Precondition& precondition : batch.preconditions()) {
+      table_->SetKey(precondition.key, &keys[n++]);
+    }
+    std::vector<bool> existed(batch.mutations().size());
+    int failed = -1;
+    absl::Status status = table_->ApplyAtomically(batch, keys, NowMs(), &existed, &failed);
+    if (!status.ok()) {
+      status = FailWrite(batch, status, results);
+      if (results != nullptr) results->failed_precondition = failed;
+      return status;
+    }
+    for (size_t i = 0; results != nullptr && i < existed.size(); ++i) {
+      results->results[i].existed = options.report_existed && existed[i];
+    }
+    return status;
+  }
+
+  void NoticeExpiries(const WriteBatch& batch) {
+    for (const Mutation& mutation : batch.mutations()) {
+      if (mutation.metadata.expiry == Metadata::Change::kSet) return sweeper_->Start();
+    }
+  }
+
+  const Clock& clock_;
+  const std::shared_ptr<Table> table_;  // cursors share it
+  std::unique_ptr<Sweeper> sweeper_;
+  std::atomic<bool> closed_{false};
+};
+
+}  // namespace
+
+std::unique_ptr<Store> NewMemoryStore(const MemoryOptions& options) {
+  return std::make_unique<MemoryStore>(options);
+}
+
+}  // namespace kvarts

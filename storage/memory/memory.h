@@ -1,0 +1,34 @@
+#ifndef KVARTS_STORAGE_MEMORY_MEMORY_H_
+#define KVARTS_STORAGE_MEMORY_MEMORY_H_
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+
+#include "base/clock.h"
+#include "base/siphash.h"
+#include "storage/store.h"
+
+namespace kvarts {
+
+struct MemoryOptions {
+  // Of everything that grows with the entries; 0: no limit. A write that needs more is
+  // kResourceExhausted.
+  size_t max_memory = 0;
+  // Decides what has expired. Outlives the store and its cursors.
+  const Clock* clock = Clock::Real();
+  // Of the hash. Not given: at random, so that nobody can choose keys that collide.
+  std::optional<HashSeed> seed;
+};
+
+// A store in memory: a hash table for many small entries. See README.md for what an
+// entry takes and how it works. Values of up to 4 KiB are copied to who reads them,
+// larger ones are lent.
+//
+// A scan goes in the order of a hash; a key that is there all the while is seen exactly
+// once. Expired entries are absent at once, and removed within about a second.
+std::unique_ptr<Store> NewMemoryStore(const MemoryOptions& options = {});
+
+}  // namespace kvarts
+
+#endif  // KVARTS_STORAGE_MEMORY_MEMORY_H_

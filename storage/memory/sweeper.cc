@@ -1,0 +1,45 @@
+#include "storage/memory/sweeper.h"
+
+#include <utility>
+
+namespace kvarts::memory_internal {
+namespace {
+
+constexpr absl::Duration kInterval = absl::Milliseconds(100);
+constexpr absl::Duration kPause = absl::Milliseconds(2);
+constexpr size_t kSegmentsAtOnce = 8;  // about a millisecond
+
+}  // namespace
+
+void Sweeper::StartSlow() {
+  MutexLock lock(&mu_);
+  if (stopped_ || started_.exchange(true)) return;
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Sweeper::Stop() {
+  std::thread thread;
+  {
+    MutexLock lock(&mu_);
+    stopped_ = true;
+    changed_.SignalAll();
+    thread = std::move(thread_);
+  }
+  if (thread.joinable()) thread.join();
+}
+
+void Sweeper::Run() {
+  uint64_t position = 0;
+  bool at_end = true;
+  MutexLock lock(&mu_);
+  while (!stopped_) {
+    changed_.WaitFor(&mu_, at_end ? kInterval : kPause);
+    if (stopped_) return;
+    mu_.Unlock();
+    if (at_end) position = 0;
+    at_end = table_.Sweep(absl::ToUnixMillis(clock_.Now()), kSegmentsAtOnce, &position);
+    mu_.Lock();
+  }
+}
+
+}  // namespace kvarts::memory_internal

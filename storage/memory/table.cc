@@ -1,0 +1,92 @@
+#include "storage/memory/table.h"
+
+#include <utility>
+
+namespace kvarts::memory_internal {
+
+Table::Table(const Options& options)
+    : options_(options), pool_(RecordLayout::kMaxBytes + 4096), unique_(options.seed.k0 | 1) {
+  MutexLock lock(&mu_);
+  directories_.push_back(std::make_unique<Directory>(0));
+  segments_.push_back(std::make_unique<Segment>());
+  segments_.back()->generation = NextUnique();
+  directories_.back()->segments[0] = segments_.back().get();
+  directory_ = directories_.back().get();
+}
+
+Table::~Table() {
+  MutexLock lock(&mu_);
+  for (const auto& segment : segments_) {
+    for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
+      for (char* record = nullptr; (record = chunk->NextRecord(record)) != nullptr;) {
+        const RecordLayout layout = RecordLayout::At(record);
+        if (layout.header.has(RecordHeader::kBlob) && !layout.header.has(RecordHeader::kDead)) {
+          layout.BlobOf(record)->Unref();
+        }
+      }
+    }
+  }
+}
+
+Segment* Table::LockFor(uint64_t hash) {
+  for (;;) {
+    Segment* const segment = SegmentOf(hash);
+    segment->lock.Lock();
+    if (Segment::Covers(segment->range.load(std::memory_order_relaxed), hash)) return segment;
+    // It was split meanwhile; soon the directory says so.
+    segment->lock.UnlockUnchanged();
+  }
+}
+
+bool Table::FindIn(const Segment& segment, const TableKey& key, int depth, Chunk::Place* place) {
+  const Chunk* chunk = &segment.chunk;
+  do {
+    if (chunk->Find(key, depth, place)) return true;
+    chunk = chunk->next.load(std::memory_order_acquire);
+  } while (chunk != nullptr);
+  return false;
+}
+
+bool Table::IsLive(const Chunk::Place& place, int64_t now_ms) {
+  const int64_t expires_at = place.layout.ExpiresAt(place.record);
+  return expires_at == 0 || expires_at > now_ms;
+}
+
+uint64_t Table::HashOf(const char* record, const RecordLayout& layout) const {
+  char short_key[64];
+  if (layout.key_size <= sizeof short_key) {
+    LoadBytes(record + layout.key, layout.key_size, short_key);
+    return Hash(absl::string_view(short_key, layout.key_size));
+  }
+  std::string key(layout.key_size, '\0');
+  LoadBytes(record + layout.key, layout.key_size, &key[0]);
+  return Hash(key);
+}
+
+Table::Sums Table::sums() {
+  std::vector<Segment*> segments;
+  {
+    MutexLock lock(&mu_);
+    for (const auto& segment : segments_) segments.push_back(segment.get());
+  }
+  Sums sums;
+  sums.segments = segments.size();
+  for (Segment* const segment : segments) {
+    segment->lock.Lock();
+    for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
+      if (chunk->empty()) continue;
+      sums.entries += chunk->records();
+      sums.index_bytes += chunk->log_begin();
+      sums.log_bytes += chunk->log_end() - chunk->log_begin();
+      sums.dead_bytes += chunk->dead_bytes();
+      for (uint32_t g = 0; g < chunk->groups(); ++g) {
+        sums.groups_overflowing +=
+            IndexGroup(chunk->base() + g * IndexGroup::kBytes).tags().overflows() ? 1 : 0;
+      }
+    }
+    segment->lock.UnlockUnchanged();
+  }
+  return sums;
+}
+
+}  // namespace kvarts::memory_internal

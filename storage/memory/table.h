@@ -1,0 +1,230 @@
+#ifndef KVARTS_STORAGE_MEMORY_TABLE_H_
+#define KVARTS_STORAGE_MEMORY_TABLE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "base/mutex.h"
+#include "base/siphash.h"
+#include "storage/cursor.h"
+#include "storage/memory/chunk.h"
+#include "storage/memory/extent_pool.h"
+#include "storage/memory/seq_lock.h"
+#include "storage/read_results.h"
+#include "storage/store.h"
+#include "storage/write_batch.h"
+
+namespace kvarts::memory_internal {
+
+// The keys whose hashes begin with some bits, and their lock.
+struct alignas(64) Segment {
+  SeqLock lock;
+  // Those bits, from the top, and in the lowest six how many they are.
+  std::atomic<uint64_t> range{0};
+  Chunk chunk;
+
+  // Guarded by `lock`:
+  int64_t first_expiry = INT64_MAX;  // no record expires before it
+  // Another one whenever counts in the index begin anew: see Table::StampOf().
+  uint64_t generation = 0;
+  // Of the image that was taken of it last.
+  uint32_t epoch = 0;
+
+  static uint64_t Range(uint64_t prefix, int depth) {
+    return prefix | static_cast<uint64_t>(depth);
+  }
+  static int Depth(uint64_t range) { return static_cast<int>(range & 63); }
+  static uint64_t Prefix(uint64_t range) { return range & ~uint64_t{63}; }
+  static bool Covers(uint64_t range, uint64_t hash) {
+    const int depth = Depth(range);
+    return depth == 0 || (hash ^ range) >> (64 - depth) == 0;
+  }
+};
+
+// Thread-safe. A hash table of records by extendible hashing: a directory leads by the
+// first bits of a hash to a segment, which is split when it is full. README.md has the
+// picture and what an entry costs.
+//
+// Readers write nothing and wait for no reader; they try again where a writer was in
+// their segment meanwhile. A writer has the lock of its segment for about a microsecond,
+// and for some ten when a segment is copied: split, or rid of what is dead. A batch that
+// is atomic has the locks of all its segments, taken in the order of their keys' hashes.
+class Table {
+ public:
+  struct Options {
+    HashSeed seed;
+    size_t max_bytes = 0;  // 0: no limit
+    Capabilities capabilities;
+  };
+  explicit Table(const Options& options);
+  ~Table();
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+
+  // `text` must outlive the key.
+  void SetKey(absl::string_view text, TableKey* key) const {
+    key->Set(text);
+    key->hash = Hash(key->bytes());
+  }
+
+  // --- Reading ---
+
+  struct Want {
+    bool value = true;
+    bool stamp = false;
+    int64_t now_ms = 0;  // what has expired by then is absent
+  };
+  // Into `result`, which was reset. The bytes are copied to `bytes`, larger ones lent.
+  void Get(const TableKey& key, const Want& want, ReadResult* result, Bytes* bytes);
+  // So many at a time are worth it: their cache misses overlap.
+  static constexpr size_t kBatch = 32;
+  // Results from `first` on. At most kBatch keys.
+  void GetMany(absl::Span<const TableKey> keys, const Want& want, size_t first,
+               ReadResults* results);
+  // Moves whenever an atomic batch of several segments begins and when it ends: where
+  // both are equal, and are so afterwards, what was read meanwhile saw none by half.
+  uint64_t batches_begun() const { return batches_begun_.load(std::memory_order_acquire); }
+  uint64_t batches_ended() const { return batches_ended_.load(std::memory_order_acquire); }
+
+  // --- Writing ---
+
+  // One mutation of a key, sizes checked before. kResourceExhausted beyond max_bytes.
+  absl::Status Apply(const TableKey& key, const Mutation& mutation, int64_t now_ms, bool* existed);
+  // Has what Apply() will touch on its way to the cache.
+  void Prefetch(absl::Span<const TableKey> keys) const;
+  // As Store::Write() of an atomic batch. `keys`: of the mutations, then of the
+  // preconditions; `failed` is set where one of these does not hold.
+  absl::Status ApplyAtomically(const WriteBatch& batch, absl::Span<const TableKey> keys,
+                               int64_t now_ms, std::vector<bool>* existed, int* failed);
+  // As Store::Modify(), under the key's lock.
+  absl::Status Modify(const TableKey& key, int64_t now_ms, Store::Modifier function);
+  // One segment after the other, all keys within [begin, end); "" is no end.
+  void DeleteRange(absl::string_view begin, absl::string_view end);
+  // Removes what has expired, looking at segments from the one behind `*position` on
+  // until `segments` of them had anything. True where it came to the end.
+  bool Sweep(int64_t now_ms, size_t segments, uint64_t* position);
+
+  // --- Going over all ---
+
+  // Adds to `page` entries in the order of their hashes, those of at least `*position`,
+  // and sets that to where the next page begins, `*last` to the hash of the last entry,
+  // if there is any. False at the end. `wanted`: of a key.
+  bool Scan(uint64_t* position, const PageLimits& limits, bool keys_only, int64_t now_ms,
+            absl::FunctionRef<bool(absl::string_view key)> wanted, ScanPage* page, uint64_t* last);
+
+  struct Sums {
+    uint64_t entries = 0;
+    uint64_t segments = 0;
+    uint64_t index_bytes = 0;
+    uint64_t log_bytes = 0;
+    uint64_t dead_bytes = 0;
+    uint64_t groups_overflowing = 0;
+  };
+  Sums sums();
+  size_t memory_bytes() const { return pool_.used(); }
+  uint64_t Hash(absl::string_view bytes) const { return SipHash<1, 3>(bytes, options_.seed); }
+
+ private:
+  struct Directory {
+    explicit Directory(int d) : depth(d), segments(size_t{1} << d) {}
+    const int depth;
+    std::vector<std::atomic<Segment*>> segments;
+  };
+  // A record to be written.
+  struct NewRecord;
+  // What became of a step under a segment's lock.
+  enum class Step : unsigned char {
+    kDone = 0,
+    kAgain,  // the segment was split, or copied: look again
+  };
+  class Held;
+  class Builder;
+
+  Segment* SegmentOf(uint64_t hash) const {
+    const Directory* const directory = directory_.load(std::memory_order_acquire);
+    const size_t i = directory->depth == 0 ? 0 : hash >> (64 - directory->depth);
+    return directory->segments[i].load(std::memory_order_acquire);
+  }
+  // Locked, and sure to be the key's.
+  Segment* LockFor(uint64_t hash) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  static bool FindIn(const Segment& segment, const TableKey& key, int depth, Chunk::Place* place);
+  static bool IsLive(const Chunk::Place& place, int64_t now_ms);
+  uint64_t HashOf(const char* record, const RecordLayout& layout) const;
+  static void GetKey(const char* record, const RecordLayout& layout, std::string* text);
+  // The first hash behind the segment's; 0 behind the last one's.
+  static uint64_t EndOf(const Segment& segment);
+  uint64_t NextUnique() { return unique_.fetch_add(1, std::memory_order_relaxed); }
+
+  // table_read.cc
+  void GetLocked(const TableKey& key, const Want& want, ReadResult* result, Bytes* bytes);
+  // Of the state that the key is in; of nobody's where it has to be made first.
+  static Stamp StampOf(const Segment& segment, const TableKey& key, int64_t now_ms);
+  static absl::string_view CopyOut(const char* from, size_t size, Bytes* bytes);
+  static void Fill(const Chunk::Place& place, bool value, ReadResult* result, Bytes* bytes);
+
+  // table_write.cc: all with the segment's lock. New segments are put into `held`, where
+  // there is one, else unlocked.
+  absl::StatusOr<Step> ApplyLocked(Segment* segment, const TableKey& key, const Mutation& mutation,
+                                   int64_t now_ms, Blob** blob, Held* held, bool* existed);
+  absl::StatusOr<Step> Put(Segment* segment, const TableKey& key, const Chunk::Place* old,
+                           bool was_live, const NewRecord& record, Held* held);
+  void Erase(Segment* segment, const TableKey& key, const Chunk::Place& place);
+  void CountChange(Segment* segment, uint64_t hash);
+  // Or makes room for it.
+  absl::Status MakeStamp(Segment* segment, const TableKey& key);
+  static bool Holds(const Segment& segment, const TableKey& key, const Precondition& precondition,
+                    int64_t now_ms);
+  absl::Status CheckMemory(size_t bytes) const;
+  void EraseIf(Segment* segment,
+               absl::FunctionRef<bool(const char* record, const RecordLayout& layout)> condition);
+  void EraseRange(Segment* segment, absl::string_view begin, absl::string_view end);
+  void EraseAll(Segment* segment);
+  void FreeBlob(const Chunk::Place& place);
+  void LockAll(Held* held);
+
+  // table_scan.cc
+  struct Found;
+  static void FindHome(const Segment& segment, const Table& table, uint64_t begin, uint64_t end,
+                       std::vector<Found>* found);
+
+  // table_growth.cc: with the segment's lock.
+  absl::Status MakeRoom(Segment* segment, size_t bytes, Held* held);
+  absl::Status Rebuild(Segment* segment);
+  // False where the directory may not grow for it.
+  absl::StatusOr<bool> Split(Segment* segment, Held* held);
+  absl::Status AddChunk(Segment* segment, size_t bytes);
+  void CompactIfWasteful(Segment* segment);
+  void Install(Segment* segment, Builder* builder);
+  uint32_t Groups(size_t records, size_t bytes) const;
+  bool MayEnter(int depth) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Enter(Segment* segment, int parent_depth) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Charge(Chunk* chunk);
+  void Free(Chunk* chunk);
+
+  const Options options_;
+  ExtentPool pool_;
+  std::atomic<uint64_t> unique_;
+  std::atomic<uint64_t> batches_begun_{0};
+  std::atomic<uint64_t> batches_ended_{0};
+  std::atomic<const Directory*> directory_{nullptr};
+
+  // Taken last, for a moment, by who has locks of segments.
+  mutable Mutex mu_;
+  std::vector<std::unique_ptr<Directory>> directories_ ABSL_GUARDED_BY(mu_);  // the newest last
+  std::vector<std::unique_ptr<Segment>> segments_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::unique_ptr<Chunk>> chunks_ ABSL_GUARDED_BY(mu_);  // that are, or were, `next`
+};
+
+}  // namespace kvarts::memory_internal
+
+#endif  // KVARTS_STORAGE_MEMORY_TABLE_H_

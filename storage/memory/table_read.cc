@@ -1,0 +1,125 @@
+#include <cstring>
+#include <memory>
+
+#include "base/prefetch.h"
+#include "storage/memory/table.h"
+
+namespace kvarts::memory_internal {
+namespace {
+
+constexpr uint64_t kPresent = uint64_t{1} << 63;
+
+}  // namespace
+
+absl::string_view Table::CopyOut(const char* from, size_t size, Bytes* bytes) {
+  if (size == 0) return {};
+  char* const copy = bytes->Allocate(size);
+  LoadBytes(from, size, copy);
+  return absl::string_view(copy, size);
+}
+
+void Table::Fill(const Chunk::Place& place, bool value, ReadResult* result, Bytes* bytes) {
+  const RecordLayout& layout = place.layout;
+  result->found = true;
+  result->expires_at_ms = layout.ExpiresAt(place.record);
+  if (layout.header.has(RecordHeader::kType)) {
+    result->content_type = CopyOut(place.record + layout.type, layout.type_size, bytes);
+  }
+  if (value && !layout.header.has(RecordHeader::kBlob)) {
+    result->value = CopyOut(place.record + layout.value, layout.value_size, bytes);
+  }
+}
+
+void Table::Get(const TableKey& key, const Want& want, ReadResult* result, Bytes* bytes) {
+  for (;;) {
+    Segment* const segment = SegmentOf(key.hash);
+    if (want.stamp) return GetLocked(key, want, result, bytes);
+    const uint64_t version = segment->lock.BeginRead();
+    const uint64_t range = segment->range.load(std::memory_order_acquire);
+    if (!Segment::Covers(range, key.hash)) continue;
+    Chunk::Place place;
+    if (!FindIn(*segment, key, Segment::Depth(range), &place) || !IsLive(place, want.now_ms)) {
+      if (segment->lock.EndRead(version)) return;
+      continue;
+    }
+    // Who is lent a blob must be counted, which takes the lock.
+    if (want.value && place.layout.header.has(RecordHeader::kBlob)) {
+      return GetLocked(key, want, result, bytes);
+    }
+    Fill(place, want.value, result, bytes);
+    if (segment->lock.EndRead(version)) return;
+    result->Clear();
+  }
+}
+
+void Table::GetLocked(const TableKey& key, const Want& want, ReadResult* result,
+                      Bytes* bytes) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Segment* segment = LockFor(key.hash);
+  if (want.stamp) {
+    while ((result->stamp = StampOf(*segment, key, want.now_ms)) == Stamp()) {
+      const absl::Status made = MakeStamp(segment, key);
+      segment->lock.Unlock();
+      if (!made.ok()) {
+        result->status = made;
+        return;
+      }
+      segment = LockFor(key.hash);
+    }
+  }
+  Chunk::Place place;
+  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
+  if (FindIn(*segment, key, depth, &place) && IsLive(place, want.now_ms)) {
+    Fill(place, want.value, result, bytes);
+    if (want.value && place.layout.header.has(RecordHeader::kBlob)) {
+      Blob* const blob = place.layout.BlobOf(place.record);
+      blob->Ref();
+      bytes->AddPin(std::shared_ptr<Blob>(blob, [](Blob* b) { b->Unref(); }));
+      result->value = absl::string_view(blob->data(), blob->size);
+    }
+  }
+  segment->lock.UnlockUnchanged();
+}
+
+void Table::GetMany(absl::Span<const TableKey> keys, const Want& want, size_t first,
+                    ReadResults* results) {
+  Prefetch(keys);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    Get(keys[i], want, &results->mutable_result(first + i), &results->bytes());
+  }
+}
+
+void Table::Prefetch(absl::Span<const TableKey> keys) const {
+  // What is read here may be wrong, and is only where to look next.
+  Segment* segments[kBatch];
+  const size_t n = keys.size() < kBatch ? keys.size() : kBatch;
+  for (size_t i = 0; i < n; ++i) {
+    segments[i] = SegmentOf(keys[i].hash);
+    PrefetchRead(segments[i]);
+  }
+  for (size_t i = 0; i < n; ++i) {
+    const int depth = Segment::Depth(segments[i]->range.load(std::memory_order_relaxed));
+    PrefetchRead(segments[i]->chunk.HomeLine(keys[i].hash, depth));
+  }
+  for (size_t i = 0; i < n; ++i) {
+    const int depth = Segment::Depth(segments[i]->range.load(std::memory_order_relaxed));
+    const char* const record = segments[i]->chunk.LikelyRecord(keys[i].hash, depth);
+    PrefetchRead(record);
+    PrefetchRead(record + 64);
+  }
+}
+
+Stamp Table::StampOf(const Segment& segment, const TableKey& key, int64_t now_ms) {
+  const int depth = Segment::Depth(segment.range.load(std::memory_order_relaxed));
+  Chunk::Place place;
+  if (!FindIn(segment, key, depth, &place) || !IsLive(place, now_ms)) {
+    const uint64_t changes =
+        segment.chunk.empty() ? 0 : segment.chunk.HomeGroup(key.hash, depth).tags().changes();
+    return Stamp{segment.generation & ~kPresent, changes << 1};
+  }
+  if (const uint64_t stamp = place.layout.Stamp(place.record); stamp != 0) {
+    return Stamp{stamp | kPresent, 1};
+  }
+  return Stamp{0, 0};
+}
+
+}  // namespace kvarts::memory_internal

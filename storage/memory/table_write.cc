@@ -1,0 +1,455 @@
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "storage/memory/held_segments.h"
+#include "storage/memory/table.h"
+
+namespace kvarts::memory_internal {
+
+struct Table::NewRecord {
+  uint32_t carried = 0;  // flags that are of the entry, not of its parts
+  int64_t expires_at_ms = 0;
+  uint64_t stamp = 0;
+  absl::string_view type;
+  absl::string_view value;
+  Blob* blob = nullptr;  // in place of `value`
+
+  RecordLayout LayoutFor(const TableKey& key) const {
+    uint32_t flags = carried;
+    if (key.is_uuid()) flags |= RecordHeader::kUuid;
+    if (expires_at_ms != 0) flags |= RecordHeader::kExpiry;
+    if (stamp != 0) flags |= RecordHeader::kStamp;
+    if (!type.empty()) flags |= RecordHeader::kType;
+    if (blob != nullptr) flags |= RecordHeader::kBlob;
+    return RecordLayout::For(flags, type.size(), key.bytes().size(), value.size());
+  }
+
+  void WriteTo(char* to, const RecordLayout& layout, absl::string_view key) const {
+    Store32(to, layout.header.word());
+    if (layout.header.short_key() == RecordHeader::kLongKey) {
+      Store32(to + 4, static_cast<uint32_t>(key.size()));
+    }
+    if (expires_at_ms != 0) Store2x32(to + layout.expiry, static_cast<uint64_t>(expires_at_ms));
+    if (stamp != 0) Store2x32(to + layout.stamp, stamp);
+    if (!type.empty()) {
+      Store32(to + layout.type - 4, static_cast<uint32_t>(type.size()));
+      StoreBytes(to + layout.type, type);
+    }
+    StoreBytes(to + layout.key, key);
+    if (blob != nullptr) {
+      Store2x32(to + layout.value, reinterpret_cast<uint64_t>(blob));
+    } else {
+      StoreBytes(to + layout.value, value);
+    }
+  }
+};
+
+namespace {
+
+constexpr uint32_t kCarried = RecordHeader::kMain | RecordHeader::kMaxUses * RecordHeader::kUse;
+
+// Its own blob for a value that is too large for a record.
+absl::Status NewBlob(const Mutation& mutation, Blob** blob) {
+  if (mutation.kind != Mutation::Kind::kPut ||
+      mutation.value.size() <= RecordHeader::kMaxInlineValue) {
+    return absl::OkStatus();
+  }
+  *blob = Blob::New(mutation.value);
+  if (*blob != nullptr) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("no memory for a value of ", mutation.value.size(), " bytes"));
+}
+
+}  // namespace
+
+absl::Status Table::CheckMemory(size_t bytes) const {
+  if (options_.max_bytes == 0 || pool_.used() + bytes <= options_.max_bytes) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the memory store's limit of ", options_.max_bytes, " bytes is reached"));
+}
+
+absl::Status Table::Apply(const TableKey& key, const Mutation& mutation, int64_t now_ms,
+                          bool* existed) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  Blob* blob = nullptr;
+  KVARTS_RETURN_IF_ERROR(NewBlob(mutation, &blob));
+  absl::StatusOr<Step> step;
+  do {
+    Segment* const segment = LockFor(key.hash);
+    step = ApplyLocked(segment, key, mutation, now_ms, &blob, nullptr, existed);
+    segment->lock.Unlock();
+  } while (step.ok() && *step == Step::kAgain);
+  if (blob != nullptr) blob->Unref();
+  return step.status();
+}
+
+absl::StatusOr<Table::Step> Table::ApplyLocked(Segment* segment, const TableKey& key,
+                                               const Mutation& mutation, int64_t now_ms,
+                                               Blob** blob, Held* held, bool* existed) {
+  using Change = Metadata::Change;
+  Chunk::Place place;
+  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
+  const bool is_there = FindIn(*segment, key, depth, &place);
+  const bool is_live = is_there && IsLive(place, now_ms);
+  *existed = is_live;
+  if (mutation.kind == Mutation::Kind::kDelete) {
+    if (is_there) Erase(segment, key, place);
+    return Step::kDone;
+  }
+  const bool is_put = mutation.kind == Mutation::Kind::kPut;
+  if (!is_put && !is_live) return Step::kDone;
+  NewRecord record;
+  if (is_live) record.carried = place.layout.header.word() & kCarried;
+  if (mutation.metadata.expiry == Change::kSet) {
+    record.expires_at_ms = mutation.metadata.expires_at_ms;
+    // What has no expiry has 0.
+    if (record.expires_at_ms == 0) record.expires_at_ms = 1;
+  } else if (mutation.metadata.expiry == Change::kKeep && is_live) {
+    record.expires_at_ms = place.layout.ExpiresAt(place.record);
+  }
+  if (mutation.metadata.content_type == Change::kSet) {
+    record.type = mutation.metadata.type;
+  } else if (mutation.metadata.content_type == Change::kKeep && is_live) {
+    record.type = absl::string_view(place.record + place.layout.type, place.layout.type_size);
+  }
+  if (is_put) {
+    record.value = mutation.value;
+    record.blob = *blob;
+  } else if (place.layout.header.has(RecordHeader::kBlob)) {
+    record.blob = place.layout.BlobOf(place.record);
+    record.blob->Ref();
+  } else {
+    record.value = absl::string_view(place.record + place.layout.value, place.layout.value_size);
+  }
+  absl::StatusOr<Step> step = Put(segment, key, is_there ? &place : nullptr, is_live, record, held);
+  const bool done = step.ok() && *step == Step::kDone;
+  if (is_put && done) {
+    *blob = nullptr;  // the record has it
+  } else if (!is_put && !done && record.blob != nullptr) {
+    record.blob->Unref();
+  }
+  return step;
+}
+
+absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
+                                       const Chunk::Place* old, bool was_live,
+                                       const NewRecord& record, Held* held) {
+  const RecordLayout layout = record.LayoutFor(key);
+  if (record.expires_at_ms != 0) {
+    segment->first_expiry = std::min(segment->first_expiry, record.expires_at_ms);
+  }
+  // Of the same shape, and lent to nobody: written over.
+  if (old != nullptr && was_live && old->layout.header.word() == layout.header.word() &&
+      record.blob == nullptr && record.stamp == 0 && record.type.empty()) {
+    if (record.expires_at_ms != 0) {
+      Store2x32(old->record + layout.expiry, static_cast<uint64_t>(record.expires_at_ms));
+    }
+    if (record.value.data() != old->record + layout.value) {
+      StoreBytes(old->record + layout.value, record.value);
+    }
+    return Step::kDone;
+  }
+  const size_t growth =
+      layout.bytes + (record.blob == nullptr ? 0 : Blob::MemoryBytes(record.blob->size));
+  // A batch has asked before.
+  if (held == nullptr) KVARTS_RETURN_IF_ERROR(CheckMemory(growth));
+  Chunk* chunk = old != nullptr ? const_cast<Chunk*>(old->chunk) : nullptr;
+  if (chunk == nullptr || !chunk->HasRoom(layout.bytes)) {
+    chunk = &segment->chunk;
+    while (chunk != nullptr &&
+           (chunk->empty() || chunk->IsIndexFull() || !chunk->HasRoom(layout.bytes))) {
+      chunk = chunk->next.load(std::memory_order_relaxed);
+    }
+  }
+  if (chunk == nullptr) {
+    KVARTS_RETURN_IF_ERROR(MakeRoom(segment, layout.bytes, held));
+    return Step::kAgain;
+  }
+  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
+  char* const to = chunk->Append(layout.bytes);
+  record.WriteTo(to, layout, key.bytes());
+  if (record.blob != nullptr) {
+    pool_.Charge(static_cast<int64_t>(Blob::MemoryBytes(record.blob->size)));
+  }
+  Chunk* wasteful = nullptr;
+  if (old != nullptr) {
+    if (old->layout.header.has(RecordHeader::kBlob)) FreeBlob(*old);
+    wasteful = const_cast<Chunk*>(old->chunk);
+    if (wasteful == chunk) {
+      chunk->Replace(*old, to);
+    } else {
+      wasteful->Erase(*old);
+    }
+  }
+  if (wasteful != chunk) chunk->Insert(key.hash, depth, to);
+  if (!was_live) CountChange(segment, key.hash);
+  Charge(chunk);
+  if (wasteful != nullptr) CompactIfWasteful(segment);
+  return Step::kDone;
+}
+
+absl::Status Table::MakeStamp(Segment* segment, const TableKey& key) {
+  Chunk::Place place;
+  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
+  if (!FindIn(*segment, key, depth, &place)) return absl::OkStatus();
+  const RecordLayout& layout = place.layout;
+  NewRecord record;
+  record.carried = layout.header.word() & kCarried;
+  record.expires_at_ms = layout.ExpiresAt(place.record);
+  record.stamp = NextUnique() & ~(uint64_t{1} << 63);
+  record.type = absl::string_view(place.record + layout.type, layout.type_size);
+  if (layout.header.has(RecordHeader::kBlob)) {
+    record.blob = layout.BlobOf(place.record);
+    record.blob->Ref();
+  } else {
+    record.value = absl::string_view(place.record + layout.value, layout.value_size);
+  }
+  const absl::StatusOr<Step> step = Put(segment, key, &place, /*was_live=*/true, record, nullptr);
+  if ((!step.ok() || *step == Step::kAgain) && record.blob != nullptr) record.blob->Unref();
+  return step.status();
+}
+
+void Table::FreeBlob(const Chunk::Place& place) {
+  Blob* const blob = place.layout.BlobOf(place.record);
+  pool_.Charge(-static_cast<int64_t>(Blob::MemoryBytes(blob->size)));
+  blob->Unref();
+}
+
+void Table::Erase(Segment* segment, const TableKey& key, const Chunk::Place& place) {
+  if (place.layout.header.has(RecordHeader::kBlob)) FreeBlob(place);
+  const_cast<Chunk*>(place.chunk)->Erase(place);
+  CountChange(segment, key.hash);
+  CompactIfWasteful(segment);
+}
+
+void Table::CountChange(Segment* segment, uint64_t hash) {
+  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
+  if (!segment->chunk.HomeGroup(hash, depth).CountChange()) segment->generation = NextUnique();
+}
+
+bool Table::Holds(const Segment& segment, const TableKey& key, const Precondition& precondition,
+                  int64_t now_ms) {
+  if (precondition.kind == Precondition::Kind::kUnchanged) {
+    const Stamp now = StampOf(segment, key, now_ms);
+    return now != Stamp() && now == precondition.stamp;
+  }
+  Chunk::Place place;
+  const int depth = Segment::Depth(segment.range.load(std::memory_order_relaxed));
+  const bool is_live = FindIn(segment, key, depth, &place) && IsLive(place, now_ms);
+  return is_live == (precondition.kind == Precondition::Kind::kPresent);
+}
+
+absl::Status Table::Modify(const TableKey& key, int64_t now_ms,
+                           Store::Modifier function) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  for (;;) {
+    Segment* const segment = LockFor(key.hash);
+    const auto unlock = [segment]() ABSL_NO_THREAD_SAFETY_ANALYSIS { segment->lock.Unlock(); };
+    Chunk::Place place;
+    const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
+    ReadResult current;
+    if (FindIn(*segment, key, depth, &place) && IsLive(place, now_ms)) {
+      // Nobody writes as long as the lock is held: lent as it lies there.
+      const RecordLayout& layout = place.layout;
+      current.found = true;
+      current.expires_at_ms = layout.ExpiresAt(place.record);
+      current.content_type = absl::string_view(place.record + layout.type, layout.type_size);
+      if (layout.header.has(RecordHeader::kBlob)) {
+        Blob* const blob = layout.BlobOf(place.record);
+        current.value = absl::string_view(blob->data(), blob->size);
+      } else {
+        current.value = absl::string_view(place.record + layout.value, layout.value_size);
+      }
+    }
+    absl::StatusOr<Modification> wanted = function(current);
+    if (!wanted.ok() || wanted->kind == Modification::Kind::kNothing) {
+      segment->lock.UnlockUnchanged();
+      return wanted.status();
+    }
+    Mutation mutation;
+    mutation.kind =
+        wanted->kind == Modification::Kind::kPut ? Mutation::Kind::kPut : Mutation::Kind::kDelete;
+    mutation.key = key.text();
+    mutation.value = wanted->value;
+    mutation.metadata = wanted->metadata;
+    Blob* blob = nullptr;
+    absl::Status status = CheckMutation(mutation, options_.capabilities);
+    if (status.ok()) status = NewBlob(mutation, &blob);
+    if (!status.ok()) {
+      unlock();
+      return status;
+    }
+    bool existed;
+    const absl::StatusOr<Step> step =
+        ApplyLocked(segment, key, mutation, now_ms, &blob, nullptr, &existed);
+    unlock();
+    if (blob != nullptr) blob->Unref();
+    if (!step.ok() || *step == Step::kDone) return step.status();
+  }
+}
+
+absl::Status Table::ApplyAtomically(const WriteBatch& batch, absl::Span<const TableKey> keys,
+                                    int64_t now_ms, std::vector<bool>* existed,
+                                    int* failed) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  const auto mutations = batch.mutations();
+  const auto preconditions = batch.preconditions();
+  std::vector<Blob*> blobs(mutations.size(), nullptr);
+  size_t growth = 0;
+  absl::Status status;
+  bool all_segments = false;
+  for (size_t i = 0; i < mutations.size() && status.ok(); ++i) {
+    all_segments = all_segments || mutations[i].kind == Mutation::Kind::kDeleteRange;
+    growth += mutations[i].key.size() + mutations[i].value.size() + 64;
+    status = NewBlob(mutations[i], &blobs[i]);
+  }
+  // What may fail comes first: nothing can be undone.
+  if (status.ok()) status = CheckMemory(growth);
+  if (status.ok()) status = pool_.Prepare(4 * mutations.size() + growth / (Chunk::kBytes / 8) + 4);
+  if (status.ok()) {
+    Held held;
+    if (all_segments) {
+      LockAll(&held);
+    } else {
+      std::vector<uint64_t> hashes;
+      for (const TableKey& key : keys) hashes.push_back(key.hash);
+      std::sort(hashes.begin(), hashes.end());
+      for (const uint64_t hash : hashes) {
+        if (held.Covers(hash)) continue;
+        held.Add(LockFor(hash));
+      }
+    }
+    for (size_t i = 0; i < preconditions.size() && *failed < 0; ++i) {
+      const TableKey& key = keys[mutations.size() + i];
+      if (!Holds(*held.For(key.hash), key, preconditions[i], now_ms)) {
+        *failed = static_cast<int>(i);
+        status = absl::FailedPreconditionError(absl::StrCat("precondition ", i, " does not hold"));
+      }
+    }
+    if (status.ok()) {
+      batches_begun_.fetch_add(1);
+      for (size_t i = 0; i < mutations.size(); ++i) {
+        bool was_there = false;
+        if (mutations[i].kind == Mutation::Kind::kDeleteRange) {
+          for (Segment* const segment : held.all()) {
+            EraseRange(segment, mutations[i].key, mutations[i].value);
+          }
+          continue;
+        }
+        absl::StatusOr<Step> step;
+        do {
+          step = ApplyLocked(held.For(keys[i].hash), keys[i], mutations[i], now_ms, &blobs[i],
+                             &held, &was_there);
+        } while (step.ok() && *step == Step::kAgain);
+        if (!step.ok()) status.Update(step.status());
+        if (existed != nullptr) (*existed)[i] = was_there;
+      }
+    }
+    held.UnlockAll();
+    if (*failed < 0) batches_ended_.fetch_add(1);
+  }
+  for (Blob* const blob : blobs) {
+    if (blob != nullptr) blob->Unref();
+  }
+  return status;
+}
+
+void Table::EraseIf(
+    Segment* segment,
+    absl::FunctionRef<bool(const char* record, const RecordLayout& layout)> condition) {
+  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
+  bool any = false;
+  for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
+    for (char* record = nullptr; (record = chunk->NextRecord(record)) != nullptr;) {
+      const RecordLayout layout = RecordLayout::At(record);
+      if (layout.header.has(RecordHeader::kDead) || !condition(record, layout)) continue;
+      const uint64_t hash = HashOf(record, layout);
+      Chunk::Place place = chunk->PlaceOf(hash, depth, record);
+      place.layout = layout;
+      if (layout.header.has(RecordHeader::kBlob)) FreeBlob(place);
+      chunk->Erase(place);
+      CountChange(segment, hash);
+      any = true;
+    }
+  }
+  if (any) CompactIfWasteful(segment);
+}
+
+void Table::EraseRange(Segment* segment, absl::string_view begin, absl::string_view end) {
+  if (begin.empty() && end.empty()) return EraseAll(segment);
+  std::string key;
+  EraseIf(segment, [&](const char* record, const RecordLayout& layout) {
+    GetKey(record, layout, &key);
+    return key >= begin && (end.empty() || key < end);
+  });
+}
+
+void Table::EraseAll(Segment* segment) {
+  for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
+    for (char* record = nullptr; (record = chunk->NextRecord(record)) != nullptr;) {
+      Chunk::Place place;
+      place.record = record;
+      place.layout = RecordLayout::At(record);
+      if (place.layout.header.has(RecordHeader::kBlob) &&
+          !place.layout.header.has(RecordHeader::kDead)) {
+        FreeBlob(place);
+      }
+    }
+    Free(chunk);
+  }
+  segment->chunk.next.store(nullptr, std::memory_order_release);
+  segment->generation = NextUnique();
+  segment->first_expiry = INT64_MAX;
+}
+
+void Table::DeleteRange(absl::string_view begin,
+                        absl::string_view end) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  // A segment that is split meanwhile leaves its upper half to one that is not in the
+  // list yet: so by hashes.
+  uint64_t position = 0;
+  do {
+    Segment* const segment = LockFor(position);
+    EraseRange(segment, begin, end);
+    position = EndOf(*segment);
+    segment->lock.Unlock();
+  } while (position != 0);
+}
+
+void Table::LockAll(Held* held) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  uint64_t position = 0;
+  do {
+    Segment* const segment = LockFor(position);
+    held->Add(segment);
+    position = EndOf(*segment);
+  } while (position != 0);
+}
+
+bool Table::Sweep(int64_t now_ms, size_t segments,
+                  uint64_t* position) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  while (segments > 0) {
+    Segment* const segment = LockFor(*position);
+    if (segment->first_expiry <= now_ms) {
+      --segments;
+      int64_t first = INT64_MAX;
+      EraseIf(segment, [&](const char* record, const RecordLayout& layout) {
+        const int64_t expires_at = layout.ExpiresAt(record);
+        if (expires_at == 0) return false;
+        if (expires_at <= now_ms) return true;
+        first = std::min(first, expires_at);
+        return false;
+      });
+      segment->first_expiry = first;
+      *position = EndOf(*segment);
+      segment->lock.Unlock();
+    } else {
+      *position = EndOf(*segment);
+      segment->lock.UnlockUnchanged();
+    }
+    if (*position == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace kvarts::memory_internal
