@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
+#include "base/prefetch.h"
 #include "storage/memory/extent_pool.h"
 #include "storage/memory/index_group.h"
 #include "storage/memory/record.h"
@@ -90,6 +91,8 @@ class Chunk {
       for (uint32_t m = tags.Matches(IndexGroup::Tag(key.hash)); m != 0; m &= m - 1) {
         const auto slot = static_cast<uint32_t>(__builtin_ctz(m));
         char* const record = base + group.position(slot) * kWord;
+        // Most records lie across two lines; where the value is, the first one says.
+        PrefetchRead(record + 64);
         const RecordLayout layout = RecordLayout::At(record);
         if (layout.key_size != bytes.size() ||
             layout.header.has(RecordHeader::kUuid) != key.is_uuid() ||

@@ -147,7 +147,10 @@ class MemoryStore final : public Store {
   static Table::Options TableOptions(const MemoryOptions& options) {
     return {options.seed.value_or(HashSeed::Random()), options.max_memory, MemoryCapabilities()};
   }
-  int64_t NowMs() const { return absl::ToUnixMillis(clock_.Now()); }
+  // Costs nothing before anything can expire.
+  int64_t NowMs() const {
+    return sweeper_->is_started() ? absl::ToUnixMillis(clock_.Now()) : 0;
+  }
 
   absl::Status CheckRead(const ReadOptions& options) const {
     if (ABSL_PREDICT_FALSE(closed_)) return ClosedError();

@@ -91,6 +91,17 @@ struct RecordLayout {
     RecordLayout out;
     out.header = RecordHeader(Load32(p));
     size_t key_size = out.header.short_key();
+    // Most records have nothing but key and value.
+    constexpr uint32_t kMore = RecordHeader::kExpiry | RecordHeader::kType | RecordHeader::kStamp |
+                               RecordHeader::kBlob;
+    if ((out.header.word() & kMore) == 0 && key_size != RecordHeader::kLongKey) {
+      out.key = 4;
+      out.key_size = static_cast<uint32_t>(key_size);
+      out.value = static_cast<uint32_t>(4 + RoundToWord(key_size));
+      out.value_size = static_cast<uint32_t>(out.header.inline_value());
+      out.bytes = static_cast<uint32_t>(out.value + RoundToWord(out.value_size));
+      return out;
+    }
     size_t at = 4;
     if (key_size == RecordHeader::kLongKey) {
       const size_t said = Load32(p + at);

@@ -22,8 +22,9 @@ class Sweeper {
 
   // From the first expiry on; later calls cost a load.
   void Start() {
-    if (!started_.load(std::memory_order_relaxed)) StartSlow();
+    if (!is_started()) StartSlow();
   }
+  bool is_started() const { return started_.load(std::memory_order_acquire); }
   void Stop();
 
  private:
