@@ -11,6 +11,7 @@
 #include "absl/types/span.h"
 #include "net/resp/reply.h"
 #include "net/resp/state.h"
+#include "net/resp/transaction.h"
 #include "storage/store.h"
 
 namespace kvarts {
@@ -26,6 +27,10 @@ struct Scratch {
 struct Connection {
   std::shared_ptr<Client> client;
   bool authenticated = false;
+  std::unique_ptr<Transaction> transaction;  // null: neither WATCH nor MULTI
+  // Of CLIENT REPLY. kSkip: this command has no reply; kSkipNext: the next.
+  enum class Replies : unsigned char { kOn, kOff, kSkipNext, kSkip };
+  Replies replies = Replies::kOn;
 };
 
 struct Command;
@@ -40,10 +45,12 @@ struct CommandCall {
   Scratch* scratch;
   ReplyWriter* reply;
 
-  // What the handler says: how many entries it went over beyond its arguments, and
-  // whether the connection ends behind the reply.
+  // What the handler says: how many entries it went over beyond its arguments,
+  // whether the connection ends behind the reply, and whether the connection's
+  // transaction is to be carried out now, which writes the reply.
   size_t work = 0;
   bool end = false;
+  bool execute = false;
 
   Store* store() const { return serving->store; }
   const Capabilities& capabilities() const { return serving->capabilities; }
@@ -80,9 +87,19 @@ enum CommandFlags : uint32_t {
   kNeedsValues = 1 << 7,
   // Has subcommands, which follow it in the table.
   kContainer = 1 << 8,
+  // Between MULTI and EXEC: carried out at once, or refused.
+  kImmediate = 1 << 9,
+  kNotQueued = 1 << 10,
 };
 
-enum class CommandGroup : unsigned char { kConnection, kString, kGeneric, kServer, kCluster };
+enum class CommandGroup : unsigned char {
+  kConnection,
+  kString,
+  kGeneric,
+  kTransactions,
+  kServer,
+  kCluster
+};
 
 // A row of the table: from these come dispatch, and all that COMMAND says.
 struct Command {

@@ -135,6 +135,8 @@ void Quit(CommandCall* call) {
 void Reset(CommandCall* call) {
   SetProtocol(call, 2);
   call->connection->client->SetName("");
+  call->connection->transaction.reset();
+  call->connection->replies = Connection::Replies::kOn;
   call->connection->authenticated = call->state->options.password.empty();
   call->reply->Simple("RESET");
 }

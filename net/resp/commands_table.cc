@@ -58,6 +58,8 @@ const char* GroupName(CommandGroup group) {
       return "string";
     case CommandGroup::kGeneric:
       return "generic";
+    case CommandGroup::kTransactions:
+      return "transactions";
     case CommandGroup::kServer:
       return "server";
     case CommandGroup::kCluster:
@@ -77,6 +79,7 @@ std::vector<const char*> Flags(const Command& command) {
   add(kAdmin, "admin");
   if ((command.flags & kNeedsStore) == 0) flags.push_back("loading");
   if ((command.flags & kNeedsAuthentication) == 0) flags.push_back("no_auth");
+  if ((command.flags & kNotQueued) != 0) flags.push_back("no_multi");
   add(kFast, "fast");
   return flags;
 }
@@ -88,6 +91,7 @@ std::vector<const char*> Categories(const Command& command) {
   if (command.group == CommandGroup::kString) categories.push_back("@string");
   if (command.group == CommandGroup::kGeneric) categories.push_back("@keyspace");
   if (command.group == CommandGroup::kConnection) categories.push_back("@connection");
+  if (command.group == CommandGroup::kTransactions) categories.push_back("@transaction");
   if ((command.flags & kAdmin) != 0) categories.push_back("@admin");
   categories.push_back((command.flags & kFast) != 0 ? "@fast" : "@slow");
   return categories;

@@ -110,7 +110,8 @@ INSTANTIATE_TEST_SUITE_P(All, CommandsTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "OnAPool" : "OnTheLoop"; });
 
 TEST_P(CommandsTest, RepliesAreAsWritten) {
-  for (const char* name : {"connection.test", "strings.test", "keyspace.test", "server.test"}) {
+  for (const char* name :
+       {"connection.test", "strings.test", "keyspace.test", "server.test", "transactions.test"}) {
     SessionHarness harness(NewModel(), Options());
     RunSteps(name, &harness, &clock_);
   }
@@ -119,7 +120,7 @@ TEST_P(CommandsTest, RepliesAreAsWritten) {
 // The same requests at once: answers come in order, and reads see the writes
 // before them.
 TEST_P(CommandsTest, PipelinedRepliesAreTheSame) {
-  for (const char* name : {"strings.test", "keyspace.test"}) {
+  for (const char* name : {"strings.test", "keyspace.test", "transactions.test"}) {
     std::string requests;
     std::string one_by_one;
     SessionHarness harness(NewModel(), Options());

@@ -89,6 +89,13 @@ void Time(CommandCall* call);
 void Yes(CommandCall* call);   // +OK
 void Zero(CommandCall* call);  // :0
 
+// commands_transaction.cc
+void Discard(CommandCall* call);
+void Exec(CommandCall* call);
+void Multi(CommandCall* call);
+void Unwatch(CommandCall* call);
+void Watch(CommandCall* call);
+
 // commands_table.cc
 void CommandAll(CommandCall* call);
 void CommandCount(CommandCall* call);

@@ -88,7 +88,10 @@ Interpreter::Outcome Interpreter::RunAll(size_t room) {
     }
     ++counts_.commands;
     ++work_;
-    if (!Take(parser_.args())) return outcome_;
+    const bool goes_on = ABSL_PREDICT_TRUE(connection_.replies == Connection::Replies::kOn)
+                             ? Take(parser_.args())
+                             : TakeSilently(parser_.args());
+    if (!goes_on) return outcome_;
   }
 }
 
@@ -98,34 +101,56 @@ bool Interpreter::Take(absl::Span<const absl::string_view> args) {
   if (ABSL_PREDICT_FALSE(IsContainer(*command) && args.size() > 1)) {
     const Command* const subcommand = FindSubcommand(*command, args[1]);
     if (subcommand == nullptr) {
-      Fail(absl::StrCat("ERR unknown subcommand '", args[1].substr(0, 128), "'. Try ",
-                        absl::AsciiStrToUpper(command->name), " HELP."));
+      Refuse(command, absl::StrCat("ERR unknown subcommand '", args[1].substr(0, 128), "'. Try ",
+                                   absl::AsciiStrToUpper(command->name), " HELP."));
       return true;
     }
     command = subcommand;
   }
   last_command_ = command->name.data();
   if (ABSL_PREDICT_FALSE(!ArityHolds(*command, args.size()))) {
-    Fail(ArityError(*command));
+    Refuse(command, ArityError(*command));
     return true;
   }
   if (const uint32_t unmet = command->flags & gate_; ABSL_PREDICT_FALSE(unmet != 0)) {
-    Refuse(unmet);
+    Refuse(command, WhyRefused(unmet));
     return true;
   }
-  if (command->read != nullptr && (command->handler == nullptr || args.size() <= kMaxKeysAtOnce ||
-                                   serving_->capabilities.atomic_multi_get)) {
-    GatherRead(*command, args);
+  if (queues() && (command->flags & kImmediate) == 0) {
+    Queue(*command, args);
+    return true;
+  }
+  return CarryOut(*command, args);
+}
+
+bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string_view> args) {
+  if (command.read != nullptr && (command.handler == nullptr || args.size() <= kMaxKeysAtOnce ||
+                                  serving_->capabilities.atomic_multi_get)) {
+    GatherRead(command, args);
     return true;
   }
   FlushReads();
-  connection_.client->set_command(command->name.data());
-  CommandCall call{*command, args, state_, &connection_, serving_, scratch_, &reply_};
-  command->handler(&call);
+  connection_.client->set_command(command.name.data());
+  CommandCall call{command, args, state_, &connection_, serving_, scratch_, &reply_};
+  command.handler(&call);
   work_ += call.work;
-  if ((command->flags & kNeedsAuthentication) == 0) UpdateGate();  // it may have changed that
+  if ((command.flags & kNeedsAuthentication) == 0) UpdateGate();  // it may have changed that
+  if (ABSL_PREDICT_FALSE(call.execute)) Execute();
   outcome_ = Outcome::kEnd;
   return !call.end;
+}
+
+// A command without a reply.
+bool Interpreter::TakeSilently(absl::Span<const absl::string_view> args) {
+  using Replies = Connection::Replies;
+  FlushReads();
+  const Output::Mark mark = reply_.output()->mark();
+  if (connection_.replies == Replies::kSkipNext) connection_.replies = Replies::kSkip;
+  const bool goes_on = Take(args);
+  FlushReads();
+  if (connection_.replies != Replies::kOn) reply_.output()->Rewind(mark);
+  if (connection_.replies == Replies::kSkip) connection_.replies = Replies::kOn;
+  return goes_on;
 }
 
 // Web pages can make a browser send requests here.
@@ -140,7 +165,7 @@ bool Interpreter::TakeUnknown(absl::Span<const absl::string_view> args) {
   for (size_t i = 1; i < args.size() && text.size() < end; ++i) {
     absl::StrAppend(&text, "'", args[i].substr(0, end - text.size()), "' ");
   }
-  Fail(text);
+  Refuse(nullptr, text);
   return true;
 }
 
@@ -206,10 +231,10 @@ void Interpreter::AnswerRead(const PendingRead& read, absl::Span<const ReadResul
   }
 }
 
-void Interpreter::Refuse(uint32_t unmet) {
-  if ((unmet & kNeedsAuthentication) != 0) return Fail("NOAUTH Authentication required.");
-  if ((unmet & kNeedsStore) != 0) return Fail(why_not_);
-  Fail(kReadOnlyError);
+absl::string_view Interpreter::WhyRefused(uint32_t unmet) {
+  if ((unmet & kNeedsAuthentication) != 0) return "NOAUTH Authentication required.";
+  if ((unmet & kNeedsStore) != 0) return why_not_;
+  return kReadOnlyError;
 }
 
 void Interpreter::Fail(absl::string_view error) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/base/optimization.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "net/output.h"
@@ -30,6 +31,10 @@ class Interpreter {
 
   RequestParser& parser() { return parser_; }
   bool authenticated() const { return connection_.authenticated; }
+  // Memory of commands that wait for EXEC.
+  size_t queued_bytes() const {
+    return connection_.transaction == nullptr ? 0 : connection_.transaction->bytes;
+  }
 
   enum class Outcome : unsigned char {
     kStarved,  // no whole request is left
@@ -60,12 +65,25 @@ class Interpreter {
   // False: the connection is over, see outcome_.
   bool Take(absl::Span<const absl::string_view> args);
   bool TakeUnknown(absl::Span<const absl::string_view> args);
-  const Command* Resolve(absl::Span<const absl::string_view> args);
+  bool TakeSilently(absl::Span<const absl::string_view> args);
+  bool CarryOut(const Command& command, absl::Span<const absl::string_view> args);
   void GatherRead(const Command& command, absl::Span<const absl::string_view> args);
   void FlushReads();
   void AnswerRead(const PendingRead& read, absl::Span<const ReadResult> results, bool* lent);
-  void Refuse(uint32_t unmet);
+  absl::string_view WhyRefused(uint32_t unmet);
+  // Of a command that is not carried out, and fails the transaction it is in. Null: an
+  // unknown one.
+  void Refuse(const Command* command, absl::string_view error);
   void Fail(absl::string_view error);
+
+  // interpreter_transaction.cc
+  bool queues() const {
+    return ABSL_PREDICT_FALSE(connection_.transaction != nullptr) && connection_.transaction->open;
+  }
+  void Queue(const Command& command, absl::Span<const absl::string_view> args);
+  void Execute();
+  // False: others wrote what it read; it had no effect, and wrote no reply.
+  bool TryToExecute(const Transaction& transaction, absl::Span<const WatchedKey> watched);
   void UpdateGate();
 
   ServerState* const state_;

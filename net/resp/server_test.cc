@@ -2,12 +2,14 @@
 
 #include "net/server.h"
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "net/event_loop.h"
@@ -58,6 +60,18 @@ class TestClient {
       r->text.erase(0, n);
     });
     return taken;
+  }
+  // The next line, without its end.
+  std::string ReceiveLine() {
+    received_.Await(
+        [](const Received& r) { return r.ended || r.text.find("\r\n") != std::string::npos; });
+    std::string line;
+    received_.Update([&](Received* r) {
+      const size_t end = std::min(r->text.find("\r\n"), r->text.size());
+      line = r->text.substr(0, end);
+      r->text.erase(0, end + 2);
+    });
+    return line.empty() ? "?" : line;
   }
   // True where `bytes` is answered by `reply`.
   bool Asks(const std::string& bytes, const std::string& reply) {
@@ -179,6 +193,72 @@ TEST_P(RespServerTest, ManyClientsAtOnce) {
   EXPECT_TRUE(
       Connect()->Asks("GET counter\r\n", absl::StrCat("$3\r\n", kThreads * kRounds, "\r\n")));
   EXPECT_GE(service_.stats().connections, static_cast<uint64_t>(kThreads * kRounds));
+}
+
+// Every way to add one, from several loops and threads at once: none is lost.
+TEST_P(RespServerTest, NoIncrementIsLost) {
+  service_.SetReady(runner_.get());
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 25;
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&] {
+      const auto client = Connect();
+      for (int round = 0; round < kRounds; ++round) {
+        client->Send("INCR a\r\nINCR a\r\nAPPEND b x\r\n");
+        for (int line = 0; line < 3; ++line) {
+          if (client->ReceiveLine()[0] != ':') ++wrong;
+        }
+        // Reads and writes of several keys, run again where others were in between.
+        client->Send("MULTI\r\nINCR c\r\nAPPEND d x\r\nSTRLEN d\r\nINCR c\r\nEXEC\r\n");
+        for (const char* reply : {"+OK", "+QUEUED", "+QUEUED", "+QUEUED", "+QUEUED", "*4"}) {
+          if (client->ReceiveLine() != reply) ++wrong;
+        }
+        const std::string first = client->ReceiveLine();
+        const std::string length = client->ReceiveLine();
+        if (client->ReceiveLine() != length) ++wrong;
+        const std::string second = client->ReceiveLine();
+        int n = 0;
+        if (!absl::SimpleAtoi(first.substr(1), &n) || second != absl::StrCat(":", n + 1)) ++wrong;
+        if (length != absl::StrCat(":", (n + 1) / 2)) ++wrong;
+        // A reader sees whole transactions only.
+        client->Send("MULTI\r\nSTRLEN d\r\nSTRLEN c\r\nGET c\r\nEXEC\r\n");
+        for (int line = 0; line < 5; ++line) client->ReceiveLine();
+        const std::string appended = client->ReceiveLine();
+        client->ReceiveLine();
+        client->ReceiveLine();
+        if (!absl::SimpleAtoi(client->ReceiveLine(), &n)) ++wrong;
+        if (appended != absl::StrCat(":", n / 2)) ++wrong;
+        // As clients do it by hand.
+        std::string done;
+        while (done != "*1") {
+          client->Send("WATCH e\r\nSTRLEN e\r\n");
+          client->ReceiveLine();
+          const std::string size = client->ReceiveLine().substr(1);
+          client->Send(absl::StrCat("MULTI\r\nSETRANGE e ", size, " x\r\nEXEC\r\n"));
+          client->ReceiveLine();
+          client->ReceiveLine();
+          done = client->ReceiveLine();
+          if (done == "*1") {
+            client->ReceiveLine();
+          } else if (done != "*-1") {
+            ++wrong;
+            break;
+          }
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong.load(), 0);
+  constexpr int kAll = kThreads * kRounds;
+  const auto client = Connect();
+  EXPECT_TRUE(client->Asks("INCR a\r\n", absl::StrCat(":", 2 * kAll + 1, "\r\n")));
+  EXPECT_TRUE(client->Asks("STRLEN b\r\n", absl::StrCat(":", kAll, "\r\n")));
+  EXPECT_TRUE(client->Asks("INCR c\r\n", absl::StrCat(":", 2 * kAll + 1, "\r\n")));
+  EXPECT_TRUE(client->Asks("STRLEN d\r\n", absl::StrCat(":", kAll, "\r\n")));
+  EXPECT_TRUE(client->Asks("STRLEN e\r\n", absl::StrCat(":", kAll, "\r\n")));
 }
 
 TEST_P(RespServerTest, TheServerMayEndWithCallsUnderWay) {

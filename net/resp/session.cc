@@ -141,7 +141,7 @@ class RespSession final : public Session {
     const auto beyond = [](size_t bytes) {
       return static_cast<int64_t>(bytes > kOrdinaryBytes ? bytes - kOrdinaryBytes : 0);
     };
-    int64_t held = beyond(interpreter_->parser().capacity());
+    int64_t held = beyond(interpreter_->parser().capacity()) + beyond(interpreter_->queued_bytes());
     for (const auto& output : {out_.get(), writing_out_.get()}) {
       if (output != nullptr) held += beyond(output->bytes().capacity());
     }

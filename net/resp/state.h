@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "base/mutex.h"
 #include "net/resp/clients.h"
 #include "net/resp/options.h"
 #include "net/resp/scan_cursors.h"
@@ -55,8 +56,9 @@ class Counters {
 
 // Constant. A store, once it is there.
 struct Serving {
-  explicit Serving(StoreRunner* r)
-      : runner(r), store(r->store()), capabilities(r->store()->capabilities()) {}
+  explicit Serving(StoreRunner* r) : Serving(r, r->store()) {}
+  // `s` lies over the runner's.
+  Serving(StoreRunner* r, Store* s) : runner(r), store(s), capabilities(s->capabilities()) {}
 
   StoreRunner* const runner;
   Store* const store;
@@ -76,6 +78,8 @@ struct ServerState {
   Clients clients;
   ScanCursors scans;
   Counters counters;
+  // Held by transactions that others kept from being carried out many times.
+  Mutex unlucky_transactions;
 };
 
 }  // namespace resp

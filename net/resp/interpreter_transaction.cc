@@ -1,0 +1,114 @@
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/mutex.h"
+#include "net/resp/interpreter.h"
+#include "net/resp/transaction_store.h"
+
+namespace kvarts {
+namespace resp {
+namespace {
+
+constexpr int kTries = 16;
+// ... with the lock that keeps other such transactions away: only plain writers remain.
+constexpr int kMoreTries = 1000;
+constexpr char kDiscarded[] = "EXECABORT Transaction discarded because of: ";
+
+}  // namespace
+
+void Interpreter::Refuse(const Command* command, absl::string_view error) {
+  if (queues()) {
+    if (command != nullptr && command->name == "exec") {
+      connection_.transaction.reset();
+      return Fail(absl::StrCat(kDiscarded, absl::StripPrefix(error, "ERR ")));
+    }
+    connection_.transaction->failed = true;
+  }
+  Fail(error);
+}
+
+void Interpreter::Queue(const Command& command, absl::Span<const absl::string_view> args) {
+  if ((command.flags & kNotQueued) != 0) {
+    return Refuse(&command, "ERR Command not allowed inside a transaction");
+  }
+  Transaction* const transaction = connection_.transaction.get();
+  if (transaction->failed) return reply_.Simple("QUEUED");  // it is never carried out
+  transaction->Queue(command, args);
+  if (transaction->bytes > state_->options.max_request_bytes) {
+    transaction->queue.clear();
+    return Refuse(&command, absl::StrCat("ERR the commands of a transaction are over ",
+                                         state_->options.max_request_bytes, " bytes"));
+  }
+  reply_.Simple("QUEUED");
+}
+
+void Interpreter::Execute() {
+  const std::unique_ptr<Transaction> transaction = std::move(connection_.transaction);
+  const std::vector<WatchedKey> watched = transaction->Watched();
+  for (int i = 0; i < kTries; ++i) {
+    if (TryToExecute(*transaction, watched)) return;
+  }
+  MutexLock lock(&state_->unlucky_transactions);
+  for (int i = 0; i < kMoreTries; ++i) {
+    if (TryToExecute(*transaction, watched)) return;
+  }
+  Fail(absl::StrCat(kDiscarded, "others wrote its keys at every try"));
+}
+
+bool Interpreter::TryToExecute(const Transaction& transaction,
+                               absl::Span<const WatchedKey> watched) {
+  const Serving* const base = serving_;
+  if (!watched.empty()) {
+    const absl::StatusOr<bool> unchanged = AreUnchanged(base->store, watched);
+    if (!unchanged.ok() || !*unchanged) {
+      unchanged.ok() ? reply_.NullArray() : reply_.Error(ErrorText(unchanged.status()));
+      return true;
+    }
+  }
+  Output* const output = reply_.output();
+  const Output::Mark mark = output->mark();
+  const size_t room = output->size() + state_->options.max_answer_bytes;
+  const int protocol = reply_.protocol();
+  const Counters::Values counts = counts_;
+
+  TransactionStore store(base->store, state_->options.clock);
+  const Serving serving(base->runner, &store);
+  serving_ = &serving;
+  reply_.Array(transaction.queue.size());
+  std::vector<absl::string_view> args;
+  for (const QueuedCommand& queued : transaction.queue) {
+    args.assign(queued.args.begin(), queued.args.end());
+    CarryOut(*queued.command, args);
+    if (output->size() > room) break;
+  }
+  FlushReads();
+  serving_ = base;
+  if (output->size() > room) {
+    output->Rewind(mark);
+    reply_.Error(absl::StrCat(kDiscarded, "its replies are over ", state_->options.max_answer_bytes,
+                              " bytes"));
+    return true;
+  }
+
+  const absl::StatusOr<TransactionStore::Outcome> outcome = store.Commit(watched);
+  if (outcome.ok() && *outcome == TransactionStore::Outcome::kDone) return true;
+  output->Rewind(mark);
+  if (!outcome.ok()) {
+    const std::string error = ErrorText(outcome.status());
+    const bool may_be_done = absl::IsDeadlineExceeded(outcome.status());
+    reply_.Error(may_be_done ? error : absl::StrCat(kDiscarded, absl::StripPrefix(error, "ERR ")));
+    return true;
+  }
+  if (*outcome == TransactionStore::Outcome::kWatched) {
+    reply_.NullArray();
+    return true;
+  }
+  reply_.set_protocol(protocol);
+  counts_ = counts;
+  return false;
+}
+
+}  // namespace resp
+}  // namespace kvarts
