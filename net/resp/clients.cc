@@ -37,12 +37,25 @@ void Client::SetLibraryVersion(absl::string_view version) {
   library_version_ = std::string(version);
 }
 
+absl::string_view Client::address() const { return absl::StripPrefix(peer_, "tcp://"); }
+
+void Client::SetKill(std::function<void()> kill) {
+  MutexLock lock(&mu_);
+  kill_ = std::move(kill);
+}
+
+bool ClientFilter::Fits(const Client& client) const {
+  return !none && client.id() != but && (!id || *id == client.id()) &&
+         (ids == nullptr || ids->count(client.id()) > 0) &&
+         (!address || *address == client.address());
+}
+
 std::string Client::Line(absl::Time now) const {
   const absl::Time last = absl::FromUnixMillis(last_ms_.load(std::memory_order_relaxed));
   MutexLock lock(&mu_);
   return absl::StrCat(
-      "id=", id_, " addr=", absl::StripPrefix(peer_, "tcp://"), " name=", name_,
-      " age=", absl::ToInt64Seconds(now - since_), " idle=", absl::ToInt64Seconds(now - last),
+      "id=", id_, " addr=", address(), " name=", name_, " age=", absl::ToInt64Seconds(now - since_),
+      " idle=", absl::ToInt64Seconds(now - last),
       " flags=N db=0 sub=0 psub=0 multi=-1 cmd=", command_.load(std::memory_order_relaxed),
       " user=default resp=", protocol_.load(std::memory_order_relaxed), " lib-name=", library_name_,
       " lib-ver=", library_version_);
@@ -70,14 +83,31 @@ uint64_t Clients::accepted() const {
   return last_id_;
 }
 
-std::string Clients::List(absl::Time now, size_t most) const {
+std::string Clients::List(absl::Time now, const ClientFilter& filter, size_t most) const {
   std::string list;
   MutexLock lock(&mu_);
   for (const auto& [id, client] : clients_) {
+    if (!filter.Fits(*client)) continue;
     if (most-- == 0) break;
     absl::StrAppend(&list, client->Line(now), "\n");
   }
   return list;
+}
+
+size_t Clients::Kill(const ClientFilter& filter, uint64_t own, bool* own_too) {
+  size_t killed = 0;
+  MutexLock lock(&mu_);
+  for (const auto& [id, client] : clients_) {
+    if (!filter.Fits(*client)) continue;
+    ++killed;
+    if (id == own) {
+      *own_too = true;
+      continue;
+    }
+    MutexLock its(&client->mu_);
+    if (client->kill_ != nullptr) client->kill_();
+  }
+  return killed;
 }
 
 }  // namespace resp

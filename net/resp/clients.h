@@ -4,8 +4,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -25,6 +28,8 @@ class Client {
   ~Client();  // no longer in the list
 
   uint64_t id() const { return id_; }
+  // "127.0.0.1:50000", or the path of a Unix socket.
+  absl::string_view address() const;
 
   std::string name() const;
   void SetName(absl::string_view name);
@@ -38,7 +43,13 @@ class Client {
   // As CLIENT LIST has it, without a newline.
   std::string Line(absl::Time now) const;
 
+  // How another connection ends this one: called by any thread, at most while the
+  // client is there.
+  void SetKill(std::function<void()> kill);
+
  private:
+  friend class Clients;
+
   Clients* const clients_;
   const uint64_t id_;
   const std::string peer_;
@@ -51,6 +62,18 @@ class Client {
   std::string name_ ABSL_GUARDED_BY(mu_);
   std::string library_name_ ABSL_GUARDED_BY(mu_);
   std::string library_version_ ABSL_GUARDED_BY(mu_);
+  std::function<void()> kill_ ABSL_GUARDED_BY(mu_);
+};
+
+// Which clients are meant: those that fit all that is said.
+struct ClientFilter {
+  bool none = false;
+  std::optional<uint64_t> id;
+  const std::set<uint64_t>* ids = nullptr;
+  std::optional<std::string> address;
+  uint64_t but = 0;  // 0: nobody is spared
+
+  bool Fits(const Client& client) const;
 };
 
 // Thread-safe. The connections of a service.
@@ -63,7 +86,9 @@ class Clients {
   uint64_t accepted() const;  // since the start
 
   // Of the `most` that came first, each on a line.
-  std::string List(absl::Time now, size_t most) const;
+  std::string List(absl::Time now, const ClientFilter& filter, size_t most) const;
+  // Ends them, but for `own`, which is told. Returns how many.
+  size_t Kill(const ClientFilter& filter, uint64_t own, bool* own_too);
 
  private:
   friend class Client;
@@ -71,7 +96,7 @@ class Clients {
 
   mutable Mutex mu_;
   uint64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
-  std::map<uint64_t, const Client*> clients_ ABSL_GUARDED_BY(mu_);
+  std::map<uint64_t, Client*> clients_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace resp

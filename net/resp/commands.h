@@ -143,6 +143,9 @@ std::string ErrorText(const absl::Status& status);
 
 inline constexpr char kSyntaxError[] = "ERR syntax error";
 inline constexpr char kNotAnInteger[] = "ERR value is not an integer or out of range";
+inline constexpr char kNotAnInt32[] =
+    "ERR value is out of range, value must between -2147483648 and 2147483647";
+inline constexpr char kTooManyNames[] = "ERR too many names in one request";
 inline constexpr char kReadOnlyError[] = "READONLY You can't write against a read only replica.";
 
 // Decimal, as replies have it: no blanks, no plus, no zeros in front.

@@ -1,4 +1,5 @@
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "absl/strings/ascii.h"
@@ -6,14 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "base/secret.h"
 #include "base/version.h"
+#include "net/resp/client_names.h"
 #include "net/resp/handlers.h"
 
 namespace kvarts {
 namespace resp {
 namespace {
 
-constexpr size_t kMaxListed = 1000;
-constexpr size_t kMaxNameBytes = 1 << 10;
 constexpr char kWrongPassword[] = "WRONGPASS invalid username-password pair or user is disabled.";
 
 // True where user and password are right, or else the reply is written.
@@ -25,21 +25,6 @@ bool LetIn(CommandCall* call, absl::string_view user, absl::string_view password
     return true;
   }
   call->reply->Error(kWrongPassword);
-  return false;
-}
-
-bool IsName(absl::string_view name) {
-  for (const char c : name) {
-    if (c < '!' || c > '~') return false;
-  }
-  return true;
-}
-
-// True, or else the reply is written.
-bool CheckName(CommandCall* call, absl::string_view what, absl::string_view name) {
-  if (IsName(name) && name.size() <= kMaxNameBytes) return true;
-  call->reply->Error(
-      absl::StrCat("ERR ", what, " cannot contain spaces, newlines or special characters."));
   return false;
 }
 
@@ -87,7 +72,7 @@ void Hello(CommandCall* call) {
     } else if (absl::EqualsIgnoreCase(args[i], "SETNAME") && left >= 1) {
       set_name = true;
       name = args[++i];
-      if (!CheckName(call, "Client names", name)) return;
+      if (!CheckClientName(call, "Client names", name)) return;
     } else {
       return reply->Error(
           absl::StrCat("ERR Syntax error in HELLO option '", args[i].substr(0, 128), "'"));
@@ -144,61 +129,10 @@ void Reset(CommandCall* call) {
 void Select(CommandCall* call) {
   int64_t index = 0;
   if (!ParseInteger(call->args[1], &index)) return call->reply->Error(kNotAnInteger);
+  if (index < std::numeric_limits<int32_t>::min() || index > std::numeric_limits<int32_t>::max()) {
+    return call->reply->Error(kNotAnInt32);
+  }
   if (index != 0) return call->reply->Error("ERR DB index is out of range");
-  call->reply->Ok();
-}
-
-void ClientGetName(CommandCall* call) {
-  const std::string name = call->connection->client->name();
-  name.empty() ? call->reply->Null() : call->reply->Bulk(name);
-}
-
-void ClientId(CommandCall* call) {
-  call->reply->Integer(static_cast<int64_t>(call->connection->client->id()));
-}
-
-void ClientInfo(CommandCall* call) {
-  call->reply->Verbatim(
-      absl::StrCat(call->connection->client->Line(call->state->options.clock->Now()), "\n"));
-}
-
-// Filters by type and number are those of servers with other kinds of clients.
-void ClientList(CommandCall* call) {
-  if (call->args.size() > 2) return call->reply->Error(kSyntaxError);
-  call->reply->Verbatim(call->state->clients.List(call->state->options.clock->Now(), kMaxListed));
-}
-
-void ClientReply(CommandCall* call) {
-  if (!absl::EqualsIgnoreCase(call->args[2], "ON")) {
-    return call->reply->Error("ERR CLIENT REPLY knows only ON here");
-  }
-  call->reply->Ok();
-}
-
-void ClientSetInfo(CommandCall* call) {
-  const auto args = call->args;
-  const bool is_name = absl::EqualsIgnoreCase(args[2], "LIB-NAME");
-  if (!is_name && !absl::EqualsIgnoreCase(args[2], "LIB-VER")) {
-    return call->reply->Error(
-        absl::StrCat("ERR Unrecognized option '", args[2].substr(0, 128), "'"));
-  }
-  if (!CheckName(call, is_name ? "lib-name" : "lib-ver", args[3])) return;
-  Client* const client = call->connection->client.get();
-  is_name ? client->SetLibraryName(args[3]) : client->SetLibraryVersion(args[3]);
-  call->reply->Ok();
-}
-
-void ClientSetName(CommandCall* call) {
-  if (!CheckName(call, "Client names", call->args[2])) return;
-  call->connection->client->SetName(call->args[2]);
-  call->reply->Ok();
-}
-
-void ClientSwitch(CommandCall* call) {
-  if (!absl::EqualsIgnoreCase(call->args[2], "ON") &&
-      !absl::EqualsIgnoreCase(call->args[2], "OFF")) {
-    return call->reply->Error(kSyntaxError);
-  }
   call->reply->Ok();
 }
 

@@ -1,16 +1,16 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/size.h"
 #include "base/version.h"
-#include "net/resp/glob.h"
 #include "net/resp/handlers.h"
 
 namespace kvarts {
@@ -19,27 +19,9 @@ namespace {
 
 // Each of them is compared with all there are.
 constexpr size_t kMaxNames = 100;
-constexpr char kTooManyNames[] = "ERR too many names in one request";
 
 // Of which server the commands and replies are; kvarts_version is the program's.
 constexpr char kSpokenVersion[] = "7.0.15";
-constexpr size_t kMaxSettingBytes = 256;
-
-// The settings clients ask for. There is no CONFIG SET: settings are flags.
-std::vector<std::pair<std::string, std::string>> Settings(const ServerState& state) {
-  const RespOptions& options = state.options;
-  return {
-      {"appendonly", "no"},
-      {"databases", "1"},
-      {"maxmemory", "0"},
-      {"maxmemory-policy", "noeviction"},
-      {"proto-max-bulk-len", absl::StrCat(kMaxValueBytes)},
-      {"save", ""},
-      {"timeout", options.idle_timeout == absl::InfiniteDuration()
-                      ? "0"
-                      : absl::StrCat(absl::ToInt64Seconds(options.idle_timeout))},
-  };
-}
 
 uint64_t ResidentBytes() {
   std::FILE* const file = std::fopen("/proc/self/statm", "re");
@@ -67,7 +49,7 @@ void AddLine(std::string* lines, absl::string_view name, uint64_t value) {
 std::vector<Section> Sections(const CommandCall& call) {
   const ServerState& state = *call.state;
   const absl::Time now = state.options.clock->Now();
-  const Counters::Values counts = state.counters.Sum();
+  const Counters::Values counts = state.counters.SinceReset();
   StoreStats stats;
   if (call.serving != nullptr) {
     if (absl::StatusOr<StoreStats> known = call.store()->Stats(); known.ok()) {
@@ -153,32 +135,6 @@ void Info(CommandCall* call) {
   call->reply->Verbatim(text);
 }
 
-void ConfigGet(CommandCall* call) {
-  if (call->args.size() > kMaxNames) return call->reply->Error(kTooManyNames);
-  std::vector<std::pair<std::string, std::string>> found;
-  for (auto& [name, value] : Settings(*call->state)) {
-    for (const absl::string_view pattern : call->args.subspan(2)) {
-      if (pattern.size() > kMaxSettingBytes || !GlobMatches(absl::AsciiStrToLower(pattern), name)) {
-        continue;
-      }
-      found.emplace_back(name, std::move(value));
-      break;
-    }
-  }
-  call->reply->Map(found.size());
-  for (const auto& [name, value] : found) {
-    call->reply->Bulk(name);
-    call->reply->Bulk(value);
-  }
-}
-
-void ConfigSet(CommandCall* call) {
-  call->reply->Error("ERR settings are flags of the server: see its --help");
-}
-void ConfigResetStat(CommandCall* call) {
-  call->reply->Error("ERR counts are not reset: take differences");
-}
-
 void ClusterDisabled(CommandCall* call) {
   call->reply->Error("ERR This instance has cluster support disabled");
 }
@@ -196,13 +152,31 @@ void Time(CommandCall* call) {
   call->reply->Bulk(absl::StrCat(us % 1000000));
 }
 
-void LatencyDoctor(CommandCall* call) {
-  call->reply->Verbatim("No latencies are noted here. The server's /metrics tells about them.\n");
+// What is known of it: the store's memory, the process's, and of how many keys.
+void MemoryStats(CommandCall* call) {
+  const absl::StatusOr<StoreStats> stats = call->store()->Stats();
+  if (!stats.ok()) return call->reply->Error(ErrorText(stats.status()));
+  const std::pair<const char*, uint64_t> numbers[] = {
+      {"total.allocated", stats->memory_bytes},
+      {"clients.normal",
+       static_cast<uint64_t>(std::max<int64_t>(call->state->held_bytes.load(), 0))},
+      {"keys.count", stats->entries},
+      {"keys.bytes-per-key", stats->entries == 0 ? 0 : stats->memory_bytes / stats->entries},
+      {"dataset.bytes", stats->memory_bytes},
+      {"process.resident", ResidentBytes()},
+  };
+  call->reply->Map(std::size(numbers));
+  for (const auto& [name, number] : numbers) {
+    call->reply->Bulk(name);
+    call->reply->Integer(static_cast<int64_t>(number));
+  }
 }
+
 void MemoryDoctor(CommandCall* call) { call->reply->Verbatim("There is nothing to report.\n"); }
 
 void EmptyArray(CommandCall* call) { call->reply->Array(0); }
 void Yes(CommandCall* call) { call->reply->Ok(); }
+void MinusOne(CommandCall* call) { call->reply->Integer(-1); }
 void Zero(CommandCall* call) { call->reply->Integer(0); }
 
 }  // namespace resp

@@ -19,7 +19,6 @@ namespace {
 constexpr size_t kMaxPatternBytes = 256;
 // Of names in one request: a name in it may be told much about.
 constexpr size_t kMaxNames = 1000;
-constexpr char kTooManyNames[] = "ERR too many names in one request";
 
 bool IsSubcommand(const Command& command) { return absl::StrContains(command.name, '|'); }
 

@@ -110,8 +110,8 @@ INSTANTIATE_TEST_SUITE_P(All, CommandsTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "OnAPool" : "OnTheLoop"; });
 
 TEST_P(CommandsTest, RepliesAreAsWritten) {
-  for (const char* name :
-       {"connection.test", "strings.test", "keyspace.test", "server.test", "transactions.test"}) {
+  for (const char* name : {"connection.test", "strings.test", "keyspace.test", "server.test",
+                           "transactions.test", "copies.test"}) {
     SessionHarness harness(NewModel(), Options());
     RunSteps(name, &harness, &clock_);
   }
@@ -120,7 +120,7 @@ TEST_P(CommandsTest, RepliesAreAsWritten) {
 // The same requests at once: answers come in order, and reads see the writes
 // before them.
 TEST_P(CommandsTest, PipelinedRepliesAreTheSame) {
-  for (const char* name : {"strings.test", "keyspace.test", "transactions.test"}) {
+  for (const char* name : {"strings.test", "keyspace.test", "transactions.test", "copies.test"}) {
     std::string requests;
     std::string one_by_one;
     SessionHarness harness(NewModel(), Options());
@@ -209,47 +209,6 @@ TEST_P(CommandsTest, AllKeysAreDeletedWhereThatIsAllowed) {
   harness.Ask(*connection, {"SET", "k", "v"});
   EXPECT_EQ(harness.Ask(*connection, {"FLUSHALL", "ASYNC"}), "+OK\r\n");
   EXPECT_EQ(harness.Ask(*connection, {"DBSIZE"}), ":0\r\n");
-}
-
-TEST_P(CommandsTest, InfoHasWhatClientsLookFor) {
-  SessionHarness harness(NewModel(), Options());
-  const auto connection = harness.Connect();
-  harness.Ask(*connection, {"SET", "k", "v"});
-  harness.Send(*connection, Request({"GET", "k"}) + Request({"GET", "none"}));
-  const std::string all = harness.Ask(*connection, {"INFO"});
-  for (const char* line :
-       {"redis_version:7.", "loading:0", "cluster_enabled:0", "role:master", "blocked_clients:0",
-        "total_commands_processed:3", "total_connections_received:1", "connected_clients:1",
-        "keyspace_hits:1", "keyspace_misses:1", "db0:keys=1,expires=0,avg_ttl=0"}) {
-    EXPECT_THAT(all, HasSubstr(absl::StrCat("\r\n", line))) << all;
-  }
-  const std::string one = harness.Ask(*connection, {"info", "CLUSTER"});
-  EXPECT_EQ(one, "$30\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
-  EXPECT_EQ(harness.Ask(*connection, {"INFO", "everything"}).substr(0, 1), "$");
-  EXPECT_THAT(harness.Ask(*connection, {"INFO", "none"}), "$0\r\n\r\n");
-  harness.Ask(*connection, {"HELLO", "3"});
-  EXPECT_THAT(harness.Ask(*connection, {"INFO", "cluster"}), StartsWith("=34\r\ntxt:# Cluster"));
-}
-
-TEST_P(CommandsTest, ClientsAreListed) {
-  SessionHarness harness(NewModel(), Options());
-  const auto first = harness.Connect();
-  const auto second = harness.Connect();
-  harness.Ask(*first, {"CLIENT", "SETNAME", "first"});
-  harness.Ask(*first, {"CLIENT", "SETINFO", "LIB-NAME", "lib"});
-  harness.Ask(*first, {"CLIENT", "SETINFO", "LIB-VER", "1.2"});
-  harness.Ask(*first, {"GET", "k"});
-  clock_.Advance(absl::Seconds(5));
-  const std::string list = harness.Ask(*second, {"CLIENT", "LIST"});
-  EXPECT_THAT(list, HasSubstr("id=1 addr=scripted: name=first age=5 idle=5 flags=N db=0 sub=0 "
-                              "psub=0 multi=-1 cmd=get user=default resp=2 lib-name=lib "
-                              "lib-ver=1.2\n"));
-  EXPECT_THAT(list, HasSubstr("id=2 addr=scripted: name= age=5 idle=5 flags=N db=0 sub=0 psub=0 "
-                              "multi=-1 cmd=client|list"));
-  EXPECT_THAT(harness.Ask(*second, {"CLIENT", "INFO"}), HasSubstr("id=2 "));
-  EXPECT_EQ(harness.Ask(*second, {"CLIENT", "ID"}), ":2\r\n");
-  harness.End(*first);
-  EXPECT_THAT(harness.Ask(*second, {"CLIENT", "LIST"}), testing::Not(HasSubstr("id=1 ")));
 }
 
 TEST_P(CommandsTest, TimeIsTheClocks) {

@@ -9,20 +9,23 @@ namespace resp {
 
 // commands_connection.cc
 void Auth(CommandCall* call);
-void ClientGetName(CommandCall* call);
-void ClientId(CommandCall* call);
-void ClientInfo(CommandCall* call);
-void ClientList(CommandCall* call);
-void ClientReply(CommandCall* call);
-void ClientSetInfo(CommandCall* call);
-void ClientSetName(CommandCall* call);
-void ClientSwitch(CommandCall* call);  // NO-EVICT, NO-TOUCH
 void Echo(CommandCall* call);
 void Hello(CommandCall* call);
 void Ping(CommandCall* call);
 void Quit(CommandCall* call);
 void Reset(CommandCall* call);
 void Select(CommandCall* call);
+
+// commands_clients.cc
+void ClientGetName(CommandCall* call);
+void ClientId(CommandCall* call);
+void ClientInfo(CommandCall* call);
+void ClientKill(CommandCall* call);
+void ClientList(CommandCall* call);
+void ClientReply(CommandCall* call);
+void ClientSetInfo(CommandCall* call);
+void ClientSetName(CommandCall* call);
+void ClientSwitch(CommandCall* call);  // NO-EVICT, NO-TOUCH
 
 // commands_strings.cc
 bool AnswerGet(const ReadAnswer& answer);
@@ -74,17 +77,24 @@ void PExpire(CommandCall* call);
 void PExpireAt(CommandCall* call);
 void Persist(CommandCall* call);
 
+// commands_copies.cc
+void Copy(CommandCall* call);
+void Move(CommandCall* call);
+void Rename(CommandCall* call);
+void RenameNx(CommandCall* call);
+
+// commands_lcs.cc
+void Lcs(CommandCall* call);
+
 // commands_server.cc
 void ClusterDisabled(CommandCall* call);
-void ConfigGet(CommandCall* call);
-void ConfigResetStat(CommandCall* call);
-void ConfigSet(CommandCall* call);
 void DbSize(CommandCall* call);
 void EmptyArray(CommandCall* call);
 void Help(CommandCall* call);  // of the subcommand's container, from the table
 void Info(CommandCall* call);
-void LatencyDoctor(CommandCall* call);
 void MemoryDoctor(CommandCall* call);
+void MemoryStats(CommandCall* call);
+void MinusOne(CommandCall* call);  // :-1
 void Time(CommandCall* call);
 void Yes(CommandCall* call);   // +OK
 void Zero(CommandCall* call);  // :0
@@ -95,6 +105,21 @@ void Exec(CommandCall* call);
 void Multi(CommandCall* call);
 void Unwatch(CommandCall* call);
 void Watch(CommandCall* call);
+
+// commands_config.cc
+void ConfigGet(CommandCall* call);
+void ConfigResetStat(CommandCall* call);
+void ConfigRewrite(CommandCall* call);
+void ConfigSet(CommandCall* call);
+
+// commands_slow.cc
+void LatencyDoctor(CommandCall* call);
+void LatencyHistory(CommandCall* call);
+void LatencyLatest(CommandCall* call);
+void LatencyReset(CommandCall* call);
+void SlowLogGet(CommandCall* call);
+void SlowLogLen(CommandCall* call);
+void SlowLogReset(CommandCall* call);
 
 // commands_table.cc
 void CommandAll(CommandCall* call);

@@ -132,7 +132,9 @@ bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string
   FlushReads();
   connection_.client->set_command(command.name.data());
   CommandCall call{command, args, state_, &connection_, serving_, scratch_, &reply_};
+  const int64_t start = StartTime();
   command.handler(&call);
+  if ((command.flags & kNeedsAuthentication) != 0) TookTime(start, command, args);
   work_ += call.work;
   if ((command.flags & kNeedsAuthentication) == 0) UpdateGate();  // it may have changed that
   if (ABSL_PREDICT_FALSE(call.execute)) Execute();
@@ -188,6 +190,7 @@ void Interpreter::GatherRead(const Command& command, absl::Span<const absl::stri
 void Interpreter::FlushReads() {
   if (pending_.empty()) return;
   ReadResults* const results = scratch_->results.get();
+  const int64_t start = StartTime();
   ReadOptions options;
   options.value = values_wanted_;
   if (keys_.size() == 1) {
@@ -195,6 +198,7 @@ void Interpreter::FlushReads() {
   } else {
     serving_->store->MultiGet(keys_, options, results);
   }
+  TookTime(start, *pending_[0].command, keys_);
   bool lent = false;
   const auto all = absl::MakeConstSpan(results->begin(), results->size());
   const size_t before = reply_.output()->size();
@@ -229,6 +233,21 @@ void Interpreter::AnswerRead(const PendingRead& read, absl::Span<const ReadResul
                           results, state_, &reply_})) {
     *lent = true;
   }
+}
+
+void Interpreter::NoteSlow(int64_t micros, const Command& command,
+                           absl::Span<const absl::string_view> args) {
+  const absl::Time now = state_->options.clock->Now();
+  const bool fast = (command.flags & kFast) != 0;
+  if (state_->latency_log.IsSpike(micros)) {
+    state_->latency_log.Add(fast, absl::ToUnixSeconds(now), micros / 1000);
+  }
+  if (!state_->slow_log.IsSlow(micros)) return;
+  std::vector<absl::string_view> words;
+  if (command.read != nullptr) words.push_back(command.name);  // `args` are its keys
+  words.insert(words.end(), args.begin(), args.end());
+  state_->slow_log.Add(now, micros, words, std::string(connection_.client->address()),
+                       connection_.client->name());
 }
 
 absl::string_view Interpreter::WhyRefused(uint32_t unmet) {

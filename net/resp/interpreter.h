@@ -31,6 +31,7 @@ class Interpreter {
 
   RequestParser& parser() { return parser_; }
   bool authenticated() const { return connection_.authenticated; }
+  Client& client() { return *connection_.client; }
   // Memory of commands that wait for EXEC.
   size_t queued_bytes() const {
     return connection_.transaction == nullptr ? 0 : connection_.transaction->bytes;
@@ -53,6 +54,9 @@ class Interpreter {
   const Counters::Values& counts() const { return counts_; }
 
  private:
+  // Microseconds: what takes at least so long is measured by the coarse clock.
+  static constexpr int64_t kCoarse = 8000;
+
   // Reads that wait for FlushReads(): of one command.
   struct PendingRead {
     const Command* command;
@@ -73,6 +77,20 @@ class Interpreter {
   absl::string_view WhyRefused(uint32_t unmet);
   // Of a command that is not carried out, and fails the transaction it is in. Null: an
   // unknown one.
+  // For TookTime(); from the clock that is fine enough for what is noted.
+  int64_t StartTime() const {
+    const int64_t least = state_->slow_log.threshold();
+    return least >= 0 && least < kCoarse ? PreciseMicros() : CoarseMicros();
+  }
+  // Notes a command, or reads that were one call, that took long.
+  void TookTime(int64_t since, const Command& command, absl::Span<const absl::string_view> args) {
+    const int64_t micros = StartTime() - since;
+    if (ABSL_PREDICT_FALSE(state_->slow_log.IsSlow(micros) ||
+                           state_->latency_log.IsSpike(micros))) {
+      NoteSlow(micros, command, args);
+    }
+  }
+  void NoteSlow(int64_t micros, const Command& command, absl::Span<const absl::string_view> args);
   void Refuse(const Command* command, absl::string_view error);
   void Fail(absl::string_view error);
 

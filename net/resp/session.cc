@@ -103,9 +103,16 @@ class RespSession final : public Session {
             state, state->clients.Add(stream->peer(), state->options.clock->Now()),
             loop_state_->number)),
         timer_(loop_->NewTimer()),
-        stream_(std::move(stream)) {}
+        stream_(std::move(stream)) {
+    interpreter_->client().SetKill([loop = loop_, self = self_] {
+      loop->Post([self] {
+        if (*self != nullptr) (*self)->Finish();
+      });
+    });
+  }
 
   ~RespSession() override {
+    interpreter_->client().SetKill(nullptr);
     *self_ = nullptr;
     answered_ = 0;
     Record();

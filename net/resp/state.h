@@ -10,8 +10,10 @@
 
 #include "base/mutex.h"
 #include "net/resp/clients.h"
+#include "net/resp/latency_log.h"
 #include "net/resp/options.h"
 #include "net/resp/scan_cursors.h"
+#include "net/resp/slow_log.h"
 #include "net/store_runner.h"
 #include "storage/store.h"
 
@@ -35,6 +37,20 @@ class Counters {
     here.hits.fetch_add(values.hits, std::memory_order_relaxed);
     here.misses.fetch_add(values.misses, std::memory_order_relaxed);
   }
+  // From which on SinceReset() counts.
+  void Reset() {
+    const Values now = Sum();
+    reset_.commands.store(now.commands, std::memory_order_relaxed);
+    reset_.hits.store(now.hits, std::memory_order_relaxed);
+    reset_.misses.store(now.misses, std::memory_order_relaxed);
+  }
+  Values SinceReset() const {
+    Values sum = Sum();
+    sum.commands -= reset_.commands.load(std::memory_order_relaxed);
+    sum.hits -= reset_.hits.load(std::memory_order_relaxed);
+    sum.misses -= reset_.misses.load(std::memory_order_relaxed);
+    return sum;
+  }
   Values Sum() const {
     Values sum;
     for (const Place& place : places_) {
@@ -52,6 +68,7 @@ class Counters {
     std::atomic<uint64_t> misses{0};
   };
   std::array<Place, 16> places_;
+  Place reset_;  // what the sum was
 };
 
 // Constant. A store, once it is there.
@@ -78,6 +95,8 @@ struct ServerState {
   Clients clients;
   ScanCursors scans;
   Counters counters;
+  SlowLog slow_log;
+  LatencyLog latency_log;
   // Held by transactions that others kept from being carried out many times.
   Mutex unlucky_transactions;
 };

@@ -1,0 +1,190 @@
+// What is asked of a server by those who look after it.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "net/resp/latency_log.h"
+#include "net/resp/session_harness.h"
+#include "testing/model/manual_clock.h"
+
+namespace kvarts {
+namespace resp {
+namespace {
+
+using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::StartsWith;
+
+class AdminTest : public testing::TestWithParam<bool> {
+ protected:
+  // The model store; may block, where the parameter says so.
+  std::unique_ptr<Store> NewModel() {
+    ModelStoreOptions options;
+    options.capabilities.may_block = GetParam();
+    options.clock = &clock_;
+    return NewModelStore(options);
+  }
+  RespOptions Options() {
+    RespOptions options;
+    options.clock = &clock_;
+    return options;
+  }
+
+  ManualClock clock_;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, AdminTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "OnAPool" : "OnTheLoop"; });
+
+TEST_P(AdminTest, InfoHasWhatClientsLookFor) {
+  SessionHarness harness(NewModel(), Options());
+  const auto connection = harness.Connect();
+  harness.Ask(*connection, {"SET", "k", "v"});
+  harness.Send(*connection, Request({"GET", "k"}) + Request({"GET", "none"}));
+  const std::string all = harness.Ask(*connection, {"INFO"});
+  for (const char* line :
+       {"redis_version:7.", "loading:0", "cluster_enabled:0", "role:master", "blocked_clients:0",
+        "total_commands_processed:3", "total_connections_received:1", "connected_clients:1",
+        "keyspace_hits:1", "keyspace_misses:1", "db0:keys=1,expires=0,avg_ttl=0"}) {
+    EXPECT_THAT(all, HasSubstr(absl::StrCat("\r\n", line))) << all;
+  }
+  const std::string one = harness.Ask(*connection, {"info", "CLUSTER"});
+  EXPECT_EQ(one, "$30\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
+  EXPECT_EQ(harness.Ask(*connection, {"INFO", "everything"}).substr(0, 1), "$");
+  EXPECT_THAT(harness.Ask(*connection, {"INFO", "none"}), "$0\r\n\r\n");
+  harness.Ask(*connection, {"HELLO", "3"});
+  EXPECT_THAT(harness.Ask(*connection, {"INFO", "cluster"}), StartsWith("=34\r\ntxt:# Cluster"));
+}
+
+TEST_P(AdminTest, ClientsAreListed) {
+  SessionHarness harness(NewModel(), Options());
+  const auto first = harness.Connect();
+  const auto second = harness.Connect();
+  harness.Ask(*first, {"CLIENT", "SETNAME", "first"});
+  harness.Ask(*first, {"CLIENT", "SETINFO", "LIB-NAME", "lib"});
+  harness.Ask(*first, {"CLIENT", "SETINFO", "LIB-VER", "1.2"});
+  harness.Ask(*first, {"GET", "k"});
+  clock_.Advance(absl::Seconds(5));
+  const std::string list = harness.Ask(*second, {"CLIENT", "LIST"});
+  EXPECT_THAT(list, HasSubstr("id=1 addr=scripted: name=first age=5 idle=5 flags=N db=0 sub=0 "
+                              "psub=0 multi=-1 cmd=get user=default resp=2 lib-name=lib "
+                              "lib-ver=1.2\n"));
+  EXPECT_THAT(list, HasSubstr("id=2 addr=scripted: name= age=5 idle=5 flags=N db=0 sub=0 psub=0 "
+                              "multi=-1 cmd=client|list"));
+  EXPECT_THAT(harness.Ask(*second, {"CLIENT", "INFO"}), HasSubstr("id=2 "));
+  EXPECT_EQ(harness.Ask(*second, {"CLIENT", "ID"}), ":2\r\n");
+  harness.End(*first);
+  EXPECT_THAT(harness.Ask(*second, {"CLIENT", "LIST"}), testing::Not(HasSubstr("id=1 ")));
+}
+
+TEST_P(AdminTest, ClientsAreKilled) {
+  SessionHarness harness(NewModel(), Options());
+  const auto first = harness.Connect();
+  const auto second = harness.Connect();
+  const auto third = harness.Connect();
+  EXPECT_EQ(harness.Ask(*first, {"CLIENT", "KILL", "ID", "2"}), ":1\r\n");
+  EXPECT_TRUE(second->over());
+  EXPECT_FALSE(third->over());
+  EXPECT_THAT(harness.Ask(*first, {"CLIENT", "LIST", "ID", "3", "2", "77"}), HasSubstr("\nid=3 "));
+  EXPECT_THAT(harness.Ask(*first, {"CLIENT", "LIST", "ID", "3"}), testing::Not(HasSubstr("id=1 ")));
+  EXPECT_EQ(harness.Ask(*first, {"CLIENT", "LIST", "TYPE", "pubsub"}), "$0\r\n\r\n");
+  // Itself too: behind the reply.
+  EXPECT_EQ(harness.Ask(*first, {"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"}), ":2\r\n");
+  EXPECT_TRUE(third->over());
+  harness.End(*first);
+  EXPECT_TRUE(first->over());
+  const auto fourth = harness.Connect();
+  EXPECT_EQ(harness.Ask(*fourth, {"CLIENT", "KILL", "scripted:"}), "+OK\r\n");
+  EXPECT_EQ(harness.Ask(*fourth, {"PING"}), "");
+}
+
+TEST_P(AdminTest, RepliesAreLeftOutOnRequest) {
+  SessionHarness harness(NewModel(), Options());
+  const auto connection = harness.Connect();
+  EXPECT_EQ(harness.Send(*connection,
+                         "SET k v\r\nCLIENT REPLY SKIP\r\nGET k\r\nSTRLEN k\r\n"
+                         "CLIENT REPLY SKIP\r\nCLIENT REPLY SKIP\r\nSET k w\r\nGET k\r\n"
+                         "CLIENT REPLY OFF\r\nGET k\r\nnonsense\r\nSET k x\r\nGET\r\n"
+                         "CLIENT REPLY SKIP\r\nPING\r\nPING\r\n"),
+            "+OK\r\n:1\r\n$1\r\nw\r\n");
+  EXPECT_EQ(harness.Send(*connection, "GET k\r\nCLIENT REPLY ON\r\nGET k\r\n"),
+            "+OK\r\n$1\r\nx\r\n");
+  EXPECT_EQ(harness.Send(*connection, "CLIENT REPLY SKIP\r\nCLIENT REPLY ON\r\n"), "+OK\r\n");
+  EXPECT_EQ(harness.Send(*connection, "MULTI\r\nCLIENT REPLY OFF\r\nEXEC\r\n"),
+            "+OK\r\n-ERR Command not allowed inside a transaction\r\n"
+            "-EXECABORT Transaction discarded because of previous errors.\r\n");
+}
+
+TEST_P(AdminTest, SlowCommandsAreNoted) {
+  SessionHarness harness(NewModel(), Options());
+  const auto connection = harness.Connect();
+  harness.Ask(*connection, {"CLIENT", "SETNAME", "me"});
+  harness.Ask(*connection, {"SET", "before", "v"});
+  EXPECT_EQ(harness.Ask(*connection, {"SLOWLOG", "LEN"}), ":0\r\n");
+  harness.Ask(*connection, {"CONFIG", "SET", "slowlog-log-slower-than", "0"});
+  harness.Ask(*connection, {"SLOWLOG", "RESET"});
+  const std::string many(200, 'x');
+  harness.Ask(*connection, {"SET", "k", many});
+  harness.Send(*connection, Request({"GET", "k"}) + Request({"STRLEN", "l"}));
+  std::vector<absl::string_view> keys(40, "k");
+  keys[0] = "DEL";
+  harness.Ask(*connection, keys);
+  harness.Ask(*connection, {"AUTH", "default", "secret"});
+  harness.Ask(*connection, {"CONFIG", "SET", "slowlog-log-slower-than", "-1"});
+  const std::string entry = ":[0-9]+\r\n:1700000000\r\n:[0-9]+\r\n";
+  const std::string from = "\\$9\r\nscripted:\r\n\\$2\r\nme\r\n";
+  std::string deleted = "\\*32\r\n\\$3\r\nDEL\r\n";
+  for (int i = 0; i < 30; ++i) deleted += "\\$1\r\nk\r\n";
+  deleted += "\\$22\r\n... \\(9 more arguments\\)\r\n";
+  const std::string cut = absl::StrCat("\\*3\r\n\\$3\r\nSET\r\n\\$1\r\nk\r\n\\$147\r\n",
+                                       std::string(128, 'x'), "... \\(72 more bytes\\)\r\n");
+  EXPECT_THAT(harness.Ask(*connection, {"SLOWLOG", "GET", "-1"}),
+              MatchesRegex(absl::StrCat("\\*4\r\n\\*6\r\n", entry, deleted, from, "\\*6\r\n", entry,
+                                        "\\*3\r\n\\$3\r\nget\r\n\\$1\r\nk\r\n\\$1\r\nl\r\n", from,
+                                        "\\*6\r\n", entry, cut, from, "\\*6\r\n", entry,
+                                        "\\*2\r\n\\$7\r\nSLOWLOG\r\n\\$5\r\nRESET\r\n", from)));
+  EXPECT_THAT(harness.Ask(*connection, {"SLOWLOG", "GET", "1"}), StartsWith("*1\r\n"));
+  harness.Ask(*connection, {"CONFIG", "SET", "slowlog-max-len", "2"});
+  EXPECT_EQ(harness.Ask(*connection, {"SLOWLOG", "LEN"}), ":2\r\n");
+  harness.Ask(*connection, {"SLOWLOG", "RESET"});
+  EXPECT_EQ(harness.Ask(*connection, {"SLOWLOG", "LEN"}), ":0\r\n");
+}
+
+TEST(LatencyLogTest, SpikesAreKeptBySecond) {
+  LatencyLog log;
+  EXPECT_FALSE(log.IsSpike(1000000));
+  log.set_threshold(10);
+  EXPECT_FALSE(log.IsSpike(9999));
+  EXPECT_TRUE(log.IsSpike(10000));
+  for (int i = 0; i < 400; ++i) log.Add(true, 1000 + i / 2, i == 7 ? 5000 : 10 + i % 2);
+  log.Add(false, 1000, 10);
+  const std::vector<LatencyEvent> events = log.Events();
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_STREQ(events[0].name, "command");
+  EXPECT_STREQ(events[1].name, "fast-command");
+  EXPECT_EQ(events[1].samples.size(), 160u);
+  EXPECT_EQ(events[1].samples.back().unix_seconds, 1199);
+  EXPECT_EQ(events[1].samples.back().millis, 11);
+  EXPECT_EQ(events[1].most_millis, 5000);
+  EXPECT_TRUE(log.Clear("FAST-command"));
+  EXPECT_FALSE(log.Clear("fast-command"));
+  EXPECT_EQ(log.Events().size(), 1u);
+}
+
+TEST_P(AdminTest, CountsAreReset) {
+  SessionHarness harness(NewModel(), Options());
+  const auto connection = harness.Connect();
+  harness.Ask(*connection, {"GET", "k"});
+  harness.Ask(*connection, {"CONFIG", "RESETSTAT"});
+  harness.Ask(*connection, {"GET", "k"});
+  EXPECT_THAT(harness.Ask(*connection, {"INFO"}), HasSubstr("keyspace_misses:1\r\n"));
+  EXPECT_EQ(harness.service().stats().misses, 2u);
+}
+
+}  // namespace
+}  // namespace resp
+}  // namespace kvarts

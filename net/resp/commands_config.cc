@@ -1,0 +1,140 @@
+// CONFIG: the settings clients ask for, and those that may change while the server runs.
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "net/resp/glob.h"
+#include "net/resp/handlers.h"
+
+namespace kvarts {
+namespace resp {
+namespace {
+
+// Each of them is compared with all there are.
+constexpr size_t kMaxNames = 100;
+constexpr size_t kMaxSettingBytes = 256;
+
+struct Setting {
+  const char* name;
+  std::string (*get)(const ServerState& state);
+  // Null: it is a flag of the server, or has one value only.
+  void (*set)(ServerState* state, int64_t value);
+  int64_t least = 0;
+};
+
+constexpr Setting kSettings[] = {
+    {"appendonly", [](const ServerState&) -> std::string { return "no"; }, nullptr},
+    {"databases", [](const ServerState&) -> std::string { return "1"; }, nullptr},
+    {"latency-monitor-threshold",
+     [](const ServerState& state) { return absl::StrCat(state.latency_log.threshold()); },
+     [](ServerState* state, int64_t value) { state->latency_log.set_threshold(value); }},
+    {"maxmemory", [](const ServerState&) -> std::string { return "0"; }, nullptr},
+    {"maxmemory-policy", [](const ServerState&) -> std::string { return "noeviction"; }, nullptr},
+    {"proto-max-bulk-len", [](const ServerState&) { return absl::StrCat(kMaxValueBytes); },
+     nullptr},
+    {"save", [](const ServerState&) -> std::string { return ""; }, nullptr},
+    {"slowlog-log-slower-than",
+     [](const ServerState& state) { return absl::StrCat(state.slow_log.threshold()); },
+     [](ServerState* state, int64_t value) { state->slow_log.set_threshold(value); }, -1},
+    {"slowlog-max-len",
+     [](const ServerState& state) { return absl::StrCat(state.slow_log.max_entries()); },
+     [](ServerState* state, int64_t value) { state->slow_log.set_max_entries(value); }},
+    {"timeout",
+     [](const ServerState& state) -> std::string {
+       const absl::Duration timeout = state.options.idle_timeout;
+       if (timeout == absl::InfiniteDuration()) return "0";
+       return absl::StrCat(absl::ToInt64Seconds(timeout));
+     },
+     nullptr},
+};
+
+const Setting* FindSetting(absl::string_view name) {
+  const std::string lower = absl::AsciiStrToLower(name.substr(0, kMaxSettingBytes));
+  for (const Setting& setting : kSettings) {
+    if (lower == setting.name) return &setting;
+  }
+  return nullptr;
+}
+
+// Null where `text` may be set; else why not. `*value` is for set().
+std::string WhyNot(const ServerState& state, const Setting& setting, absl::string_view text,
+                   int64_t* value) {
+  if (setting.set == nullptr) {
+    // Programs set what is so already, to be sure of it.
+    return text == setting.get(state) ? "" : "can't set immutable config";
+  }
+  if (!ParseInteger(text, value)) return "argument couldn't be parsed into an integer";
+  if (*value >= setting.least) return "";
+  return absl::StrCat("argument must be between ", setting.least, " and ",
+                      std::numeric_limits<int64_t>::max(), " inclusive");
+}
+
+}  // namespace
+
+void ConfigGet(CommandCall* call) {
+  if (call->args.size() > kMaxNames) return call->reply->Error(kTooManyNames);
+  std::vector<const Setting*> found;
+  for (const Setting& setting : kSettings) {
+    for (const absl::string_view pattern : call->args.subspan(2)) {
+      if (pattern.size() > kMaxSettingBytes ||
+          !GlobMatches(absl::AsciiStrToLower(pattern), setting.name)) {
+        continue;
+      }
+      found.push_back(&setting);
+      break;
+    }
+  }
+  call->reply->Map(found.size());
+  for (const Setting* setting : found) {
+    call->reply->Bulk(setting->name);
+    call->reply->Bulk(setting->get(*call->state));
+  }
+}
+
+// All of them, or none.
+void ConfigSet(CommandCall* call) {
+  const auto args = call->args.subspan(2);
+  if (args.size() > kMaxNames) return call->reply->Error(kTooManyNames);
+  if (args.size() % 2 != 0) return call->reply->Error(kSyntaxError);
+  std::vector<std::pair<const Setting*, int64_t>> wanted;
+  std::string failed;
+  for (size_t i = 0; i < args.size(); i += 2) {
+    const Setting* const setting = FindSetting(args[i]);
+    if (setting == nullptr) {
+      return call->reply->Error(
+          absl::StrCat("ERR Unknown option or number of arguments for CONFIG SET - '",
+                       args[i].substr(0, 128), "'"));
+    }
+    int64_t value = 0;
+    std::string why_not = WhyNot(*call->state, *setting, args[i + 1], &value);
+    for (const auto& [other, other_value] : wanted) {
+      if (other == setting) why_not = "duplicate parameter";
+    }
+    wanted.emplace_back(setting, value);
+    if (why_not.empty() || !failed.empty()) continue;
+    failed = absl::StrCat("ERR CONFIG SET failed (possibly related to argument '", setting->name,
+                          "') - ", why_not);
+  }
+  if (!failed.empty()) return call->reply->Error(failed);
+  for (const auto& [setting, value] : wanted) {
+    if (setting->set != nullptr) setting->set(call->state, value);
+  }
+  call->reply->Ok();
+}
+
+void ConfigResetStat(CommandCall* call) {
+  call->state->counters.Reset();
+  call->reply->Ok();
+}
+
+void ConfigRewrite(CommandCall* call) {
+  call->reply->Error("ERR The server is running without a config file");
+}
+
+}  // namespace resp
+}  // namespace kvarts
