@@ -207,6 +207,7 @@ absl::Status PartitionCursor::OpenSorted() {
   options.budget = engine_->account()->budget();
   options.max_hash_entries = 0;
   options.max_open_runs = 0;
+  options.threads = 1;  // this is one of them
   options.progress = nullptr;
   KVARTS_ASSIGN_OR_RETURN(sorting_, NewSortedRuns(options));
   RowStream rows(engine_);

@@ -1,6 +1,7 @@
 #ifndef KVARTS_GROUPBY_SORTED_SORT_COUNTERS_H_
 #define KVARTS_GROUPBY_SORTED_SORT_COUNTERS_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -21,7 +22,7 @@ class SortCounter : public std::atomic<uint64_t> {
   }
 };
 
-// Thread-safe. Shared by a grouping by sorted runs and its groups.
+// Thread-safe. Of one shard; shared by a grouping by sorted runs and its groups.
 struct SortCounters {
   std::atomic<bool> cancelled{false};
 
@@ -34,20 +35,20 @@ struct SortCounters {
   SortCounter comparisons;
   SortCounter probes;
   SortCounter peak_memory;
+  SortCounter held;  // bytes, now
 
   bool is_cancelled() const { return cancelled.load(std::memory_order_relaxed); }
-  GroupingStats Stats() const {
-    GroupingStats stats;
-    stats.rows = rows.get();
-    stats.bytes = bytes.get();
-    stats.groups = groups.get();
-    stats.spilled_bytes = spilled_bytes.get();
-    stats.runs = runs.get();
-    stats.merge_passes = merge_passes.get();
-    stats.comparisons = comparisons.get();
-    stats.probes = probes.get();
-    stats.peak_memory = peak_memory.get();
-    return stats;
+  void AddTo(GroupingStats* stats) const {
+    stats->rows += rows.get();
+    stats->bytes += bytes.get();
+    stats->groups += groups.get();
+    stats->spilled_bytes += spilled_bytes.get();
+    stats->runs += runs.get();
+    stats->merge_passes = std::max(stats->merge_passes, merge_passes.get());
+    stats->comparisons += comparisons.get();
+    stats->probes += probes.get();
+    // Each shard saw that of all.
+    stats->peak_memory = std::max(stats->peak_memory, peak_memory.get());
   }
 };
 

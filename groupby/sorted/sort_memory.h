@@ -12,29 +12,37 @@
 
 namespace kvarts::groupby_internal {
 
-// How the memory of a grouping by sorted runs is shared out. At all times it is
+// How the memory of a grouping by sorted runs is shared out. Beside the pieces of Drain() it
+// is, for each shard, at all times
 //
 //   fixed | write room | slots | runs' infos | row room
 //
 // of which the fixed part, the slots and the infos are taken as they are needed, and
 // the write room and the row room lie in one region. The row room has rows while there
 // are any, else what a merge needs: a buffer for each run, the longest key and, for the
-// last merge, the longest value.
+// last merge, the longest value where that has no room elsewhere.
 struct SortMemory {
-  // The grouping's own objects, and a deep stack while it sorts.
+  // The shard's own objects, and a deep stack while it sorts.
   static constexpr size_t kOwnBytes = 32 << 10;
   // A run's info: its names, what is known of it, a moment's waste of their vector.
   static constexpr size_t kRunBytes = 512;
   static constexpr size_t kMinRuns = 64;
   static constexpr size_t kMinSlots = 1024;
-  // Far below the usual limit of 1024 descriptors.
+  // Of a shard, and of all: below the usual limit of 1024 descriptors.
   static constexpr size_t kMaxOpenRuns = 256;
+  static constexpr size_t kMaxAllOpenRuns = 512;
 
-  explicit SortMemory(size_t budget)
+  // What a row of a batch takes: its hash, and its place among those of its shard.
+  static constexpr size_t kBatchRowBytes = sizeof(uint64_t) + sizeof(uint32_t);
+  static constexpr size_t kMaxBatchRows = 4096;
+
+  SortMemory(size_t budget, size_t shards)
       : total(std::min(budget, size_t{1} << 40)),
-        block(std::clamp<size_t>(std::bit_floor(total / 64), 16 << 10, 256 << 10)),
-        piece(std::min<size_t>(total / 16, 256 << 10)),
-        fixed(kOwnBytes + piece),
+        block(std::clamp<size_t>(std::bit_floor(total / shards / 64), 16 << 10, 256 << 10)),
+        open_runs(std::min(kMaxOpenRuns, kMaxAllOpenRuns / shards)),
+        piece(std::min<size_t>(total / shards / 16, 256 << 10)),
+        batch_rows(std::min(total / shards / 128 / kBatchRowBytes, kMaxBatchRows)),
+        fixed(kOwnBytes + batch_rows * kBatchRowBytes),
         write_room(SpillFile::kHeaderBytes + block) {}
 
   // Of each source of a merge, beside the longest key that lies across blocks.
@@ -56,9 +64,11 @@ struct SortMemory {
   }
   static size_t Round(size_t n) { return (n + 63) / 64 * 64; }
 
-  const size_t total;
+  const size_t total;  // one shard may have it all
   const size_t block;  // bytes of a run's blocks
-  const size_t piece;  // of Drain()
+  const size_t open_runs;
+  const size_t piece;  // of Drain(), a shard
+  const size_t batch_rows;
   const size_t fixed;
   const size_t write_room;
 };

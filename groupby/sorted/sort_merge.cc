@@ -30,7 +30,7 @@ uint64_t SortWork::run_bytes() const {
 size_t SortWork::FanIn() const {
   size_t crossing = 0;
   for (const SortedRun& run : runs_) crossing = std::max(crossing, run.crossing_key);
-  const size_t rest = SortMemory::Round(max_key_) + SortMemory::Round(max_value_);
+  const size_t rest = SortMemory::Round(max_key_) + SortMemory::Round(OwnRoom(max_value_));
   const size_t room = row_room() - std::min(row_room(), rest);
   return std::clamp<size_t>(room / memory_.SourceBytes(crossing), 2, max_open_runs_);
 }
@@ -39,24 +39,25 @@ void SortWork::GatherMemory() {
   size_t crossing = 0;
   for (const SortedRun& run : runs_) crossing = std::max(crossing, run.crossing_key);
   const size_t wanted = OtherThanRows() + SortMemory::Round(max_key_) +
-                        SortMemory::Round(max_value_) +
+                        SortMemory::Round(OwnRoom(max_value_)) +
                         std::min(runs_.size(), max_open_runs_) * memory_.SourceBytes(crossing);
   if (wanted <= held_) {
     Release(held_ - std::max(wanted, Floor()));
     return;
   }
-  if (account_->TryReserve(wanted - held_)) return Took(wanted - held_);
+  MemoryBudget::Account* const account = shared_->account();
+  if (account->TryReserve(wanted - held_)) return Took(wanted - held_);
   // All of them at once is more than others leave. Its share nobody denies it.
-  const size_t share = std::min(wanted, account_->budget()->fair_share());
-  if (share > held_ && account_->Reserve(share - held_).ok()) Took(share - held_);
+  const size_t share = std::min(wanted, shared_->share());
+  if (share > held_ && account->Reserve(share - held_).ok()) Took(share - held_);
 }
 
-absl::Status SortWork::Finish() {
+absl::Status SortWork::EndRows() {
   if (runs_.empty()) {
     CountProbes();
     counters_->comparisons.Add(table_.Sort(region_.data(), memory_.write_room));
-    const size_t used = OtherThanRows() + table_.used();
-    if (held_ > used) Release(held_ - used);
+    if (held_ > used()) Release(held_ - used());
+    SetTotal(0);
     return absl::OkStatus();
   }
   if (has_rows()) KVARTS_RETURN_IF_ERROR(Dump());
@@ -64,19 +65,20 @@ absl::Status SortWork::Finish() {
   table_.Free();
   GatherMemory();
   region_.Trim(memory_.write_room + row_room());
-  KVARTS_RETURN_IF_ERROR(MergeDown());
-  for (const SortedRun& run : runs_) counters_->merge_passes.Raise(run.level);
-  GatherMemory();
-  region_.Trim(memory_.write_room + row_room());
+  bytes_to_merge_ = BytesToMerge(RunSizes(), FanIn());
+  SetTotal(bytes_to_merge_);
   return absl::OkStatus();
 }
 
 absl::Status SortWork::MergeDown() {
+  if (runs_.empty()) return absl::OkStatus();
   const size_t fan_in = FanIn();
-  bytes_to_merge_ = BytesToMerge(RunSizes(), fan_in);
   while (const size_t count = NextMergeCount(runs_.size(), fan_in)) {
     KVARTS_RETURN_IF_ERROR(MergeSome(CheapestMerge(RunSizes(), count), count));
   }
+  for (const SortedRun& run : runs_) counters_->merge_passes.Raise(run.level);
+  GatherMemory();
+  region_.Trim(memory_.write_room + row_room());
   return absl::OkStatus();
 }
 
@@ -97,7 +99,7 @@ absl::StatusOr<std::unique_ptr<RunMerger>> SortWork::Open(size_t begin, size_t c
 absl::StatusOr<std::unique_ptr<RunMerger>> SortWork::OpenMerger(absl::Span<char>* value_room) {
   char* behind;
   auto merger = Open(0, runs_.size(), &behind);
-  if (merger.ok()) *value_room = absl::Span<char>(behind, max_value_);
+  if (merger.ok()) *value_room = absl::Span<char>(behind, OwnRoom(max_value_));
   return merger;
 }
 
@@ -122,8 +124,7 @@ absl::Status SortWork::MergeSome(size_t begin, size_t count) {
         }
         if (bytes_to_merge_ != 0 && writer.file_bytes() >= reported + kProgressBytes) {
           reported = writer.file_bytes();
-          ReportProgress("merge", std::min(merged_bytes_ + reported, bytes_to_merge_),
-                         bytes_to_merge_);
+          SetDone("merge", merged_bytes_ + reported);
         }
       }
     }

@@ -15,31 +15,25 @@ size_t RoundUp(size_t n) { return (n + kPage - 1) / kPage * kPage; }
 
 }  // namespace
 
-SortWork::SortWork(const GroupingOptions& options, size_t budget, SortCounters* counters)
-    : fs_(options.fs),
-      memory_(budget),
-      max_open_runs_(options.max_open_runs == 0 ? SortMemory::kMaxOpenRuns
+SortWork::SortWork(const GroupingOptions& options, std::shared_ptr<SortShared> shared, size_t shard,
+                   SortCounters* counters)
+    : shared_(std::move(shared)),
+      shard_(shard),
+      fs_(options.fs),
+      memory_(shared_->memory()),
+      max_open_runs_(options.max_open_runs == 0 ? memory_.open_runs
                                                 : static_cast<size_t>(options.max_open_runs)),
-      progress_(options.progress),
-      counters_(counters),
-      folder_(options.fs, options.temp_dir) {
+      counters_(counters) {
+  shared_->Enter();
   table_.SetMaxKeys(options.max_hash_entries);
 }
 
 absl::StatusOr<std::unique_ptr<SortWork>> SortWork::New(const GroupingOptions& options,
-                                                        MemoryBudget::Shrink shrink,
-                                                        SortCounters* counters) {
-  std::unique_ptr<MemoryBudget> own;
-  MemoryBudget* budget = options.budget;
-  if (budget == nullptr) {
-    own = std::make_unique<MemoryBudget>(options.memory_bytes);
-    budget = own.get();
-  }
-  std::unique_ptr<SortWork> work(new SortWork(options, budget->total(), counters));
-  work->own_budget_ = std::move(own);
-  work->account_ = budget->Open(std::move(shrink));
+                                                        std::shared_ptr<SortShared> shared,
+                                                        size_t shard, SortCounters* counters) {
+  std::unique_ptr<SortWork> work(new SortWork(options, std::move(shared), shard, counters));
   const size_t least = work->Floor();
-  KVARTS_RETURN_IF_ERROR(work->account_->Reserve(least));
+  KVARTS_RETURN_IF_ERROR(work->shared_->account()->Reserve(least));
   work->Took(least);
   KVARTS_RETURN_IF_ERROR(work->region_.Map(work->memory_.total));
   work->table_.SetSpace(work->rows_begin(), work->region_.end());
@@ -50,29 +44,36 @@ absl::StatusOr<std::unique_ptr<SortWork>> SortWork::New(const GroupingOptions& o
 SortWork::~SortWork() { Abandon(); }
 
 void SortWork::Abandon() {
+  if (has_left_) return;
+  has_left_ = true;
   CountProbes();
   runs_.clear();
-  folder_.Remove();
   table_.Free();
   region_.Free();
   Release(held_);
+  shared_->Leave();
+}
+
+void SortWork::SetHeld(size_t bytes) {
+  held_ = bytes;
+  counters_->held.store(bytes, std::memory_order_relaxed);
 }
 
 void SortWork::Took(size_t bytes) {
-  held_ += bytes;
-  counters_->peak_memory.Raise(account_->peak());
+  SetHeld(held_ + bytes);
+  counters_->peak_memory.Raise(shared_->account()->peak());
 }
 
 void SortWork::Release(size_t bytes) {
-  held_ -= bytes;
-  account_->Release(bytes);
+  SetHeld(held_ - bytes);
+  shared_->account()->Release(bytes);
 }
 
 bool SortWork::TryTake(size_t bytes) {
   // In steps, where there is so much; else just what is needed.
   const size_t step = std::max(RoundUp(bytes), memory_.block);
   for (const size_t some : {step, bytes}) {
-    if (account_->TryReserve(some)) {
+    if (shared_->account()->TryReserve(some)) {
       Took(some);
       return true;
     }
@@ -91,14 +92,18 @@ size_t SortWork::row_room() const {
 }
 
 size_t SortWork::Missing(const KeyValue& row) const {
-  const size_t floor = memory_.Floor(std::max(max_key_, row.key.size()),
-                                     std::max(max_value_, row.value.size()), runs_.size());
+  const size_t max_value = std::max(max_value_, row.value.size());
+  const size_t floor =
+      memory_.Floor(std::max(max_key_, row.key.size()), OwnRoom(max_value), runs_.size());
+  // Of the value room that is shared.
+  const size_t shared_room = max_value - OwnRoom(max_value);
+  const size_t has_room = std::min(shared_room, shared_->value_room());
   const size_t rows = table_.used() + RowTable::RowBytes(row);
   // What there can be at most, for this row alone.
   const size_t alone = RowTable::RowBytes(row) + OtherThanRows() - table_.slot_bytes() +
                        SortMemory::kMinSlots * RowTable::kSlotBytes;
-  if (std::max(floor, alone) > memory_.total) return SIZE_MAX;
-  const size_t needed = std::max(floor, OtherThanRows() + rows);
+  if (std::max(floor, alone) + shared_room > memory_.total) return SIZE_MAX;
+  const size_t needed = std::max(floor, OtherThanRows() + rows) + shared_room - has_room;
   return needed > held_ ? needed - held_ : 0;
 }
 
@@ -109,6 +114,7 @@ SortWork::Added SortWork::Add(const KeyValue& row, uint64_t hash) {
     if (missing == SIZE_MAX || (missing != 0 && !TryTake(missing))) return Added::kNoMemory;
     max_key_ = std::max(max_key_, row.key.size());
     max_value_ = std::max(max_value_, row.value.size());
+    if (shared_->has_value_room()) SetHeld(held_ - shared_->RaiseValueRoom(max_value_));
   }
   while (!table_.Add(row, hash)) {
     if (table_.has_max_keys()) return Added::kFull;
@@ -140,8 +146,7 @@ absl::Status SortWork::DropSlots() {
 }
 
 bool SortWork::GiveSpare(size_t bytes) {
-  const size_t used = OtherThanRows() + table_.used();
-  const size_t least = std::max(Floor(), used);
+  const size_t least = std::max(Floor(), used());
   if (held_ < least || held_ - least < bytes) return false;
   Release(bytes);
   region_.Trim(memory_.write_room + row_room());
@@ -150,7 +155,7 @@ bool SortWork::GiveSpare(size_t bytes) {
 
 size_t SortWork::GiveBack(size_t bytes) {
   if (!DropSlots().ok()) return 0;
-  const size_t share = account_->budget()->fair_share();
+  const size_t share = shared_->share();
   const size_t keep = std::max(Floor(), std::min(held_ - std::min(held_, bytes), share));
   if (held_ <= keep) return 0;
   const size_t given = held_ - keep;
@@ -160,7 +165,7 @@ size_t SortWork::GiveBack(size_t bytes) {
 }
 
 absl::StatusOr<RunWriter> SortWork::NewWriter() {
-  KVARTS_ASSIGN_OR_RETURN(std::string path, folder_.NewPath("run"));
+  KVARTS_ASSIGN_OR_RETURN(std::string path, shared_->folder()->NewPath("run"));
   KVARTS_ASSIGN_OR_RETURN(auto file, SpillFile::New(fs_, std::move(path)));
   return RunWriter(std::move(file), region_.data(), memory_.block, &counters_->cancelled);
 }

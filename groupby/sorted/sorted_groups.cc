@@ -17,10 +17,14 @@ constexpr size_t kViews = 256;
 constexpr uint64_t kProgressSteps = 1 << 14;
 
 // What both have in common: the end, errors, cancelling.
-class SortedGroups : public Groups {
+class SortedGroups : public ShardGroups {
  public:
-  SortedGroups(std::unique_ptr<SortWork> work, std::shared_ptr<const void> shared)
-      : shared_(std::move(shared)), work_(std::move(work)), counters_(work_->counters()) {}
+  SortedGroups(std::unique_ptr<SortWork> work, std::shared_ptr<const void> owner,
+               SortCounter* counter)
+      : owner_(std::move(owner)),
+        work_(std::move(work)),
+        counters_(work_->counters()),
+        counter_(counter) {}
 
   absl::StatusOr<bool> Next(absl::string_view* key) final {
     if (work_ == nullptr) [[unlikely]] {
@@ -37,7 +41,7 @@ class SortedGroups : public Groups {
       End();
       return false;
     }
-    counters_->groups.Add(1);
+    if (counter_ != nullptr) counter_->Add(1);
     return true;
   }
 
@@ -57,7 +61,11 @@ class SortedGroups : public Groups {
 
   absl::Status Drain(const Render& render, const Write& write) final {
     if (work_ == nullptr) return error_;
-    absl::Status status = DrainByNext(this, render, write, work_->memory().piece);
+    // The piece is in use until the last text, the work until the last group.
+    const std::shared_ptr<SortShared> shared = work_->shared();
+    shared->Enter();
+    absl::Status status = DrainByNext(this, render, write, shared->memory().piece);
+    shared->Leave();
     return status.ok() || !error_.ok() ? status : Fail(std::move(status));
   }
 
@@ -86,24 +94,31 @@ class SortedGroups : public Groups {
     return error_;
   }
 
-  const std::shared_ptr<const void> shared_;
+  const std::shared_ptr<const void> owner_;
   std::unique_ptr<SortWork> work_;  // null at the end
   SortCounters* const counters_;
+  SortCounter* const counter_;  // of groups
   absl::Status error_;
   absl::string_view views_[kViews];
 };
 
 class TableGroups final : public SortedGroups {
  public:
-  TableGroups(std::unique_ptr<SortWork> work, std::shared_ptr<const void> shared)
-      : SortedGroups(std::move(work), std::move(shared)), table_(this->work()->table()) {}
+  TableGroups(std::unique_ptr<SortWork> work, std::shared_ptr<const void> owner,
+              SortCounter* counter)
+      : SortedGroups(std::move(work), std::move(owner), counter), table_(this->work()->table()) {
+    this->work()->SetTotal(table_->used());
+  }
+  void SetValueRoom(absl::Span<char> /*room*/) override {}
 
  private:
   absl::StatusOr<bool> NextGroup(absl::string_view* key) override {
     value_ = nullptr;
     if (next_ == table_->keys()) return false;
     table_->PrefetchBehind(next_);
-    if (next_ % kProgressSteps == 0) work()->ReportProgress("group", next_, table_->keys());
+    if (next_ % kProgressSteps == 0) {
+      work()->SetDone("group", table_->used() / table_->keys() * next_);
+    }
     const RowTable::Group group = table_->Open(next_++);
     *key = group.key;
     value_ = group.first;
@@ -125,9 +140,10 @@ class MergedGroups final : public SortedGroups {
  public:
   using SortedGroups::SortedGroups;
 
+  void SetValueRoom(absl::Span<char> room) override { value_room_ = room; }
   absl::Status Open() {
+    work()->SetTotal(work()->run_bytes());
     KVARTS_ASSIGN_OR_RETURN(merger_, work()->OpenMerger(&value_room_));
-    total_bytes_ = work()->run_bytes();
     return absl::OkStatus();
   }
 
@@ -149,24 +165,24 @@ class MergedGroups final : public SortedGroups {
 
   void Step() {
     if (steps_++ % kProgressSteps == 0) {
-      work()->ReportProgress("group", merger_->bytes_read(), total_bytes_);
+      work()->SetDone("group", merger_->bytes_read());
     }
   }
 
   std::unique_ptr<RunMerger> merger_;
   absl::Span<char> value_room_;
   uint64_t steps_ = 0;
-  uint64_t total_bytes_ = 0;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Groups>> NewSortedGroups(std::unique_ptr<SortWork> work,
-                                                        std::shared_ptr<const void> shared) {
+absl::StatusOr<std::unique_ptr<ShardGroups>> NewSortedGroups(std::unique_ptr<SortWork> work,
+                                                             std::shared_ptr<const void> owner,
+                                                             SortCounter* counter) {
   if (work->is_in_memory()) {
-    return std::make_unique<TableGroups>(std::move(work), std::move(shared));
+    return std::make_unique<TableGroups>(std::move(work), std::move(owner), counter);
   }
-  auto groups = std::make_unique<MergedGroups>(std::move(work), std::move(shared));
+  auto groups = std::make_unique<MergedGroups>(std::move(work), std::move(owner), counter);
   KVARTS_RETURN_IF_ERROR(groups->Open());
   return groups;
 }

@@ -1,3 +1,4 @@
+#include <cstddef>
 #include <string>
 
 #include "groupby/sorted/sorted_runs.h"
@@ -10,7 +11,9 @@ GroupingSuiteParam Param(const std::string& name, int threads, uint64_t max_hash
                          int max_open_runs) {
   GroupingSuiteParam param;
   param.name = name;
-  param.make = groupby_internal::NewSortedRuns;
+  param.make = [](const GroupingOptions& options) {
+    return groupby_internal::NewSortedRuns(options);
+  };
   param.options.order = GroupingOptions::Order::kKey;
   param.options.threads = threads;
   param.options.max_hash_entries = max_hash_entries;
@@ -18,10 +21,20 @@ GroupingSuiteParam Param(const std::string& name, int threads, uint64_t max_hash
   return param;
 }
 
+// Of half a MiB: the suite's least memory is two, three times that is four.
+GroupingSuiteParam Sharded(const std::string& name, int threads) {
+  GroupingSuiteParam param = Param(name, threads, 0, 0);
+  param.make = [](const GroupingOptions& options) {
+    return groupby_internal::NewSortedRuns(options, GroupingOptions::kMinMemory / 2);
+  };
+  return param;
+}
+
 INSTANTIATE_TEST_SUITE_P(SortedRuns, GroupingSuite,
                          testing::Values(Param("Plain", 1, 0, 0), Param("ThreeThreads", 3, 0, 0),
                                          Param("FewOpenRuns", 1, 0, 2),
-                                         Param("BothCaps", 1, 5000, 3)),
+                                         Param("BothCaps", 1, 5000, 3), Sharded("TwoShards", 2),
+                                         Sharded("FourShards", 4)),
                          GroupingSuiteName);
 
 }  // namespace

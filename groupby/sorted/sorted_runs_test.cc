@@ -160,5 +160,27 @@ TEST_F(SortedRunsTest, AllInMemoryTakesWhatIsUsedAndNoMore) {
   EXPECT_LE(stats.peak_memory, 4u << 20);
 }
 
+TEST_F(SortedRunsTest, RowLargerThanItsShareIsAnErrorWhereOthersHaveTheirs) {
+  MemoryBudget budget(8 << 20);
+  const auto other = budget.Open(nullptr);
+  ASSERT_TRUE(other->TryReserve(4 << 20));
+  GroupingOptions options;
+  options.fs = &fs_;
+  options.temp_dir = "/";
+  options.budget = &budget;
+  const auto grouping = NewSortedRuns(options).value();
+  const std::string value(100, 'v');
+  for (uint64_t i = 0; i < 70'000; ++i) {
+    const std::string key = KeyOf(i);
+    const KeyValue row{key, value};
+    ASSERT_TRUE(grouping->Add(absl::MakeSpan(&row, 1)).ok());
+  }
+  const std::string large(4 << 20, 'v');
+  const KeyValue row{"key", large};
+  const absl::Status status = grouping->Add(absl::MakeSpan(&row, 1));
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  other->Release(4 << 20);
+}
+
 }  // namespace
 }  // namespace kvarts::groupby_internal
