@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,6 +53,14 @@ class AggregateGroups {
   // Both are good until the next call. False behind the last group.
   virtual absl::StatusOr<bool> Next(absl::string_view* key,
                                     absl::Span<const absl::string_view>* results) = 0;
+
+  // Renders one group to a text: its key, and a result for each aggregate. Called for many
+  // groups at a time from `threads` threads.
+  using Render = std::function<absl::Status(
+      absl::string_view key, absl::Span<const absl::string_view> results, Groups::Output* output)>;
+  // Reads all groups that are left, on several threads. Their texts come in the order of
+  // Next(), in large pieces, by one thread at a time. The first error ends it.
+  virtual absl::Status Drain(const Render& render, const Groups::Write& write) = 0;
 };
 
 // Thread-safe. Takes rows, then gives a result of each aggregate for each key.

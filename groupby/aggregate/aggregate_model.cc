@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <set>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -107,6 +108,47 @@ absl::StatusOr<std::vector<std::pair<std::string, std::vector<std::string>>>> Re
     if (!*more) return all;
     all.emplace_back(std::string(key), std::vector<std::string>(results.begin(), results.end()));
   }
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, std::vector<std::string>>>> DrainAllGroups(
+    AggregateGroups* groups) {
+  std::string text;
+  const absl::Status drained = groups->Drain(
+      [](absl::string_view key, absl::Span<const absl::string_view> results,
+         Groups::Output* output) {
+        std::string group = absl::StrCat(results.size(), " ", key.size(), " ", key);
+        for (const absl::string_view result : results) {
+          absl::StrAppend(&group, result.size(), " ", result);
+        }
+        return output->Append(group);
+      },
+      [&text](absl::string_view piece) {
+        text.append(piece.data(), piece.size());
+        return absl::OkStatus();
+      });
+  if (!drained.ok()) return drained;
+  absl::string_view rest = text;
+  const auto take_size = [&rest] {
+    const size_t space = rest.find(' ');
+    size_t size = 0;
+    if (!absl::SimpleAtoi(rest.substr(0, space), &size)) std::abort();
+    rest.remove_prefix(space + 1);
+    return size;
+  };
+  const auto take = [&] {
+    const size_t size = take_size();
+    std::string taken(rest.substr(0, size));
+    rest.remove_prefix(size);
+    return taken;
+  };
+  std::vector<std::pair<std::string, std::vector<std::string>>> all;
+  while (!rest.empty()) {
+    const size_t results = take_size();
+    std::string key = take();
+    all.emplace_back(std::move(key), std::vector<std::string>());
+    for (size_t i = 0; i < results; ++i) all.back().second.push_back(take());
+  }
+  return all;
 }
 
 std::vector<AggregateSpec> SpecsOf(absl::string_view aggregates, size_t columns) {

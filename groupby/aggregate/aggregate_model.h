@@ -33,6 +33,10 @@ absl::Status AddModelRows(Aggregation* aggregation, absl::Span<const ModelRow> r
 absl::StatusOr<std::vector<std::pair<std::string, std::vector<std::string>>>> ReadAllGroups(
     AggregateGroups* groups);
 
+// The same by Drain(), from a text of them that is written and read again.
+absl::StatusOr<std::vector<std::pair<std::string, std::vector<std::string>>>> DrainAllGroups(
+    AggregateGroups* groups);
+
 // Aggregates of the flag over `columns` columns. Dies where they are wrong.
 std::vector<AggregateSpec> SpecsOf(absl::string_view aggregates, size_t columns);
 

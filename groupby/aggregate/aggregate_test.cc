@@ -176,6 +176,43 @@ TEST_F(AggregateTest, ByKeyOnRequestInMemoryAndNot) {
   }
 }
 
+TEST_F(AggregateTest, DrainedByAnyNumberOfThreadsTheyComeAsOneByOne) {
+  for (const char* const aggregates : {"count,sum", kAll}) {
+    const std::vector<ModelRow> rows = Rows(60000, 40000, 20000);
+    for (const size_t memory : {size_t{2} << 20, size_t{8} << 20, size_t{64} << 20}) {
+      for (const auto order : {GroupingOptions::Order::kAny, GroupingOptions::Order::kKey}) {
+        SCOPED_TRACE(absl::StrCat(aggregates, " ", memory, " ", order));
+        options_.memory_bytes = memory;
+        options_.order = order;
+        const absl::StatusOr<All> one_by_one = Run(aggregates, rows);
+        ASSERT_TRUE(one_by_one.ok()) << one_by_one.status();
+        for (const int threads : {1, 2, 8}) {
+          for (const int first : {0, 1, 5000}) {
+            options_.threads = threads;
+            auto aggregation = Aggregation::New(options_, SpecsOf(aggregates, 2));
+            ASSERT_TRUE(aggregation.ok());
+            ASSERT_TRUE(AddModelRows(aggregation->get(), rows).ok());
+            auto groups = (*aggregation)->Finish();
+            ASSERT_TRUE(groups.ok());
+            absl::string_view key;
+            absl::Span<const absl::string_view> results;
+            for (int i = 0; i < first; ++i) ASSERT_TRUE(*(*groups)->Next(&key, &results));
+            const absl::StatusOr<All> drained = DrainAllGroups(groups->get());
+            ASSERT_TRUE(drained.ok()) << drained.status();
+            ASSERT_TRUE(*drained == All(one_by_one->begin() + first, one_by_one->end()))
+                << threads << " threads, behind " << first;
+            EXPECT_EQ((*aggregation)->stats().groups, one_by_one->size());
+            EXPECT_LE((*aggregation)->stats().peak_memory, memory);
+            EXPECT_FALSE(*(*groups)->Next(&key, &results));
+            EXPECT_TRUE(fs_.List("/temp").value().empty());
+          }
+        }
+        options_.threads = 1;
+      }
+    }
+  }
+}
+
 TEST_F(AggregateTest, EmptyAndLongAndOddKeysAreKeys) {
   std::vector<ModelRow> rows;
   for (const std::string& key :

@@ -246,16 +246,42 @@ absl::Status AggregationCore::MakeRoom(size_t bytes) {
   return ok() ? reserved : status();
 }
 
+bool AggregationCore::HasRoom(size_t bytes) {
+  if (!account_->TryReserve(bytes)) return false;
+  account_->Release(bytes);
+  return true;
+}
+
+bool AggregationCore::MakeRoomAhead(size_t bytes) {
+  if (HasRoom(bytes)) return true;
+  MutexLock lock(&spilling_);
+  while (ok()) {
+    pool_->Trim(bytes);
+    if (HasRoom(bytes)) return true;
+    Part* const largest = LargestPart(/*with_files=*/true);
+    if (largest == nullptr) return false;
+    const absl::StatusOr<size_t> spilled = SpillPart(largest);
+    if (!spilled.ok()) Fail(spilled.status()).IgnoreError();
+  }
+  return false;
+}
+
+AggregationCore::Part* AggregationCore::LargestPart(bool with_files) const {
+  Part* largest = nullptr;
+  for (const std::unique_ptr<Part>& part : parts_) {
+    if (with_files && !part->has_files) continue;
+    if (largest == nullptr || part->bytes > largest->bytes) largest = part.get();
+  }
+  return largest == nullptr || largest->bytes == 0 ? nullptr : largest;
+}
+
 size_t AggregationCore::Shrink(size_t bytes) {
   MutexLock lock(&spilling_);
   if (!open_) return 0;
   size_t given = pool_->Trim(bytes);
   while (given < bytes && ok()) {
-    Part* largest = nullptr;
-    for (const std::unique_ptr<Part>& part : parts_) {
-      if (largest == nullptr || part->bytes > largest->bytes) largest = part.get();
-    }
-    if (largest->bytes == 0) break;
+    Part* const largest = LargestPart(/*with_files=*/false);
+    if (largest == nullptr) break;
     const absl::StatusOr<size_t> spilled = SpillPart(largest);
     if (!spilled.ok()) {
       Fail(spilled.status()).IgnoreError();
@@ -280,6 +306,7 @@ absl::Status AggregationCore::WriteTable(Part* part) {
   StateTable& table = part->table;
   if (table.size() == 0) return absl::OkStatus();
   KVARTS_ASSIGN_OR_RETURN(SpillFile* const states, FileFor(&part->files.states, 1));
+  part->has_files = true;
   RecordWriter writer(states, room_->data(), room_bytes_);
   absl::Status status;
   table.ForEach([&](const StateEntry& entry) {

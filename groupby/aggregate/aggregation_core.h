@@ -21,6 +21,7 @@
 #include "groupby/aggregate/state_layout.h"
 #include "groupby/aggregate/state_record.h"
 #include "groupby/aggregate/state_table.h"
+#include "groupby/spill/ordered_writer.h"
 #include "groupby/spill/page_pool.h"
 #include "groupby/spill/spill_file.h"
 #include "groupby/spill/temp_folder.h"
@@ -38,17 +39,17 @@ struct PartFiles {
 //
 // Locks are taken in this order: spilling_, then a part's. Memory is asked for with none of
 // them held, since who asks may be told to spill.
-class AggregationCore {
+class AggregationCore final : public OrderedWriter::Owner {
  public:
   static absl::StatusOr<std::shared_ptr<AggregationCore>> New(
       const AggregationOptions& options, std::vector<AggregateSpec> aggregates);
-  ~AggregationCore();
+  ~AggregationCore() override;
 
   // Aggregation::Add() and, with a sequence, AddInOrder().
   absl::Status Add(absl::optional<uint64_t> sequence, absl::Span<const AggregateRow> rows,
                    size_t* bad_row);
 
-  // --- For who reads the groups, which is one thread ---
+  // --- For who reads the groups ---
 
   const AggregationOptions& options() const { return options_; }
   const StateLayout& layout() const { return layout_; }
@@ -66,18 +67,26 @@ class AggregationCore {
   StateTable* ClaimInMemory(size_t part);
   // May be spilled again.
   void Unclaim(size_t part);
+  bool HasFiles(size_t part) const { return parts_[part]->has_files; }
   // `file`, made where it is null.
   absl::StatusOr<SpillFile*> FileFor(std::unique_ptr<SpillFile>* file, uint64_t level);
   void CountSpilled(uint64_t bytes) { spilled_bytes_ += bytes; }
-  void CountGroup() { ++groups_; }
+  void CountGroups(uint64_t groups) { groups_ += groups; }
   void CountProbes(uint64_t probes) { probes_ += probes; }
 
   // Has room for `bytes` made, by spilling; holds nothing of it.
   absl::Status MakeRoom(size_t bytes);
+  // The same, but of other parts only what will be written anyway is. False: there is none.
+  bool MakeRoomAhead(size_t bytes);
+  bool HasRoom(size_t bytes);
+  // Text that waits for its turn.
+  size_t waiting_text_bytes() const { return account_->budget()->fair_share() / 16; }
+  // Tables whose text is made ahead of its turn.
+  size_t ahead_bytes() const override { return account_->budget()->fair_share() / 4; }
 
   // Not OK once something has failed, or was cancelled.
-  absl::Status status() const;
-  bool ok() const { return ok_.load(std::memory_order_relaxed); }
+  absl::Status status() const override;
+  bool ok() const override { return ok_.load(std::memory_order_relaxed); }
   // Keeps the first error and deletes all files. Returns it.
   absl::Status Fail(const absl::Status& status);
   // Frees all that is left.
@@ -98,6 +107,7 @@ class AggregationCore {
     PartFiles files ABSL_GUARDED_BY(mu);
     // Of the table, for who looks for the largest.
     std::atomic<size_t> bytes{0};
+    std::atomic<bool> has_files{false};
   };
   // What a call works with: a batch, its hashes, its numbers, its rows by part.
   struct Batch;
@@ -112,6 +122,8 @@ class AggregationCore {
                          const Batch& batch, absl::Span<const uint16_t> rows);
   size_t PartOf(uint64_t hash) const { return hash >> (64 - fanout_bits_); }
 
+  // Of those that may be spilled; null where they have nothing.
+  Part* LargestPart(bool with_files) const;
   // MemoryBudget::Shrink.
   size_t Shrink(size_t bytes);
   // The bytes that this gave back to the budget, beside pages, which go to the pool.

@@ -16,7 +16,12 @@ class Fan {
   Fan(AggregationCore* core, int bits)
       : core_(*core), room_(core->account()), files_(size_t{1} << bits), writers_(files_.size()) {}
 
-  absl::Status Init() { return room_.Grow(core_.block_room() * files_.size(), /*may_ask=*/true); }
+  absl::Status Init(RoomMaker* room) {
+    const size_t bytes = core_.block_room() * files_.size();
+    if (room_.Grow(bytes, /*may_ask=*/false).ok()) return absl::OkStatus();
+    KVARTS_RETURN_IF_ERROR(room->MakeRoom(bytes));
+    return room_.Grow(bytes, /*may_ask=*/true);
+  }
   absl::StatusOr<RecordWriter*> Writer(size_t i, uint64_t level) {
     if (writers_[i] == nullptr) {
       KVARTS_ASSIGN_OR_RETURN(SpillFile* const file, core_.FileFor(&files_[i], level));
@@ -52,38 +57,42 @@ size_t BitsOf(uint64_t hash, int used_bits, int bits) {
 
 }  // namespace
 
-void PartMerger::Push(PartFiles files, int used_bits) {
-  parts_.push_back(Part{std::move(files), used_bits});
+void PartMerger::Free() {
+  if (table_ != nullptr) core_.CountProbes(table_->probes());
+  table_ = nullptr;
+}
+
+absl::StatusOr<PartMerger::Fit> PartMerger::FitOf(const absl::Status& status) const {
+  if (!core_.ok()) return core_.status();
+  if (status.ok()) return Fit::kYes;
+  if (!absl::IsResourceExhausted(status)) return status;
+  return turn_->had_its_turn() ? Fit::kNo : Fit::kLater;
 }
 
 absl::StatusOr<PartMerger::Fit> PartMerger::Insist(absl::FunctionRef<bool()> add) {
   while (!add()) {
-    absl::Status room = core_.MakeRoom(table_->wanted());
-    if (!core_.ok()) return core_.status();
-    if (absl::IsResourceExhausted(room)) return Fit::kNo;
-    KVARTS_RETURN_IF_ERROR(room);
+    KVARTS_ASSIGN_OR_RETURN(const Fit fit, FitOf(turn_->MakeRoom(table_->wanted())));
+    if (fit != Fit::kYes) return fit;
   }
-  return Fit::kYes;
+  if (!core_.ok()) return core_.status();
+  return turn_->revoked() ? Fit::kLater : Fit::kYes;
 }
 
-absl::StatusOr<StateTable*> PartMerger::Next() {
-  while (true) {
-    if (table_ != nullptr) core_.CountProbes(table_->probes());
-    table_ = nullptr;
-    if (parts_.empty()) return nullptr;
-    Part part = std::move(parts_.front());
-    parts_.pop_front();
-    table_ = std::make_unique<StateTable>(&core_.layout(), core_.pool(), core_.account(),
-                                          part.used_bits);
-    KVARTS_ASSIGN_OR_RETURN(Fit fit, MergeStates(part.files.states.get()));
-    if (fit == Fit::kYes && part.files.distinct != nullptr) {
-      KVARTS_ASSIGN_OR_RETURN(fit, CountDistinct(part.files.distinct.get(), 0));
-    }
-    if (fit == Fit::kYes) return table_.get();
-    if (table_->size() <= 1 || part.used_bits + core_.fanout_bits() > 64) return TooLarge();
-    table_->Clear();
-    KVARTS_RETURN_IF_ERROR(Divide(std::move(part)));
+absl::StatusOr<PartMerger::Fit> PartMerger::Merge(const HashPart& part) {
+  Free();
+  turn_.emplace(&core_, &queue_, part.first);
+  table_ =
+      std::make_unique<StateTable>(&core_.layout(), core_.pool(), core_.account(), part.used_bits);
+  KVARTS_ASSIGN_OR_RETURN(Fit fit, MergeStates(part.files.states.get()));
+  if (fit == Fit::kYes && part.files.distinct != nullptr) {
+    KVARTS_ASSIGN_OR_RETURN(fit, CountDistinct(part.files.distinct.get(), 0));
   }
+  if (fit == Fit::kYes) return fit;
+  if (fit == Fit::kNo && (table_->size() <= 1 || part.used_bits + core_.fanout_bits() > 64)) {
+    return TooLarge();
+  }
+  Free();
+  return fit;
 }
 
 absl::Status PartMerger::TooLarge() {
@@ -98,42 +107,41 @@ absl::Status PartMerger::TooLarge() {
 }
 
 absl::StatusOr<PartMerger::Fit> PartMerger::MergeStates(SpillFile* states) {
-  RecordReader reader(states, core_.account());
+  RecordReader reader(states, core_.account(), &*turn_);
   StateRecord record(&core_.layout());
   while (true) {
     absl::string_view bytes;
     absl::StatusOr<bool> more = reader.Next(&bytes);
     // Memory for the record itself.
-    if (absl::IsResourceExhausted(more.status()) && core_.ok()) return Fit::kNo;
-    if (!more.ok()) return more.status();
-    if (!*more) return Fit::kYes;
+    KVARTS_ASSIGN_OR_RETURN(Fit fit, FitOf(more.status()));
+    if (fit != Fit::kYes || !*more) return fit;
     KVARTS_RETURN_IF_ERROR(record.Parse(bytes));
-    if (!core_.ok()) return core_.status();
     size_t done = 0;
     KVARTS_ASSIGN_OR_RETURN(
-        const Fit fit,
+        fit,
         Insist([&] { return table_->Merge(record.hash(), record.key(), record.states(), &done); }));
-    if (fit == Fit::kNo) return fit;
+    if (fit != Fit::kYes) return fit;
   }
 }
 
 absl::StatusOr<PartMerger::Fit> PartMerger::CountDistinct(SpillFile* distinct, int slice_bits) {
   {
-    RecordReader reader(distinct, core_.account());
+    RecordReader reader(distinct, core_.account(), &*turn_);
     DistinctRecord record;
     while (true) {
       absl::StatusOr<bool> more = reader.NextDistinct(&record);
-      if (absl::IsResourceExhausted(more.status()) && core_.ok()) break;
-      if (!more.ok()) return more.status();
+      KVARTS_ASSIGN_OR_RETURN(Fit fit, FitOf(more.status()));
+      if (fit == Fit::kLater) return fit;
+      if (fit == Fit::kNo) break;
       if (!*more) {
         table_->ClearDistinct();
-        return Fit::kYes;
+        return fit;
       }
-      if (!core_.ok()) return core_.status();
-      KVARTS_ASSIGN_OR_RETURN(const Fit fit, Insist([&] {
+      KVARTS_ASSIGN_OR_RETURN(fit, Insist([&] {
                                 return table_->AddDistinct(record.hash, record.check, record.item(),
                                                            record.field);
                               }));
+      if (fit == Fit::kLater) return fit;
       if (fit == Fit::kNo) break;
     }
   }
@@ -149,18 +157,17 @@ absl::StatusOr<PartMerger::Fit> PartMerger::CountSlices(SpillFile* distinct, int
     return Fit::kNo;
   }
   Fan fan(&core_, bits);
-  absl::Status room = fan.Init();
-  if (absl::IsResourceExhausted(room) && core_.ok()) return Fit::kNo;
-  KVARTS_RETURN_IF_ERROR(room);
+  KVARTS_ASSIGN_OR_RETURN(Fit fit, FitOf(fan.Init(&*turn_)));
+  if (fit != Fit::kYes) return fit;
   {
-    RecordReader reader(distinct, core_.account());
+    RecordReader reader(distinct, core_.account(), &*turn_);
     DistinctRecord record;
     while (true) {
       absl::StatusOr<bool> more = reader.NextDistinct(&record);
-      if (absl::IsResourceExhausted(more.status()) && core_.ok()) return Fit::kNo;
-      if (!more.ok()) return more.status();
+      KVARTS_ASSIGN_OR_RETURN(fit, FitOf(more.status()));
+      if (fit != Fit::kYes) return fit;
       if (!*more) break;
-      if (!core_.ok()) return core_.status();
+      if (turn_->revoked()) return Fit::kLater;
       KVARTS_ASSIGN_OR_RETURN(RecordWriter* const writer,
                               fan.Writer(BitsOf(record.field.high, slice_bits, bits),
                                          2 + static_cast<uint64_t>(slice_bits / bits)));
@@ -170,22 +177,25 @@ absl::StatusOr<PartMerger::Fit> PartMerger::CountSlices(SpillFile* distinct, int
   KVARTS_RETURN_IF_ERROR(fan.Finish());
   for (std::unique_ptr<SpillFile>& slice : fan.files()) {
     if (slice == nullptr) continue;
-    KVARTS_ASSIGN_OR_RETURN(const Fit fit, CountDistinct(slice.get(), slice_bits + bits));
-    if (fit == Fit::kNo) return fit;
+    KVARTS_ASSIGN_OR_RETURN(fit, CountDistinct(slice.get(), slice_bits + bits));
+    if (fit != Fit::kYes) return fit;
     slice = nullptr;
   }
   return Fit::kYes;
 }
 
-absl::Status PartMerger::Divide(Part part) {
+absl::StatusOr<std::vector<HashPart>> PartMerger::Divide(HashPart part) {
   const int bits = core_.fanout_bits();
   const auto level = static_cast<uint64_t>(part.used_bits / bits) + 1;
-  std::vector<Part> divided(size_t{1} << bits);
-  for (Part& d : divided) d.used_bits = part.used_bits + bits;
+  std::vector<HashPart> divided(size_t{1} << bits);
+  for (size_t i = 0; i < divided.size(); ++i) {
+    divided[i].used_bits = part.used_bits + bits;
+    divided[i].first = part.first + (uint64_t{i} << (64 - divided[i].used_bits));
+  }
   {
     Fan fan(&core_, bits);
-    KVARTS_RETURN_IF_ERROR(fan.Init());
-    RecordReader reader(part.files.states.get(), core_.account());
+    KVARTS_RETURN_IF_ERROR(fan.Init(&*turn_));
+    RecordReader reader(part.files.states.get(), core_.account(), &*turn_);
     while (true) {
       absl::string_view record;
       KVARTS_ASSIGN_OR_RETURN(const bool more, reader.Next(&record));
@@ -202,8 +212,8 @@ absl::Status PartMerger::Divide(Part part) {
   part.files.states = nullptr;
   if (part.files.distinct != nullptr) {
     Fan fan(&core_, bits);
-    KVARTS_RETURN_IF_ERROR(fan.Init());
-    RecordReader reader(part.files.distinct.get(), core_.account());
+    KVARTS_RETURN_IF_ERROR(fan.Init(&*turn_));
+    RecordReader reader(part.files.distinct.get(), core_.account(), &*turn_);
     DistinctRecord record;
     while (true) {
       KVARTS_ASSIGN_OR_RETURN(const bool more, reader.NextDistinct(&record));
@@ -218,10 +228,7 @@ absl::Status PartMerger::Divide(Part part) {
       divided[i].files.distinct = std::move(fan.files()[i]);
     }
   }
-  for (size_t i = divided.size(); i-- > 0;) {
-    if (divided[i].files.states != nullptr) parts_.push_front(std::move(divided[i]));
-  }
-  return absl::OkStatus();
+  return divided;
 }
 
 }  // namespace kvarts::groupby_internal

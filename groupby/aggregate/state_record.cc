@@ -14,6 +14,8 @@ namespace kvarts::groupby_internal {
 namespace {
 
 constexpr size_t kDistinctBytes = 32;
+// What a Buffer is rounded up to.
+constexpr size_t kSystemPage = 4096;
 
 StateBlock* BlockOf(char* states, const StateLayout::Item& item) {
   return reinterpret_cast<StateBlock*>(states + item.offset);
@@ -147,10 +149,17 @@ absl::Status RecordWriter::AppendDistinctRecord(const DistinctRecord& record) {
   return Append(absl::string_view(bytes, sizeof bytes));
 }
 
+absl::Status RecordReader::Resize(Buffer* buffer, size_t bytes) {
+  if (buffer->size() >= bytes) return absl::OkStatus();
+  buffer->Free();
+  if (buffer->Grow(bytes, /*may_ask=*/false).ok()) return absl::OkStatus();
+  KVARTS_RETURN_IF_ERROR(room_->MakeRoom(bytes + kSystemPage));
+  return buffer->Grow(bytes, /*may_ask=*/true);
+}
+
 absl::StatusOr<bool> RecordReader::NextBlock() {
   if (next_ == file_->blocks()) return false;
-  KVARTS_RETURN_IF_ERROR(
-      block_.Resize(SpillFile::kHeaderBytes + file_->block_bytes(next_), /*may_ask=*/true));
+  KVARTS_RETURN_IF_ERROR(Resize(&block_, SpillFile::kHeaderBytes + file_->block_bytes(next_)));
   KVARTS_ASSIGN_OR_RETURN(rest_, file_->Read(next_, block_.data()));
   ++next_;
   return true;
@@ -162,7 +171,7 @@ absl::StatusOr<absl::string_view> RecordReader::Take(size_t size) {
     rest_.remove_prefix(size);
     return taken;
   }
-  KVARTS_RETURN_IF_ERROR(whole_.Resize(size, /*may_ask=*/true));
+  KVARTS_RETURN_IF_ERROR(Resize(&whole_, size));
   for (size_t got = 0; got < size;) {
     if (rest_.empty()) {
       KVARTS_ASSIGN_OR_RETURN(const bool more, NextBlock());

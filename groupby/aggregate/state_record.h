@@ -65,12 +65,21 @@ class RecordWriter {
   uint64_t written_ = 0;
 };
 
+// Who has memory made for others.
+class RoomMaker {
+ public:
+  virtual absl::Status MakeRoom(size_t bytes) = 0;
+
+ protected:
+  ~RoomMaker() = default;
+};
+
 // Not thread-safe. Reads a file's records from the first one on.
 class RecordReader {
  public:
-  // The buffers are reserved as they are needed; both outlive what was read.
-  RecordReader(SpillFile* file, MemoryBudget::Account* account)
-      : file_(file), block_(account), whole_(account) {}
+  // The buffers are reserved as they are needed; all outlive what was read.
+  RecordReader(SpillFile* file, MemoryBudget::Account* account, RoomMaker* room)
+      : file_(file), room_(room), block_(account), whole_(account) {}
 
   // The next record of states as it is written, without its size; false behind the last one.
   absl::StatusOr<bool> Next(absl::string_view* record);
@@ -81,8 +90,10 @@ class RecordReader {
   // `size` bytes of the stream, good until the next call.
   absl::StatusOr<absl::string_view> Take(size_t size);
   absl::StatusOr<bool> NextBlock();
+  absl::Status Resize(Buffer* buffer, size_t bytes);
 
   SpillFile* const file_;
+  RoomMaker* const room_;
   Buffer block_;
   Buffer whole_;  // a record that is in several blocks
   absl::string_view rest_;

@@ -162,8 +162,9 @@ void StateTable::Clear() {
 StateTable::Sorted::Sorted(StateTable* table) : table_(table) {
   if (table->size_ == 0) return;
   uint64_t* const slots = table->slots();
-  // What is behind them is not looked at.
-  static_cast<void>(std::remove(slots, slots + table->capacity_, 0));
+  // Those behind are empty: it may yet be walked through.
+  uint64_t* const end = std::remove(slots, slots + table->capacity_, 0);
+  std::fill(end, slots + table->capacity_, 0);
   // By the tag, which is all but a few bits of it.
   std::sort(slots, slots + table->size_,
             [](uint64_t a, uint64_t b) { return a >> kTagShift < b >> kTagShift; });

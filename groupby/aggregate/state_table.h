@@ -112,7 +112,7 @@ class StateTable {
   }
 
   // Not thread-safe. Entries in the order of (hash, key). Sorts the table's slots: nothing
-  // may be added to it, or looked up in it, any more.
+  // may be added to it, or looked up in it, until it is cleared.
   class Sorted {
    public:
     explicit Sorted(StateTable* table);

@@ -16,6 +16,7 @@
 #include "base/memory_budget.h"
 #include "base/mutex.h"
 #include "groupby/grouping.h"
+#include "groupby/spill/ordered_writer.h"
 #include "groupby/spill/page_pool.h"
 #include "groupby/spill/spill_file.h"
 #include "groupby/spill/temp_folder.h"
@@ -36,7 +37,7 @@ struct Page {
 
 // Thread-safe. What all parts of a partitioned grouping share: its options, memory,
 // folder, counters and end.
-class Engine {
+class Engine final : public OrderedWriter::Owner {
  public:
   // Something that has pages which it can write to files.
   class Spillable {
@@ -52,7 +53,7 @@ class Engine {
   };
 
   static absl::StatusOr<std::unique_ptr<Engine>> New(const GroupingOptions& options);
-  ~Engine();
+  ~Engine() override;
 
   const GroupingOptions& options() const { return options_; }
   MemoryBudget::Account* account() { return account_.get(); }
@@ -73,7 +74,7 @@ class Engine {
   size_t waiting_text_bytes() const { return account_->budget()->fair_share() / 16; }
   // What partitions may take that are not the first to be read: the first one always
   // finds what it needs, also to be partitioned again.
-  size_t ahead_bytes() const;
+  size_t ahead_bytes() const override;
   void SawRow(size_t bytes);
 
   // A page for `bytes` behind the header. With `may_ask` memory is made where there is
@@ -92,8 +93,8 @@ class Engine {
   void RemoveSpillable(Spillable* spillable);
 
   // Not OK once something has failed, or was cancelled.
-  absl::Status status() const;
-  bool ok() const { return ok_.load(std::memory_order_relaxed); }
+  absl::Status status() const override;
+  bool ok() const override { return ok_.load(std::memory_order_relaxed); }
   // Keeps the first error. Returns it.
   absl::Status Fail(const absl::Status& status);
   // Called once at the first error, from the thread that meets it.

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/status_macros.h"
-#include "groupby/partitioned/ordered_writer.h"
 #include "groupby/partitioned/partition_cursor.h"
 #include "groupby/partitioned/read_ahead.h"
+#include "groupby/spill/ordered_writer.h"
 
 namespace kvarts::groupby_internal {
 namespace {
@@ -68,7 +68,8 @@ class PartitionedGroups final : public Groups {
   absl::Status Drain(const Render& render, const Write& write) override {
     if (!engine_->ok()) return engine_->status();
     if (set_ == nullptr) return absl::OkStatus();
-    OrderedWriter writer(engine_.get(), write, cursor_ != nullptr ? next_ - 1 : next_);
+    OrderedWriter writer(engine_.get(), engine_->pool(), write,
+                         cursor_ != nullptr ? next_ - 1 : next_, engine_->waiting_text_bytes());
     // What Next() has left of its partition, and the one that was opened ahead.
     while (cursor_ != nullptr) {
       const absl::Status status = RenderPart(cursor_.get(), next_ - 1, render, &writer);
@@ -143,7 +144,7 @@ class PartitionedGroups final : public Groups {
 
   absl::Status RenderPart(PartitionCursor* cursor, size_t i, const Render& render,
                           OrderedWriter* writer) {
-    OrderedWriter::Text text(writer, i);
+    OrderedWriter::Text text(writer, i, i + 1);
     GroupCursor group(engine_.get(), cursor);
     while (true) {
       KVARTS_ASSIGN_OR_RETURN(const bool more, group.Next());

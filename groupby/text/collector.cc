@@ -100,17 +100,15 @@ class AggregateCollector final : public Collector {
 
   absl::Status Write(const Groups::Write& write) override {
     KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<AggregateGroups> groups, aggregation_->Finish());
-    Output output(write);
-    TextBuffer text(&output);
-    absl::string_view key;
-    absl::Span<const absl::string_view> results;
-    while (true) {
-      KVARTS_ASSIGN_OR_RETURN(const bool more, groups->Next(&key, &results));
-      if (!more) return text.Flush();
-      text.StartGroup();
-      KVARTS_RETURN_IF_ERROR(writer_->Begin(key, &text));
-      KVARTS_RETURN_IF_ERROR(writer_->End(key, results, &text));
-    }
+    return groups->Drain(
+        [this](absl::string_view key, absl::Span<const absl::string_view> results,
+               Groups::Output* output) {
+          TextBuffer text(output);
+          KVARTS_RETURN_IF_ERROR(writer_->Begin(key, &text));
+          KVARTS_RETURN_IF_ERROR(writer_->End(key, results, &text));
+          return text.Flush();
+        },
+        write);
   }
 
   void Cancel() override { aggregation_->Cancel(); }
@@ -118,15 +116,6 @@ class AggregateCollector final : public Collector {
   uint64_t skipped_fields() const override { return aggregation_->stats().malformed; }
 
  private:
-  class Output final : public Groups::Output {
-   public:
-    explicit Output(const Groups::Write& write) : write_(write) {}
-    absl::Status Append(absl::string_view text) override { return write_(text); }
-
-   private:
-    const Groups::Write& write_;
-  };
-
   const std::unique_ptr<Aggregation> aggregation_;
   const std::unique_ptr<GroupWriter> writer_;
 };
