@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -7,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "groupby/aggregate/aggregate.h"
+#include "groupby/aggregate/aggregate_hash.h"
 #include "groupby/aggregate/aggregate_model.h"
 #include "gtest/gtest.h"
 #include "storage/fs/memory.h"
@@ -17,10 +19,27 @@ namespace {
 
 // So small that an error at each of its operations takes seconds in all, and yet with
 // parts that are divided again, or fields that are counted in slices.
-std::vector<ModelRow> ManyKeys() {
+
+// Keys of one part, which alone are more than memory.
+std::vector<ModelRow> OneLargePart() {
+  std::vector<std::string> keys;
+  for (int i = 0; keys.size() < 2500; ++i) {
+    std::string key = absl::StrCat(i, std::string(500, 'k'));
+    if (groupby_internal::HashGroup(key) >> 60 == 3) keys.push_back(std::move(key));
+  }
+  for (int i = 0; i < 300; ++i) keys.push_back(absl::StrCat("other", i));
   std::vector<ModelRow> rows;
-  for (int i = 0; i < 45000; ++i) {
-    rows.push_back({absl::StrCat(i % 30000, std::string(500, 'k')), {absl::StrCat(i), "a field"}});
+  for (int i = 0; i < 4000; ++i) {
+    rows.push_back({keys[static_cast<size_t>(i) % keys.size()], {absl::StrCat(i), "a field"}});
+  }
+  return rows;
+}
+// Of all parts about as many.
+std::vector<ModelRow> ManyKeys(size_t bytes, int count) {
+  std::vector<ModelRow> rows;
+  for (int i = 0; i < count; ++i) {
+    rows.push_back(
+        {absl::StrCat(i % (count / 3 * 2), std::string(bytes, 'k')), {absl::StrCat(i), "a field"}});
   }
   return rows;
 }
@@ -37,23 +56,25 @@ struct Shape {
   std::vector<ModelRow> rows;
   GroupingOptions::Order order;
   size_t memory;
+  uint64_t levels;  // at least
 };
 
 std::vector<Shape> Shapes() {
-  std::vector<ModelRow> some = ManyKeys();
-  some.resize(15000);
-  return {{"sum,last:2", ManyKeys(), GroupingOptions::Order::kAny, 1 << 20},
-          {"distinct:2", ManyFields(), GroupingOptions::Order::kAny, 1 << 20},
-          {"count,first", std::move(some), GroupingOptions::Order::kKey, 2 << 20}};
+  return {{"sum,last:2", OneLargePart(), GroupingOptions::Order::kAny, 1 << 20, 2},
+          {"distinct:2", ManyFields(), GroupingOptions::Order::kAny, 1 << 20, 2},
+          {"count,first", ManyKeys(500, 6000), GroupingOptions::Order::kKey, 2 << 20, 1},
+          {"count,sum", ManyKeys(20, 20000), GroupingOptions::Order::kAny, 1 << 20, 1}};
 }
 
-absl::StatusOr<ModelResults> Aggregated(FileSystem* fs, const Shape& shape,
+// One by one, or with `threads` by Drain().
+absl::StatusOr<ModelResults> Aggregated(FileSystem* fs, const Shape& shape, int threads,
                                         AggregationStats* stats) {
   AggregationOptions options;
   options.fs = fs;
   options.temp_dir = "/temp";
   options.memory_bytes = shape.memory;
   options.order = shape.order;
+  options.threads = std::max(threads, 1);
   auto aggregation = Aggregation::New(options, SpecsOf(shape.aggregates, 2));
   if (!aggregation.ok()) return aggregation.status();
   const absl::Span<const ModelRow> rows(shape.rows);
@@ -67,7 +88,7 @@ absl::StatusOr<ModelResults> Aggregated(FileSystem* fs, const Shape& shape,
   }
   auto groups = (*aggregation)->Finish();
   if (!groups.ok()) return groups.status();
-  auto all = ReadAllGroups(groups->get());
+  auto all = threads == 0 ? ReadAllGroups(groups->get()) : DrainAllGroups(groups->get());
   if (!all.ok()) {
     absl::string_view key;
     absl::Span<const absl::string_view> results;
@@ -78,11 +99,11 @@ absl::StatusOr<ModelResults> Aggregated(FileSystem* fs, const Shape& shape,
   return ModelResults(all->begin(), all->end());
 }
 
-// A fault, and a shape by its number.
-class AggregateFaultTest : public testing::TestWithParam<std::tuple<Fault, size_t>> {};
+// A fault, a shape by its number, threads.
+class AggregateFaultTest : public testing::TestWithParam<std::tuple<Fault, size_t, int>> {};
 
 TEST_P(AggregateFaultTest, AnErrorAtAnyOperationIsReportedAndLeavesNothing) {
-  const auto [fault, number] = GetParam();
+  const auto [fault, number, threads] = GetParam();
   const Shape shape = Shapes()[number];
   const ModelResults model = ModelAggregate(shape.aggregates, shape.rows);
   uint64_t errors = 0;
@@ -95,7 +116,7 @@ TEST_P(AggregateFaultTest, AnErrorAtAnyOperationIsReportedAndLeavesNothing) {
     FaultFileSystem fs(&memory);
     fs.SetRule({fault, k});
     AggregationStats stats;
-    const absl::StatusOr<ModelResults> results = Aggregated(&fs, shape, &stats);
+    const absl::StatusOr<ModelResults> results = Aggregated(&fs, shape, threads, &stats);
     const bool injected = fs.injected() > 0;
     fs.ClearRule();
     const std::vector<std::string> left = memory.List("/temp").value();
@@ -103,12 +124,12 @@ TEST_P(AggregateFaultTest, AnErrorAtAnyOperationIsReportedAndLeavesNothing) {
     if (!left.empty()) {
       EXPECT_TRUE(injected) << k;
       AggregationStats ignored;
-      ASSERT_TRUE(Aggregated(&fs, shape, &ignored).ok());
+      ASSERT_TRUE(Aggregated(&fs, shape, threads, &ignored).ok());
       EXPECT_TRUE(memory.List("/temp").value().empty()) << k;
     }
     if (results.ok()) {
       EXPECT_TRUE(*results == model) << k;
-      EXPECT_GE(stats.levels, shape.order == GroupingOptions::Order::kKey ? 1u : 2u);
+      EXPECT_GE(stats.levels, shape.levels);
     } else {
       ASSERT_TRUE(injected) << results.status();
       ++errors;
@@ -119,19 +140,19 @@ TEST_P(AggregateFaultTest, AnErrorAtAnyOperationIsReportedAndLeavesNothing) {
   EXPECT_GT(errors, 10u);
 }
 
-std::string NameOf(const testing::TestParamInfo<std::tuple<Fault, size_t>>& info) {
-  const auto [fault, shape] = info.param;
+std::string NameOf(const testing::TestParamInfo<std::tuple<Fault, size_t, int>>& info) {
+  const auto [fault, shape, threads] = info.param;
   return absl::StrCat(fault == Fault::kIoError   ? "IoError"
                       : fault == Fault::kNoSpace ? "NoSpace"
                                                  : "ShortWrite",
-                      "OfShape", shape);
+                      "OfShape", shape, threads == 0 ? "OneByOne" : "Drained");
 }
 
-INSTANTIATE_TEST_SUITE_P(Faults, AggregateFaultTest,
-                         testing::Combine(testing::Values(Fault::kIoError, Fault::kNoSpace,
-                                                          Fault::kShortWrite),
-                                          testing::Values<size_t>(0, 1, 2)),
-                         NameOf);
+INSTANTIATE_TEST_SUITE_P(
+    Faults, AggregateFaultTest,
+    testing::Combine(testing::Values(Fault::kIoError, Fault::kNoSpace, Fault::kShortWrite),
+                     testing::Values<size_t>(0, 1, 2, 3), testing::Values(0, 2)),
+    NameOf);
 
 TEST(AggregateDamageTest, ABitThatIsFlippedInAnyFileIsFound) {
   MemoryFileSystem fs;

@@ -1,5 +1,6 @@
 #include "groupby/aggregate/distinct_set.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -31,11 +32,14 @@ DistinctSet::Outcome DistinctSet::Insert(const Hash128& field, uint64_t place) {
 }
 
 bool DistinctSet::Grow() {
-  const size_t capacity = capacity_ == 0 ? kSmallest : 2 * capacity_;
+  size_t capacity = capacity_ == 0 ? std::max(first_capacity_, kSmallest) : 2 * capacity_;
   auto slots = std::make_unique<Buffer>(account_);
-  if (!slots->Grow(capacity * sizeof(Slot), /*may_ask=*/false).ok()) {
-    wanted_ = capacity * sizeof(Slot) + 4096;
-    return false;
+  if (!slots->GrowTouched(capacity * sizeof(Slot))) {
+    capacity = capacity_ == 0 ? kSmallest : capacity;
+    if (!slots->GrowTouched(capacity * sizeof(Slot))) {
+      wanted_ = capacity * sizeof(Slot) + 4096;
+      return false;
+    }
   }
   slots_.swap(slots);
   const size_t old_capacity = std::exchange(capacity_, capacity);
@@ -50,6 +54,7 @@ bool DistinctSet::Grow() {
 void DistinctSet::Clear() {
   if (size_ == 0) return;
   size_ = 0;
+  first_capacity_ = capacity_ / 2;
   if (capacity_ == kSmallest) {
     std::memset(slots_->data(), 0, slots_->size());
     return;

@@ -62,6 +62,7 @@ class DistinctSet {
   MemoryBudget::Account* const account_;
   std::unique_ptr<Buffer> slots_;
   size_t capacity_ = 0;
+  size_t first_capacity_ = 0;  // after Clear(): half of what there was
   int shift_ = 0;
   size_t size_ = 0;
   size_t wanted_ = 0;

@@ -1,5 +1,6 @@
 #include "groupby/aggregate/part_merger.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -84,6 +85,7 @@ absl::StatusOr<PartMerger::Fit> PartMerger::Merge(const HashPart& part) {
   table_ =
       std::make_unique<StateTable>(&core_.layout(), core_.pool(), core_.account(), part.used_bits);
   KVARTS_ASSIGN_OR_RETURN(Fit fit, MergeStates(part.files.states.get()));
+  peak_bytes_ = table_->peak_bytes();
   if (fit == Fit::kYes && part.files.distinct != nullptr) {
     KVARTS_ASSIGN_OR_RETURN(fit, CountDistinct(part.files.distinct.get(), 0));
   }
@@ -134,6 +136,7 @@ absl::StatusOr<PartMerger::Fit> PartMerger::CountDistinct(SpillFile* distinct, i
       if (fit == Fit::kLater) return fit;
       if (fit == Fit::kNo) break;
       if (!*more) {
+        peak_bytes_ = std::max(peak_bytes_, table_->peak_bytes());
         table_->ClearDistinct();
         return fit;
       }

@@ -31,6 +31,8 @@ class PartMerger {
   absl::StatusOr<Fit> Merge(const HashPart& part);
   // After kYes.
   StateTable* table() { return table_.get(); }
+  // What that took at most, with what was copied when it grew.
+  size_t peak_bytes() const { return peak_bytes_; }
   void Free();
   // Divides a part by the next bits of the hash, in the order of it.
   absl::StatusOr<std::vector<HashPart>> Divide(HashPart part);
@@ -49,6 +51,7 @@ class PartMerger {
   PartQueue& queue_;
   absl::optional<PartTurn> turn_;
   std::unique_ptr<StateTable> table_;
+  size_t peak_bytes_ = 0;
 };
 
 }  // namespace kvarts::groupby_internal

@@ -19,11 +19,11 @@ PartQueue::PartQueue(AggregationCore* core) : core_(*core) {
 
 // Parts are about equally large, by the hash: so many at a time as have had room before.
 bool PartQueue::MayBegin(const Node& node) const {
-  if (node.when_current || revoking_.load(std::memory_order_relaxed)) return false;
+  if (crowded_ || revoking_.load(std::memory_order_relaxed)) return false;
   if (!node.has_files) return true;
   size_t open = 1;
   for (const auto& [first, other] : nodes_) open += other.taken && other.has_files ? 1 : 0;
-  return open * table_bytes_ <= core_.account()->budget()->fair_share() / 8 * 7;
+  return open * merge_bytes_ <= core_.account()->budget()->fair_share() / 8 * 7;
 }
 
 bool PartQueue::Take(HashPart* part) {
@@ -50,7 +50,7 @@ void PartQueue::GiveBack(HashPart part) {
   Node& node = nodes_[part.first];
   node.part = std::move(part);
   node.taken = false;
-  node.when_current = true;
+  crowded_ = true;
   if (std::exchange(node.revocable, false)) --revocable_;
   changed_.SignalAll();
 }
@@ -62,7 +62,7 @@ void PartQueue::Divide(uint64_t first, std::vector<HashPart> parts) {
     const uint64_t begin = part.first;
     nodes_[begin].part = std::move(part);
   }
-  table_bytes_ = 0;
+  merge_bytes_ = 0;
   Advance();
 }
 
@@ -71,13 +71,14 @@ void PartQueue::Done(uint64_t first, size_t bytes) {
   const auto node = nodes_.find(first);
   if (node->second.revocable) --revocable_;
   nodes_.erase(node);
-  if (bytes > 0) table_bytes_ = bytes;
+  if (bytes > 0) merge_bytes_ = bytes;
   Advance();
 }
 
 void PartQueue::Advance() {
   if (!nodes_.empty()) {
     const auto first = nodes_.begin();
+    if (!IsCurrent(first->first)) crowded_ = false;
     current_.store(first->first, std::memory_order_release);
     if (std::exchange(first->second.revocable, false)) --revocable_;
   }

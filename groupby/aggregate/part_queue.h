@@ -34,7 +34,7 @@ struct HashPart {
 // One part at a time is the current one, the first that is not done. It gets all memory that
 // it needs. The others are worked on ahead of their turn, as far as there is memory to spare,
 // and until the current one falls short: then theirs is given back, and they are taken again
-// when their turn has come. So no thread waits for memory that another holds.
+// later. So no thread waits for memory that another holds.
 class PartQueue {
  public:
   // Over all parts of the core.
@@ -47,7 +47,7 @@ class PartQueue {
   void GiveBack(HashPart part);
   // Only of the current part: these are in its place.
   void Divide(uint64_t first, std::vector<HashPart> parts);
-  // `bytes` is what its table took, 0 where it has always been in memory.
+  // `bytes` is what its merge took at most, 0 where it has always been in memory.
   void Done(uint64_t first, size_t bytes);
 
   bool IsCurrent(uint64_t first) const { return current_.load(std::memory_order_acquire) == first; }
@@ -69,7 +69,6 @@ class PartQueue {
     HashPart part;  // that of nobody's
     bool taken = false;
     bool revocable = false;
-    bool when_current = false;  // it did not fit ahead of its turn
     bool has_files = false;
   };
 
@@ -85,8 +84,10 @@ class PartQueue {
   CondVar changed_;
   std::map<uint64_t, Node> nodes_ ABSL_GUARDED_BY(mu_);  // not done, by their first hash
   size_t revocable_ ABSL_GUARDED_BY(mu_) = 0;
-  // What the last table took that was merged; 0: not known.
-  size_t table_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  // What the last merge took; 0: not known.
+  size_t merge_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  // Something did not fit beside the current part: nothing is begun ahead until that is done.
+  bool crowded_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 // Not thread-safe. Memory for one part that was taken.

@@ -49,7 +49,7 @@ absl::StatusOr<PartReader::Opened> PartReader::OpenPart() {
 }
 
 void PartReader::Close() {
-  const size_t merged = merger_.table() == nullptr ? 0 : bytes();
+  const size_t merged = merger_.table() == nullptr ? 0 : merger_.peak_bytes();
   sorted_.reset();
   if (part_.in_core) table_->Clear();
   table_ = nullptr;

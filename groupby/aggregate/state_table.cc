@@ -42,11 +42,14 @@ StateEntry* StateTable::FindOrInsert(uint64_t hash, absl::string_view key) {
 }
 
 bool StateTable::Grow() {
-  const size_t capacity = capacity_ == 0 ? kSmallest : 2 * capacity_;
+  size_t capacity = capacity_ == 0 ? std::max(first_capacity_, kSmallest) : 2 * capacity_;
   auto slots = std::make_unique<Buffer>(account_);
-  if (!slots->Grow(capacity * sizeof(uint64_t), /*may_ask=*/false).ok()) {
-    wanted_ = capacity * sizeof(uint64_t) + 4096;
-    return false;
+  if (!slots->GrowTouched(capacity * sizeof(uint64_t))) {
+    capacity = capacity_ == 0 ? kSmallest : capacity;
+    if (!slots->GrowTouched(capacity * sizeof(uint64_t))) {
+      wanted_ = capacity * sizeof(uint64_t) + 4096;
+      return false;
+    }
   }
   slots_.swap(slots);
   const size_t old_capacity = std::exchange(capacity_, capacity);
@@ -150,6 +153,7 @@ void StateTable::UndoDistinct() {
 void StateTable::Clear() {
   distinct_.Clear();
   arena_.Clear();
+  if (size_ != 0) first_capacity_ = capacity_ / 2;
   if (capacity_ == kSmallest) {
     if (size_ != 0) std::memset(slots_->data(), 0, slots_->size());
   } else {

@@ -71,6 +71,8 @@ class StateTable {
   size_t bytes() const {
     return arena_.bytes() + distinct_.bytes() + (slots_ == nullptr ? 0 : slots_->size());
   }
+  // With what a table had beside itself when it grew.
+  size_t peak_bytes() const { return bytes() + (bytes() - arena_.bytes()) / 2; }
   // Of these, pages of the pool.
   size_t page_bytes() const { return arena_.page_bytes(); }
   uint64_t probes() const { return probes_; }
@@ -154,6 +156,7 @@ class StateTable {
   DistinctSet distinct_;
   std::unique_ptr<Buffer> slots_;
   size_t capacity_ = 0;
+  size_t first_capacity_ = 0;  // of slots, after Clear(): half of what there were
   int shift_ = 0;
   size_t size_ = 0;
   size_t wanted_ = 0;

@@ -122,6 +122,16 @@ absl::Status Buffer::Grow(size_t bytes, bool may_ask) {
   return absl::OkStatus();
 }
 
+bool Buffer::GrowTouched(size_t bytes) {
+  const size_t before = size_;
+  if (!Grow(bytes, /*may_ask=*/false).ok()) return false;
+#ifdef MADV_POPULATE_WRITE
+  // Where the system knows no such thing, pages come one by one.
+  ::madvise(data_ + before, size_ - before, MADV_POPULATE_WRITE);
+#endif
+  return true;
+}
+
 void Buffer::Free() {
   if (data_ == nullptr) return;
   ::munmap(data_, size_);

@@ -63,6 +63,9 @@ class Buffer {
   absl::Status Resize(size_t bytes, bool may_ask);
   // The same, and keeps what was in it.
   absl::Status Grow(size_t bytes, bool may_ask);
+  // The same without asking anybody; false for no memory. For what is touched all over and
+  // soon: the system is asked for all of it at once.
+  bool GrowTouched(size_t bytes);
   void Free();
 
   char* data() const { return data_; }
