@@ -41,7 +41,8 @@ class SortedResults final : public Results {
     for (size_t i = 0; i < count; ++i) {
       KVARTS_ASSIGN_OR_RETURN(const std::string path, core_.folder()->NewPath("sort"));
       options.temp_dir = DirName(path);
-      options.temp_prefix = absl::StrCat("sort", i);
+      options.temp_prefix =
+          path.substr(DirName(path).size() + 1);  // the folder's Remove() knows it
       KVARTS_ASSIGN_OR_RETURN(std::unique_ptr<Sorter> sorter, Sorter::New(options));
       sorters.push_back(std::move(sorter));
     }

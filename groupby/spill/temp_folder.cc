@@ -37,21 +37,22 @@ bool IsOwnName(absl::string_view name) {
 }
 
 // The caller has the lock of the folder. The lock file goes last: once it is gone
-// somebody else may lock the name anew, and so own the folder.
-void DeleteFolder(FileSystem* fs, const std::string& path) {
+// somebody else may lock the name anew, and so own the folder. False: something is left.
+bool DeleteFolder(FileSystem* fs, const std::string& path) {
   // Once more where a delete fails for once.
   for (int attempt = 0; attempt < 2; ++attempt) {
     const auto names = fs->List(path);
     if (!names.ok()) {
-      if (absl::IsNotFound(names.status())) return;
+      if (absl::IsNotFound(names.status())) return true;
       continue;
     }
     for (const std::string& name : *names) {
       if (IsOwnName(name)) fs->Delete(JoinPath(path, name)).IgnoreError();
     }
     fs->Delete(JoinPath(path, kLockName)).IgnoreError();
-    if (fs->DeleteDir(path).ok()) return;
+    if (fs->DeleteDir(path).ok()) return true;
   }
+  return false;
 }
 
 // Deletes the folders of dead processes. What fails is somebody else's folder, or is
@@ -125,8 +126,7 @@ absl::StatusOr<std::string> TempFolder::NewPath(absl::string_view name) {
 void TempFolder::Remove() {
   MutexLock lock(&mu_);
   if (error_.ok()) error_ = absl::FailedPreconditionError("the temporary folder was removed");
-  if (path_.empty()) return;
-  DeleteFolder(fs_, path_);
+  if (path_.empty() || !DeleteFolder(fs_, path_)) return;
   path_.clear();
   lock_.reset();
 }

@@ -33,7 +33,8 @@ class TempFolder {
   // A path in the folder that no other call has got, ending in ".NAME". An error, that
   // of making the folder, stays.
   absl::StatusOr<std::string> NewPath(absl::string_view name);
-  // Deletes all now; NewPath() is kFailedPrecondition afterwards.
+  // Deletes all now; NewPath() is kFailedPrecondition afterwards. Called again it deletes what a
+  // thread that was about to make a file has made since.
   void Remove();
   bool exists() const;
 

@@ -90,6 +90,19 @@ TEST_P(TempFolderTest, RemovedFolderGivesNoPaths) {
   EXPECT_TRUE(Names().empty());
 }
 
+TEST_P(TempFolderTest, AFileThatIsMadeWhileItIsRemovedIsDeletedByTheNextRemove) {
+  TempFolder folder(fs_, parent_);
+  const std::string path = folder.NewPath("late").value();
+  const std::string foreign = JoinPath(DirName(path), "foreign");
+  ASSERT_TRUE(Write(fs_, foreign).ok());
+  folder.Remove();
+  EXPECT_EQ(Names().size(), 1u);
+  ASSERT_TRUE(fs_->Delete(foreign).ok());
+  ASSERT_TRUE(Write(fs_, path).ok());
+  folder.Remove();
+  EXPECT_TRUE(Names().empty());
+}
+
 TEST_P(TempFolderTest, FolderThatWasNeverMadeCanBeRemoved) {
   TempFolder folder(fs_, parent_);
   folder.Remove();
