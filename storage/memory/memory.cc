@@ -148,9 +148,7 @@ class MemoryStore final : public Store {
     return {options.seed.value_or(HashSeed::Random()), options.max_memory, MemoryCapabilities()};
   }
   // Costs nothing before anything can expire.
-  int64_t NowMs() const {
-    return sweeper_->is_started() ? absl::ToUnixMillis(clock_.Now()) : 0;
-  }
+  int64_t NowMs() const { return sweeper_->is_started() ? absl::ToUnixMillis(clock_.Now()) : 0; }
 
   absl::Status CheckRead(const ReadOptions& options) const {
     if (ABSL_PREDICT_FALSE(closed_)) return ClosedError();

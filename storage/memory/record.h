@@ -92,8 +92,8 @@ struct RecordLayout {
     out.header = RecordHeader(Load32(p));
     size_t key_size = out.header.short_key();
     // Most records have nothing but key and value.
-    constexpr uint32_t kMore = RecordHeader::kExpiry | RecordHeader::kType | RecordHeader::kStamp |
-                               RecordHeader::kBlob;
+    constexpr uint32_t kMore =
+        RecordHeader::kExpiry | RecordHeader::kType | RecordHeader::kStamp | RecordHeader::kBlob;
     if ((out.header.word() & kMore) == 0 && key_size != RecordHeader::kLongKey) {
       out.key = 4;
       out.key_size = static_cast<uint32_t>(key_size);

@@ -1,5 +1,6 @@
 #include "storage/memory/table.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kvarts::memory_internal {
@@ -73,7 +74,9 @@ Table::Sums Table::sums() {
   sums.segments = segments.size();
   for (Segment* const segment : segments) {
     segment->lock.Lock();
+    uint64_t chain = 0;
     for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
+      sums.longest_chain = std::max(sums.longest_chain, ++chain);
       if (chunk->empty()) continue;
       sums.entries += chunk->records();
       sums.index_bytes += chunk->log_begin();

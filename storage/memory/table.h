@@ -129,6 +129,7 @@ class Table {
     uint64_t log_bytes = 0;
     uint64_t dead_bytes = 0;
     uint64_t groups_overflowing = 0;
+    uint64_t longest_chain = 0;  // of chunks in a segment
   };
   Sums sums();
   size_t memory_bytes() const { return pool_.used(); }
