@@ -37,11 +37,12 @@ class DistinctSet {
   // visit(const Hash128&, uint64_t place) for all, until it returns false; by NextOfWalk().
   template <typename Visit>
   void ForEach(const Visit& visit) const {
-    if (size_ == 0) return;
     size_t i = 0;
-    for (size_t n = 0; n < capacity_; ++n, i = NextOfWalk(i, capacity_)) {
+    for (size_t left = size_; left > 0; i = NextOfWalk(i, capacity_)) {
       const Slot& slot = slots_->as<Slot>()[i];
-      if (slot.place != 0 && !visit(slot.field, slot.place)) return;
+      if (slot.place == 0) continue;
+      --left;
+      if (!visit(slot.field, slot.place)) return;
     }
   }
 

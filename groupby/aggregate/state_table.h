@@ -98,10 +98,11 @@ class StateTable {
   // the slots, in which they would fill one end of another table first.
   template <typename Visit>
   void ForEach(const Visit& visit) const {
-    if (size_ == 0) return;
     size_t i = 0;
-    for (size_t n = 0; n < capacity_; ++n, i = NextOfWalk(i, capacity_)) {
-      if (slots()[i] != 0 && !visit(static_cast<const StateEntry&>(*EntryOf(slots()[i])))) return;
+    for (size_t left = size_; left > 0; i = NextOfWalk(i, capacity_)) {
+      if (slots()[i] == 0) continue;
+      --left;
+      if (!visit(static_cast<const StateEntry&>(*EntryOf(slots()[i])))) return;
     }
   }
   // visit(item, const Hash128& field, const StateEntry&) likewise.

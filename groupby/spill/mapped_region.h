@@ -25,6 +25,11 @@ class MappedRegion {
   // kResourceExhausted where the system has no such address space. Once, or after
   // Free().
   absl::Status Map(size_t bytes);
+  // Has at least `bytes` and keeps what was in it, though not where it was.
+  absl::Status Grow(size_t bytes);
+  // Takes the memory of the bytes from `from` on now, all at once: for what is touched all
+  // over, and soon.
+  void Touch(size_t from);
   void Free();
   // Gives the memory behind the first `keep` bytes back; they read as zeros.
   void Trim(size_t keep);

@@ -1,45 +1,24 @@
 #include "groupby/spill/page_pool.h"
 
-#include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 
-#include <algorithm>
-
-#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 
 namespace kvarts::groupby_internal {
 namespace {
 
 constexpr size_t kSystemPage = 4096;
-// Regions from here on are worth large pages of the system.
-constexpr size_t kHugeRegion = 16 << 20;
-
-absl::StatusOr<char*> MapMemory(size_t bytes) {
-  void* const p = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (p == MAP_FAILED) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("cannot map ", bytes, " bytes of memory: ", strerror(errno)));
-  }
-  if (bytes >= kHugeRegion) ::madvise(p, bytes, MADV_HUGEPAGE);
-  return static_cast<char*>(p);
-}
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PagePool>> PagePool::New(MemoryBudget::Account* account,
                                                         size_t page_bytes) {
   std::unique_ptr<PagePool> pool(new PagePool(account, page_bytes));
-  pool->region_bytes_ = account->budget()->total() / page_bytes * page_bytes;
-  KVARTS_ASSIGN_OR_RETURN(pool->region_, MapMemory(pool->region_bytes_));
+  KVARTS_RETURN_IF_ERROR(pool->region_.Map(account->budget()->total() / page_bytes * page_bytes));
   return pool;
 }
 
 PagePool::~PagePool() {
-  if (region_ == nullptr) return;
-  ::munmap(region_, region_bytes_);
   MutexLock lock(&mu_);
   account_->Release(kept_.size() * page_bytes_);
 }
@@ -64,7 +43,7 @@ char* PagePool::TakeReserved() {
     return page;
   }
   // Pages in use are reserved, each once, so that there is always one left.
-  char* const page = region_ + carved_;
+  char* const page = region_.data() + carved_;
   carved_ += page_bytes_;
   return page;
 }
@@ -88,56 +67,37 @@ size_t PagePool::Trim(size_t bytes) {
 }
 
 absl::Status Buffer::Resize(size_t bytes, bool may_ask) {
-  if (bytes <= size_) return absl::OkStatus();
+  if (bytes <= size()) return absl::OkStatus();
   Free();
   return Grow(bytes, may_ask);
 }
 
 absl::Status Buffer::Grow(size_t bytes, bool may_ask) {
-  if (bytes <= size_) return absl::OkStatus();
+  if (bytes <= size()) return absl::OkStatus();
   bytes = (bytes + kSystemPage - 1) / kSystemPage * kSystemPage;
-  const size_t more = bytes - size_;
+  const size_t more = bytes - size();
   if (may_ask) {
     KVARTS_RETURN_IF_ERROR(account_->Reserve(more));
   } else if (!account_->TryReserve(more)) {
     return absl::ResourceExhaustedError("the memory budget is full");
   }
-  if (data_ == nullptr) {
-    absl::StatusOr<char*> data = MapMemory(bytes);
-    if (!data.ok()) {
-      account_->Release(more);
-      return data.status();
-    }
-    data_ = *data;
-  } else {
-    void* const moved = ::mremap(data_, size_, bytes, MREMAP_MAYMOVE);
-    if (moved == MAP_FAILED) {
-      account_->Release(more);
-      return absl::ResourceExhaustedError(
-          absl::StrCat("cannot map ", bytes, " bytes of memory: ", strerror(errno)));
-    }
-    data_ = static_cast<char*>(moved);
-  }
-  size_ = bytes;
-  return absl::OkStatus();
+  absl::Status grown = region_.Grow(bytes);
+  if (!grown.ok()) account_->Release(more);
+  return grown;
 }
 
 bool Buffer::GrowTouched(size_t bytes) {
-  const size_t before = size_;
+  const size_t before = size();
   if (!Grow(bytes, /*may_ask=*/false).ok()) return false;
-#ifdef MADV_POPULATE_WRITE
-  // Where the system knows no such thing, pages come one by one.
-  ::madvise(data_ + before, size_ - before, MADV_POPULATE_WRITE);
-#endif
+  region_.Touch(before);
   return true;
 }
 
 void Buffer::Free() {
-  if (data_ == nullptr) return;
-  ::munmap(data_, size_);
-  account_->Release(size_);
-  data_ = nullptr;
-  size_ = 0;
+  const size_t bytes = size();
+  if (bytes == 0) return;
+  region_.Free();
+  account_->Release(bytes);
 }
 
 }  // namespace kvarts::groupby_internal

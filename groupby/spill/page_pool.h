@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "base/memory_budget.h"
 #include "base/mutex.h"
+#include "groupby/spill/mapped_region.h"
 
 namespace kvarts::groupby_internal {
 
@@ -40,8 +41,7 @@ class PagePool {
 
   MemoryBudget::Account* const account_;
   const size_t page_bytes_;
-  char* region_ = nullptr;
-  size_t region_bytes_ = 0;
+  MappedRegion region_;
 
   Mutex mu_;
   size_t carved_ ABSL_GUARDED_BY(mu_) = 0;              // bytes that were pages
@@ -68,17 +68,16 @@ class Buffer {
   bool GrowTouched(size_t bytes);
   void Free();
 
-  char* data() const { return data_; }
-  size_t size() const { return size_; }
+  char* data() const { return region_.data(); }
+  size_t size() const { return region_.size(); }
   template <typename T>
   T* as() const {
-    return reinterpret_cast<T*>(data_);
+    return reinterpret_cast<T*>(data());
   }
 
  private:
   MemoryBudget::Account* const account_;
-  char* data_ = nullptr;
-  size_t size_ = 0;
+  MappedRegion region_;
 };
 
 }  // namespace kvarts::groupby_internal
