@@ -210,6 +210,9 @@ absl::Status CheckScan(const ScanOptions& options, const Capabilities& capabilit
 
 absl::Status ClosedError() { return absl::FailedPreconditionError("the store is closed"); }
 absl::Status ReadOnlyError() { return absl::FailedPreconditionError("the store is read-only"); }
+absl::Status MemoryLimitError() {
+  return absl::ResourceExhaustedError("the store's memory limit (max_memory) is reached");
+}
 
 absl::Status FailWrite(const WriteBatch& batch, const absl::Status& status, WriteResults* results) {
   if (results != nullptr) {

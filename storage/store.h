@@ -160,6 +160,8 @@ absl::Status CheckMutation(const Mutation& mutation, const Capabilities& capabil
 // kFailedPrecondition: "the store is closed", "... is read-only".
 absl::Status ClosedError();
 absl::Status ReadOnlyError();
+// kResourceExhausted: a store that may not take more memory has none for a write.
+absl::Status MemoryLimitError();
 
 // `status` for all of a batch: what Write() returns when nothing was applied.
 absl::Status FailWrite(const WriteBatch& batch, const absl::Status& status, WriteResults* results);

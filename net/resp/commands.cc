@@ -113,6 +113,9 @@ std::string ArityError(const Command& command) {
 
 std::string ErrorText(const absl::Status& status) {
   if (absl::IsFailedPrecondition(status) && status == ReadOnlyError()) return kReadOnlyError;
+  if (status == MemoryLimitError()) {
+    return "OOM command not allowed when used memory > 'maxmemory'.";
+  }
   if (absl::IsResourceExhausted(status)) return absl::StrCat("OOM ", status.message());
   if (absl::IsDataLoss(status)) return absl::StrCat("ERR data loss: ", status.message());
   return absl::StrCat("ERR ", status.message());

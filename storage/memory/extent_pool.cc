@@ -13,6 +13,16 @@ ExtentPool::~ExtentPool() {
   for (char* const region : regions_) munmap(region, kRegionExtents * kExtentBytes + behind_);
 }
 
+bool ExtentPool::Reservation::Take(int64_t bytes, size_t limit) {
+  if (bytes <= 0 || limit == 0) return true;
+  int64_t used = pool_.used_.load(std::memory_order_relaxed);
+  do {
+    if (used + bytes > static_cast<int64_t>(limit)) return false;
+  } while (!pool_.used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
+  bytes_ += bytes;
+  return true;
+}
+
 absl::Status ExtentPool::AddRegion() {
   const size_t bytes = kRegionExtents * kExtentBytes + behind_;
   void* const region = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,

@@ -46,11 +46,26 @@ class ExtentPool {
     const int64_t used = used_.load(std::memory_order_relaxed);
     return used > 0 ? static_cast<size_t>(used) : 0;
   }
+  // Bytes that are charged already while they are being made: no two writers at once
+  // take what is left. Not thread-safe.
+  class Reservation {
+   public:
+    explicit Reservation(ExtentPool* pool) : pool_(*pool) {}
+    ~Reservation() { pool_.Charge(-bytes_); }
+    Reservation(const Reservation&) = delete;
+    Reservation& operator=(const Reservation&) = delete;
+    // False where there would be more than `limit` in use; 0 is no limit.
+    bool Take(int64_t bytes, size_t limit);
+
+   private:
+    ExtentPool& pool_;
+    int64_t bytes_ = 0;
+  };
   // Of whole pages.
+  static constexpr size_t kPage = 4096;
   static size_t PageBytes(size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
  private:
-  static constexpr size_t kPage = 4096;
   static constexpr size_t kRegionExtents = 256;
   // Kept with their memory, for the next ones to be taken.
   static constexpr size_t kWarm = 8;

@@ -131,6 +131,7 @@ class MemoryStore final : public Store {
         {"log_bytes", absl::StrCat(sums.log_bytes)},
         {"dead_bytes", absl::StrCat(sums.dead_bytes)},
         {"groups_overflowing", absl::StrCat(sums.groups_overflowing)},
+        {"evicted", absl::StrCat(sums.evicted)},
     };
     return stats;
   }
@@ -145,7 +146,12 @@ class MemoryStore final : public Store {
 
  private:
   static Table::Options TableOptions(const MemoryOptions& options) {
-    return {options.seed.value_or(HashSeed::Random()), options.max_memory, MemoryCapabilities()};
+    Table::Options table;
+    table.seed = options.seed.value_or(HashSeed::Random());
+    table.max_bytes = options.max_memory;
+    table.evict = options.max_memory > 0 && options.evict == MemoryOptions::Evict::kS3Fifo;
+    table.capabilities = MemoryCapabilities();
+    return table;
   }
   // Costs nothing before anything can expire.
   int64_t NowMs() const { return sweeper_->is_started() ? absl::ToUnixMillis(clock_.Now()) : 0; }

@@ -12,9 +12,14 @@
 namespace kvarts {
 
 struct MemoryOptions {
-  // Of everything that grows with the entries; 0: no limit. A write that needs more is
-  // kResourceExhausted.
+  // Of everything that grows with the entries; 0: no limit.
   size_t max_memory = 0;
+  // What becomes of a write that needs more.
+  enum class Evict : unsigned char {
+    kNone = 0,  // it is refused: MemoryLimitError()
+    kS3Fifo,    // others make room, those that are asked for least: see eviction.h
+  };
+  Evict evict = Evict::kNone;
   // Decides what has expired. Outlives the store and its cursors.
   const Clock* clock = Clock::Real();
   // Of the hash. Not given: at random, so that nobody can choose keys that collide.

@@ -47,6 +47,8 @@ class RecordHeader {
   };
   static constexpr uint32_t kUse = 1 << 7;
   static constexpr uint32_t kMaxUses = 3;
+  // Of the entry, not of its parts.
+  static constexpr uint32_t kCarried = kMain | kMaxUses * kUse;
   static constexpr size_t kMaxInlineValue = (1 << 12) - 1;
   static constexpr size_t kLongKey = (1 << 11) - 1;
 
@@ -57,6 +59,10 @@ class RecordHeader {
               static_cast<uint32_t>(key < kLongKey ? key : kLongKey) << 21) {}
 
   uint32_t word() const { return word_; }
+  // In this queue, with these uses.
+  RecordHeader WithQueue(bool main, uint32_t uses) const {
+    return RecordHeader((word_ & ~kCarried) | (main ? uint32_t{kMain} : 0) | uses * kUse);
+  }
   bool has(uint32_t flag) const { return (word_ & flag) != 0; }
   uint32_t uses() const { return word_ / kUse & kMaxUses; }
   size_t inline_value() const { return word_ >> 9 & kMaxInlineValue; }

@@ -71,6 +71,7 @@ Table::Sums Table::sums() {
     for (const auto& segment : segments_) segments.push_back(segment.get());
   }
   Sums sums;
+  sums.evicted = evicted_.load(std::memory_order_relaxed);
   sums.segments = segments.size();
   for (Segment* const segment : segments) {
     segment->lock.Lock();

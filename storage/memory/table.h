@@ -19,6 +19,7 @@
 #include "storage/cursor.h"
 #include "storage/memory/chunk.h"
 #include "storage/memory/extent_pool.h"
+#include "storage/memory/ghosts.h"
 #include "storage/memory/seq_lock.h"
 #include "storage/read_results.h"
 #include "storage/store.h"
@@ -39,6 +40,8 @@ struct alignas(64) Segment {
   uint64_t generation = 0;
   // Of the image that was taken of it last.
   uint32_t epoch = 0;
+  uint64_t blob_bytes = 0;         // as they are charged
+  std::unique_ptr<Ghosts> ghosts;  // null until something was evicted
 
   static uint64_t Range(uint64_t prefix, int depth) {
     return prefix | static_cast<uint64_t>(depth);
@@ -64,6 +67,7 @@ class Table {
   struct Options {
     HashSeed seed;
     size_t max_bytes = 0;  // 0: no limit
+    bool evict = false;    // at the limit, in place of refusing
     Capabilities capabilities;
   };
   explicit Table(const Options& options);
@@ -130,6 +134,7 @@ class Table {
     uint64_t dead_bytes = 0;
     uint64_t groups_overflowing = 0;
     uint64_t longest_chain = 0;  // of chunks in a segment
+    uint64_t evicted = 0;  // entries, ever
   };
   Sums sums();
   size_t memory_bytes() const { return pool_.used(); }
@@ -147,6 +152,7 @@ class Table {
   enum class Step : unsigned char {
     kDone = 0,
     kAgain,  // the segment was split, or copied: look again
+    kFull,   // nothing was done: it takes more memory than there may be
   };
   class Held;
   class Builder;
@@ -182,15 +188,14 @@ class Table {
   void Erase(Segment* segment, const TableKey& key, const Chunk::Place& place);
   void CountChange(Segment* segment, uint64_t hash);
   // Or makes room for it.
-  absl::Status MakeStamp(Segment* segment, const TableKey& key);
+  absl::StatusOr<Step> MakeStamp(Segment* segment, const TableKey& key);
   static bool Holds(const Segment& segment, const TableKey& key, const Precondition& precondition,
                     int64_t now_ms);
-  absl::Status CheckMemory(size_t bytes) const;
   void EraseIf(Segment* segment,
                absl::FunctionRef<bool(const char* record, const RecordLayout& layout)> condition);
   void EraseRange(Segment* segment, absl::string_view begin, absl::string_view end);
   void EraseAll(Segment* segment);
-  void FreeBlob(const Chunk::Place& place);
+  void FreeBlob(Segment* segment, const RecordLayout& layout, const char* record);
   void LockAll(Held* held);
 
   // table_scan.cc
@@ -198,9 +203,40 @@ class Table {
   static void FindHome(const Segment& segment, const Table& table, uint64_t begin, uint64_t end,
                        std::vector<Found>* found);
 
+  // table_eviction.cc
+  // Without any lock: gives memory back, from the segment of `*position` on and going
+  // round, until there is room for `bytes` more. False where nothing is to be had. It
+  // may be gone again: then once more, with the same position.
+  bool FreeMemory(uint64_t* position, size_t bytes, int64_t now_ms);
+  // The others with the segment's lock.
+  bool Shrink(Segment* segment, int64_t now_ms);
+  bool Evict(Segment* segment, int64_t now_ms);
+  // Near the limit, before a write, so that what is written stays: segments that have more
+  // than their share are the first to shrink. Says whether it has.
+  bool ShrinkToShare(Segment* segment, int64_t now_ms) {
+    return options_.evict && IsNearLimit() && HasMoreThanShare(*segment) && Shrink(segment, now_ms);
+  }
+  bool HasMoreThanShare(const Segment& segment) const;
+  bool IsNearLimit() const {
+    return options_.max_bytes != 0 && pool_.used() > options_.max_bytes - options_.max_bytes / 64;
+  }
+  // What a new record has from the entry's past; `old`: where there is one.
+  uint32_t Carried(const Segment& segment, const TableKey& key, const Chunk::Place* old) const;
+  // Of a record that was read at this version. Not always counted.
+  static void CountUse(Segment* segment, uint64_t version, char* record);
+  static void CountUseLocked(char* record);
+  void DropGhosts(Segment* segment);
+
   // table_growth.cc: with the segment's lock.
   absl::Status MakeRoom(Segment* segment, size_t bytes, Held* held);
   absl::Status Rebuild(Segment* segment);
+  // Of what is to stay only, in this order.
+  struct Kept {
+    const char* record;
+    RecordLayout layout;  // with a header that may be a new one
+    uint64_t hash;
+  };
+  absl::Status RebuildOf(Segment* segment, absl::Span<const Kept> kept);
   // False where the directory may not grow for it.
   absl::StatusOr<bool> Split(Segment* segment, Held* held);
   absl::Status AddChunk(Segment* segment, size_t bytes);
@@ -217,6 +253,7 @@ class Table {
   std::atomic<uint64_t> unique_;
   std::atomic<uint64_t> batches_begun_{0};
   std::atomic<uint64_t> batches_ended_{0};
+  std::atomic<uint64_t> evicted_{0};
   std::atomic<const Directory*> directory_{nullptr};
 
   // Taken last, for a moment, by who has locks of segments.

@@ -31,6 +31,7 @@ class Table::Builder {
     }
     char* const to = chunks_.back()->Append(layout.bytes);
     CopyWords(to, record, layout.bytes);
+    Store32(to, layout.header.word());
     chunks_.back()->Insert(hash, depth_, to);
     --records_;
     bytes_ -= layout.bytes;
@@ -123,6 +124,18 @@ absl::Status Table::Rebuild(Segment* segment) {
   return absl::OkStatus();
 }
 
+absl::Status Table::RebuildOf(Segment* segment, absl::Span<const Kept> kept) {
+  size_t bytes = 0;
+  for (const Kept& each : kept) bytes += each.layout.bytes;
+  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
+  Builder builder(this, depth, kept.size(), bytes);
+  for (const Kept& each : kept) {
+    KVARTS_RETURN_IF_ERROR(builder.Add(each.record, each.layout, each.hash));
+  }
+  Install(segment, &builder);
+  return absl::OkStatus();
+}
+
 bool Table::MayEnter(int depth) const {
   const Directory& directory = *directories_.back();
   if (depth < directory.depth) return true;
@@ -164,6 +177,7 @@ absl::StatusOr<bool> Table::Split(Segment* segment, Held* held) ABSL_NO_THREAD_S
   std::vector<uint64_t> hashes;
   size_t records[2] = {0, 0};
   size_t bytes[2] = {0, 0};
+  uint64_t blob_bytes[2] = {0, 0};
   for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
     for (char* record = nullptr; (record = chunk->NextRecord(record)) != nullptr;) {
       const RecordLayout layout = RecordLayout::At(record);
@@ -172,6 +186,9 @@ absl::StatusOr<bool> Table::Split(Segment* segment, Held* held) ABSL_NO_THREAD_S
       const int half = (hashes.back() & bit) != 0 ? 1 : 0;
       ++records[half];
       bytes[half] += layout.bytes;
+      if (layout.header.has(RecordHeader::kBlob)) {
+        blob_bytes[half] += Blob::MemoryBytes(layout.BlobOf(record)->size);
+      }
     }
   }
   Builder lower(this, depth + 1, records[0], bytes[0]);
@@ -203,6 +220,15 @@ absl::StatusOr<bool> Table::Split(Segment* segment, Held* held) ABSL_NO_THREAD_S
   }
   Install(other, &upper);
   Install(segment, &lower);
+  segment->blob_bytes = blob_bytes[0];
+  other->blob_bytes = blob_bytes[1];
+  if (segment->ghosts != nullptr) {
+    const size_t was = segment->ghosts->MemoryBytes();
+    other->ghosts = segment->ghosts->SplitUpper();
+    pool_.Charge(
+        static_cast<int64_t>(segment->ghosts->MemoryBytes() + other->ghosts->MemoryBytes()) -
+        static_cast<int64_t>(was));
+  }
   {
     MutexLock lock(&mu_);
     Enter(other, depth);
@@ -261,7 +287,7 @@ void Table::CompactIfWasteful(Segment* segment) {
     dead += chunk->dead_bytes();
   }
   // Where there is no room for a copy now, there may be later.
-  if (dead > live / 7 + 4096) Rebuild(segment).IgnoreError();
+  if (dead > live / (IsNearLimit() ? 32 : 7) + 4096) Rebuild(segment).IgnoreError();
 }
 
 }  // namespace kvarts::memory_internal

@@ -47,7 +47,12 @@ void Table::Get(const TableKey& key, const Want& want, ReadResult* result, Bytes
       return GetLocked(key, want, result, bytes);
     }
     Fill(place, want.value, result, bytes);
-    if (segment->lock.EndRead(version)) return;
+    if (segment->lock.EndRead(version)) {
+      if (options_.evict && place.layout.header.uses() < RecordHeader::kMaxUses) {
+        CountUse(segment, version, place.record);
+      }
+      return;
+    }
     result->Clear();
   }
 }
@@ -55,14 +60,17 @@ void Table::Get(const TableKey& key, const Want& want, ReadResult* result, Bytes
 void Table::GetLocked(const TableKey& key, const Want& want, ReadResult* result,
                       Bytes* bytes) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Segment* segment = LockFor(key.hash);
+  uint64_t position = key.hash;
   if (want.stamp) {
     while ((result->stamp = StampOf(*segment, key, want.now_ms)) == Stamp()) {
-      const absl::Status made = MakeStamp(segment, key);
+      const absl::StatusOr<Step> made = MakeStamp(segment, key);
       segment->lock.Unlock();
-      if (!made.ok()) {
-        result->status = made;
-        return;
+      result->status = made.status();
+      if (made.ok() && *made == Step::kFull &&
+          !FreeMemory(&position, ExtentPool::kPage, want.now_ms)) {
+        result->status = MemoryLimitError();
       }
+      if (!result->status.ok()) return;
       segment = LockFor(key.hash);
     }
   }
@@ -70,6 +78,7 @@ void Table::GetLocked(const TableKey& key, const Want& want, ReadResult* result,
   const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
   if (FindIn(*segment, key, depth, &place) && IsLive(place, want.now_ms)) {
     Fill(place, want.value, result, bytes);
+    if (options_.evict) CountUseLocked(place.record);
     if (want.value && place.layout.header.has(RecordHeader::kBlob)) {
       Blob* const blob = place.layout.BlobOf(place.record);
       blob->Ref();

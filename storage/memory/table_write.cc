@@ -49,7 +49,14 @@ struct Table::NewRecord {
 
 namespace {
 
-constexpr uint32_t kCarried = RecordHeader::kMain | RecordHeader::kMaxUses * RecordHeader::kUse;
+// What a split takes at most, beside the record itself: pages that are not full, and a
+// larger index.
+constexpr size_t kRoomBytes = 4 * ExtentPool::kPage;
+
+// What a put may take, about.
+size_t BytesFor(const Mutation& mutation) {
+  return mutation.key.size() + mutation.value.size() + mutation.metadata.type.size() + 64;
+}
 
 // Its own blob for a value that is too large for a record.
 absl::Status NewBlob(const Mutation& mutation, Blob** blob) {
@@ -65,24 +72,23 @@ absl::Status NewBlob(const Mutation& mutation, Blob** blob) {
 
 }  // namespace
 
-absl::Status Table::CheckMemory(size_t bytes) const {
-  if (options_.max_bytes == 0 || pool_.used() + bytes <= options_.max_bytes) {
-    return absl::OkStatus();
-  }
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the memory store's limit of ", options_.max_bytes, " bytes is reached"));
-}
-
 absl::Status Table::Apply(const TableKey& key, const Mutation& mutation, int64_t now_ms,
                           bool* existed) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Blob* blob = nullptr;
   KVARTS_RETURN_IF_ERROR(NewBlob(mutation, &blob));
+  uint64_t position = key.hash;
   absl::StatusOr<Step> step;
-  do {
+  for (;;) {
     Segment* const segment = LockFor(key.hash);
+    ShrinkToShare(segment, now_ms);
     step = ApplyLocked(segment, key, mutation, now_ms, &blob, nullptr, existed);
     segment->lock.Unlock();
-  } while (step.ok() && *step == Step::kAgain);
+    if (!step.ok() || *step == Step::kDone) break;
+    if (*step == Step::kFull && !FreeMemory(&position, BytesFor(mutation), now_ms)) {
+      step = MemoryLimitError();
+      break;
+    }
+  }
   if (blob != nullptr) blob->Unref();
   return step.status();
 }
@@ -103,7 +109,7 @@ absl::StatusOr<Table::Step> Table::ApplyLocked(Segment* segment, const TableKey&
   const bool is_put = mutation.kind == Mutation::Kind::kPut;
   if (!is_put && !is_live) return Step::kDone;
   NewRecord record;
-  if (is_live) record.carried = place.layout.header.word() & kCarried;
+  record.carried = Carried(*segment, key, is_live ? &place : nullptr);
   if (mutation.metadata.expiry == Change::kSet) {
     record.expires_at_ms = mutation.metadata.expires_at_ms;
     // What has no expiry has 0.
@@ -143,8 +149,12 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
     segment->first_expiry = std::min(segment->first_expiry, record.expires_at_ms);
   }
   // Of the same shape, and lent to nobody: written over.
-  if (old != nullptr && was_live && old->layout.header.word() == layout.header.word() &&
+  if (old != nullptr && was_live &&
+      ((old->layout.header.word() ^ layout.header.word()) & ~RecordHeader::kCarried) == 0 &&
       record.blob == nullptr && record.stamp == 0 && record.type.empty()) {
+    if (old->layout.header.word() != layout.header.word()) {
+      Store32(old->record, layout.header.word());
+    }
     if (record.expires_at_ms != 0) {
       Store2x32(old->record + layout.expiry, static_cast<uint64_t>(record.expires_at_ms));
     }
@@ -153,10 +163,6 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
     }
     return Step::kDone;
   }
-  const size_t growth =
-      layout.bytes + (record.blob == nullptr ? 0 : Blob::MemoryBytes(record.blob->size));
-  // A batch has asked before.
-  if (held == nullptr) KVARTS_RETURN_IF_ERROR(CheckMemory(growth));
   Chunk* chunk = old != nullptr ? const_cast<Chunk*>(old->chunk) : nullptr;
   if (chunk == nullptr || !chunk->HasRoom(layout.bytes)) {
     chunk = &segment->chunk;
@@ -164,6 +170,20 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
            (chunk->empty() || chunk->IsIndexFull() || !chunk->HasRoom(layout.bytes))) {
       chunk = chunk->next.load(std::memory_order_relaxed);
     }
+  }
+  ExtentPool::Reservation reservation(&pool_);
+  // A batch has one already.
+  if (held == nullptr) {
+    auto growth = static_cast<int64_t>(
+        chunk == nullptr ? ExtentPool::PageBytes(layout.bytes) + kRoomBytes
+                         : ExtentPool::PageBytes(chunk->log_end() + layout.bytes) - chunk->charged);
+    if (record.blob != nullptr) {
+      growth += static_cast<int64_t>(Blob::MemoryBytes(record.blob->size));
+    }
+    if (old != nullptr && old->layout.header.has(RecordHeader::kBlob)) {
+      growth -= static_cast<int64_t>(Blob::MemoryBytes(old->layout.BlobOf(old->record)->size));
+    }
+    if (!reservation.Take(growth, options_.max_bytes)) return Step::kFull;
   }
   if (chunk == nullptr) {
     KVARTS_RETURN_IF_ERROR(MakeRoom(segment, layout.bytes, held));
@@ -173,11 +193,13 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
   char* const to = chunk->Append(layout.bytes);
   record.WriteTo(to, layout, key.bytes());
   if (record.blob != nullptr) {
-    pool_.Charge(static_cast<int64_t>(Blob::MemoryBytes(record.blob->size)));
+    const size_t bytes = Blob::MemoryBytes(record.blob->size);
+    pool_.Charge(static_cast<int64_t>(bytes));
+    segment->blob_bytes += bytes;
   }
   Chunk* wasteful = nullptr;
   if (old != nullptr) {
-    if (old->layout.header.has(RecordHeader::kBlob)) FreeBlob(*old);
+    if (old->layout.header.has(RecordHeader::kBlob)) FreeBlob(segment, old->layout, old->record);
     wasteful = const_cast<Chunk*>(old->chunk);
     if (wasteful == chunk) {
       chunk->Replace(*old, to);
@@ -192,13 +214,13 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
   return Step::kDone;
 }
 
-absl::Status Table::MakeStamp(Segment* segment, const TableKey& key) {
+absl::StatusOr<Table::Step> Table::MakeStamp(Segment* segment, const TableKey& key) {
   Chunk::Place place;
   const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
-  if (!FindIn(*segment, key, depth, &place)) return absl::OkStatus();
+  if (!FindIn(*segment, key, depth, &place)) return Step::kDone;
   const RecordLayout& layout = place.layout;
   NewRecord record;
-  record.carried = layout.header.word() & kCarried;
+  record.carried = layout.header.word() & RecordHeader::kCarried;
   record.expires_at_ms = layout.ExpiresAt(place.record);
   record.stamp = NextUnique() & ~(uint64_t{1} << 63);
   record.type = absl::string_view(place.record + layout.type, layout.type_size);
@@ -209,18 +231,20 @@ absl::Status Table::MakeStamp(Segment* segment, const TableKey& key) {
     record.value = absl::string_view(place.record + layout.value, layout.value_size);
   }
   const absl::StatusOr<Step> step = Put(segment, key, &place, /*was_live=*/true, record, nullptr);
-  if ((!step.ok() || *step == Step::kAgain) && record.blob != nullptr) record.blob->Unref();
-  return step.status();
+  if ((!step.ok() || *step != Step::kDone) && record.blob != nullptr) record.blob->Unref();
+  return step;
 }
 
-void Table::FreeBlob(const Chunk::Place& place) {
-  Blob* const blob = place.layout.BlobOf(place.record);
-  pool_.Charge(-static_cast<int64_t>(Blob::MemoryBytes(blob->size)));
+void Table::FreeBlob(Segment* segment, const RecordLayout& layout, const char* record) {
+  Blob* const blob = layout.BlobOf(record);
+  const size_t bytes = Blob::MemoryBytes(blob->size);
+  pool_.Charge(-static_cast<int64_t>(bytes));
+  segment->blob_bytes -= bytes;
   blob->Unref();
 }
 
 void Table::Erase(Segment* segment, const TableKey& key, const Chunk::Place& place) {
-  if (place.layout.header.has(RecordHeader::kBlob)) FreeBlob(place);
+  if (place.layout.header.has(RecordHeader::kBlob)) FreeBlob(segment, place.layout, place.record);
   const_cast<Chunk*>(place.chunk)->Erase(place);
   CountChange(segment, key.hash);
   CompactIfWasteful(segment);
@@ -245,9 +269,11 @@ bool Table::Holds(const Segment& segment, const TableKey& key, const Preconditio
 
 absl::Status Table::Modify(const TableKey& key, int64_t now_ms,
                            Store::Modifier function) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  uint64_t position = key.hash;
   for (;;) {
     Segment* const segment = LockFor(key.hash);
     const auto unlock = [segment]() ABSL_NO_THREAD_SAFETY_ANALYSIS { segment->lock.Unlock(); };
+    const bool shrunk = ShrinkToShare(segment, now_ms);
     Chunk::Place place;
     const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
     ReadResult current;
@@ -266,7 +292,12 @@ absl::Status Table::Modify(const TableKey& key, int64_t now_ms,
     }
     absl::StatusOr<Modification> wanted = function(current);
     if (!wanted.ok() || wanted->kind == Modification::Kind::kNothing) {
-      segment->lock.UnlockUnchanged();
+      if (options_.evict && current.found) CountUseLocked(place.record);
+      if (shrunk) {
+        segment->lock.Unlock();
+      } else {
+        segment->lock.UnlockUnchanged();
+      }
       return wanted.status();
     }
     Mutation mutation;
@@ -288,6 +319,9 @@ absl::Status Table::Modify(const TableKey& key, int64_t now_ms,
     unlock();
     if (blob != nullptr) blob->Unref();
     if (!step.ok() || *step == Step::kDone) return step.status();
+    if (*step == Step::kFull && !FreeMemory(&position, BytesFor(mutation), now_ms)) {
+      return MemoryLimitError();
+    }
   }
 }
 
@@ -302,11 +336,17 @@ absl::Status Table::ApplyAtomically(const WriteBatch& batch, absl::Span<const Ta
   bool all_segments = false;
   for (size_t i = 0; i < mutations.size() && status.ok(); ++i) {
     all_segments = all_segments || mutations[i].kind == Mutation::Kind::kDeleteRange;
-    growth += mutations[i].key.size() + mutations[i].value.size() + 64;
+    if (mutations[i].kind == Mutation::Kind::kPut || mutations[i].kind == Mutation::Kind::kTouch) {
+      growth += BytesFor(mutations[i]);
+    }
     status = NewBlob(mutations[i], &blobs[i]);
   }
   // What may fail comes first: nothing can be undone.
-  if (status.ok()) status = CheckMemory(growth);
+  ExtentPool::Reservation reservation(&pool_);
+  uint64_t position = keys.empty() ? 0 : keys[0].hash;
+  while (status.ok() && !reservation.Take(static_cast<int64_t>(growth), options_.max_bytes)) {
+    if (!FreeMemory(&position, growth, now_ms)) status = MemoryLimitError();
+  }
   if (status.ok()) status = pool_.Prepare(4 * mutations.size() + growth / (Chunk::kBytes / 8) + 4);
   if (status.ok()) {
     Held held;
@@ -368,7 +408,7 @@ void Table::EraseIf(
       const uint64_t hash = HashOf(record, layout);
       Chunk::Place place = chunk->PlaceOf(hash, depth, record);
       place.layout = layout;
-      if (layout.header.has(RecordHeader::kBlob)) FreeBlob(place);
+      if (layout.header.has(RecordHeader::kBlob)) FreeBlob(segment, layout, record);
       chunk->Erase(place);
       CountChange(segment, hash);
       any = true;
@@ -389,12 +429,9 @@ void Table::EraseRange(Segment* segment, absl::string_view begin, absl::string_v
 void Table::EraseAll(Segment* segment) {
   for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
     for (char* record = nullptr; (record = chunk->NextRecord(record)) != nullptr;) {
-      Chunk::Place place;
-      place.record = record;
-      place.layout = RecordLayout::At(record);
-      if (place.layout.header.has(RecordHeader::kBlob) &&
-          !place.layout.header.has(RecordHeader::kDead)) {
-        FreeBlob(place);
+      const RecordLayout layout = RecordLayout::At(record);
+      if (layout.header.has(RecordHeader::kBlob) && !layout.header.has(RecordHeader::kDead)) {
+        FreeBlob(segment, layout, record);
       }
     }
     Free(chunk);
@@ -402,6 +439,7 @@ void Table::EraseAll(Segment* segment) {
   segment->chunk.next.store(nullptr, std::memory_order_release);
   segment->generation = NextUnique();
   segment->first_expiry = INT64_MAX;
+  DropGhosts(segment);
 }
 
 void Table::DeleteRange(absl::string_view begin,
