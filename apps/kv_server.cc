@@ -21,6 +21,7 @@
 #include "apps/common/startup_benchmark.h"
 #include "apps/common/stop_signal.h"
 #include "apps/stores.h"
+#include "base/percent.h"
 #include "base/progress_bar.h"
 #include "base/status_macros.h"
 #include "gflags/gflags.h"
@@ -28,6 +29,13 @@
 #include "storage/store.h"
 
 DEFINE_string(store, "", "The store to serve, in place of a DATA_FILE.");
+DEFINE_string(max_memory, "",
+              "Of a memory store (--store=memory:): the most that its entries may take (4GiB); "
+              "empty: no limit.");
+DEFINE_string(
+    evict, "",
+    "At --max_memory: none refuses writes, s3fifo makes room by evicting entries that are "
+    "asked for least; empty: none.");
 DEFINE_string(listen, "tcp://127.0.0.1:7700",
               "Where the native protocol is served: tcp://HOST:PORT or unix:PATH; empty: nowhere. "
               "Port 0 picks a free one.");
@@ -99,13 +107,28 @@ void Say(absl::string_view sentence) {
   std::fputs(absl::StrCat("kv_server: ", OneLine(sentence), "\n").c_str(), stderr);
 }
 
+// A memory store's spec, with the options that --max_memory and --evict are.
+std::string WithLimits(std::string spec) {
+  const auto add = [&spec](absl::string_view name, absl::string_view value) {
+    if (value.empty()) return;
+    const bool first = spec.find('?') == std::string::npos;
+    absl::StrAppend(&spec, first ? "?" : "&", name, "=", PercentEncode(value, ""));
+  };
+  add("max_memory", FLAGS_max_memory);
+  add("evict", FLAGS_evict);
+  return spec;
+}
+
 absl::StatusOr<std::string> ChooseStore(const std::vector<std::string>& args) {
+  const bool limits = !FLAGS_max_memory.empty() || !FLAGS_evict.empty();
   if (!FLAGS_store.empty()) {
     if (!args.empty()) return UsageError("expected a DATA_FILE or --store, not both");
-    const absl::Status parsed = StoreSpec::Parse(FLAGS_store).status();
-    if (!parsed.ok()) return UsageError(absl::StrCat("--store: ", parsed.message()));
-    return FLAGS_store;
+    const absl::StatusOr<StoreSpec> parsed = StoreSpec::Parse(FLAGS_store);
+    if (!parsed.ok()) return UsageError(absl::StrCat("--store: ", parsed.status().message()));
+    if (limits && parsed->scheme() == "memory") return WithLimits(FLAGS_store);
+    if (!limits) return FLAGS_store;
   }
+  if (limits) return UsageError("--max_memory and --evict are of --store=memory:");
   if (args.empty()) return UsageError("expected a DATA_FILE or --store");
   if (args.size() > 1) {
     return UsageError(absl::StrCat("expected one DATA_FILE, not ", args.size()));

@@ -139,7 +139,19 @@ OpenResult OpenDictSpec(const StoresOptions& options, StoreSpec& spec) {
 OpenResult OpenMemorySpec(StoreSpec& spec) {
   MemoryOptions memory;
   KVARTS_ASSIGN_OR_RETURN(memory.max_memory, spec.TakeBytes("max_memory", 0));
+  const std::string evict = spec.Take("evict");
   KVARTS_RETURN_IF_ERROR(spec.Finish());
+  if (evict == "s3fifo") {
+    memory.evict = MemoryOptions::Evict::kS3Fifo;
+  } else if (!evict.empty() && evict != "none") {
+    return absl::InvalidArgumentError(absl::StrCat("store \"", spec.text(),
+                                                   "\": the option \"evict\" is \"", evict,
+                                                   "\"; expected s3fifo or none"));
+  }
+  if (memory.evict != MemoryOptions::Evict::kNone && memory.max_memory == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("store \"", spec.text(), "\": \"evict\" needs \"max_memory\""));
+  }
   if (!spec.target().empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("store \"", spec.text(), "\": a memory store has no name"));
@@ -190,7 +202,7 @@ StoreFactories AllStores(const StoresOptions& options) {
              [options](StoreSpec& spec) { return OpenBisectSpec(options, spec); });
   stores.Add("dict", "dict:DATA_FILE",
              [options](StoreSpec& spec) { return OpenDictSpec(options, spec); });
-  stores.Add("memory", "memory:?max_memory=SIZE", OpenMemorySpec);
+  stores.Add("memory", "memory:?max_memory=SIZE&evict=s3fifo", OpenMemorySpec);
   stores.Add("null", "null:", OpenNullSpec);
   const auto native = [options](StoreSpec& spec) {
     return OpenNativeSpec(options.transport, spec);

@@ -174,9 +174,13 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
   ExtentPool::Reservation reservation(&pool_);
   // A batch has one already.
   if (held == nullptr) {
-    auto growth = static_cast<int64_t>(
-        chunk == nullptr ? ExtentPool::PageBytes(layout.bytes) + kRoomBytes
-                         : ExtentPool::PageBytes(chunk->log_end() + layout.bytes) - chunk->charged);
+    size_t pages = 0;
+    if (chunk != nullptr) {
+      pages = ExtentPool::PageBytes(chunk->log_end() + layout.bytes) - chunk->charged;
+    } else {
+      pages = ExtentPool::PageBytes(layout.bytes) + (segment->chunk.empty() ? 0 : kRoomBytes);
+    }
+    auto growth = static_cast<int64_t>(pages);
     if (record.blob != nullptr) {
       growth += static_cast<int64_t>(Blob::MemoryBytes(record.blob->size));
     }

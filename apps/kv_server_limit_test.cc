@@ -1,0 +1,95 @@
+// Runs the real kv_server over a memory store at its limit.
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "apps/testing/process.h"
+#include "apps/testing/programs.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace kvarts {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kOom[] = "-OOM command not allowed when used memory > 'maxmemory'.";
+constexpr int kWrites = 3000;
+
+std::vector<std::string> Command(std::vector<std::string> args) {
+  args.insert(args.begin(),
+              {"apps/kv_server", "--listen=", "--resp=127.0.0.1:0", "--http=127.0.0.1:0"});
+  return args;
+}
+
+// What a server says to so many writes of a kilobyte each, under keys of their own, and
+// then to a read of the last.
+std::vector<std::string> Write(const TestServer& server, const std::string& dir) {
+  std::string requests;
+  for (int i = 0; i < kWrites; ++i) {
+    absl::StrAppend(&requests, "SET key:", i, " ", std::string(1000, 'v'), "\r\n");
+  }
+  TestSocket socket(server.resp, dir);
+  EXPECT_TRUE(socket.connected());
+  socket.Send(absl::StrCat(requests, "STRLEN key:", kWrites - 1, "\r\nQUIT\r\n"));
+  std::vector<std::string> lines = absl::StrSplit(socket.ReceiveAll(), "\r\n");
+  EXPECT_EQ(lines.size(), kWrites + 3u);
+  lines.resize(kWrites + 1);
+  return lines;
+}
+
+int Count(const std::vector<std::string>& lines, const std::string& line) {
+  int count = 0;
+  for (const std::string& each : lines) count += each == line ? 1 : 0;
+  return count;
+}
+
+TEST(KvServerLimitTest, WritesBeyondItAreRefusedAsRedisRefusesThem) {
+  const std::string dir = TestDirectory();
+  TestServer server(Command({"--store=memory:", "--max_memory=1MiB"}), dir, {});
+  const auto lines = Write(server, dir);
+  const int refused = Count(lines, kOom);
+  EXPECT_GT(refused, kWrites / 2);
+  EXPECT_EQ(Count(lines, "+OK"), kWrites - refused);
+  EXPECT_EQ(lines.back(), ":0");
+}
+
+TEST(KvServerLimitTest, OthersAreEvictedOnRequest) {
+  const std::string dir = TestDirectory();
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {"--store=memory:", "--max_memory=1MiB", "--evict=s3fifo"},
+           {"--store=memory:?max_memory=1MiB", "--evict=s3fifo"},
+           {"--store=memory:?max_memory=1MiB&evict=s3fifo"}}) {
+    TestServer server(Command(args), dir, {});
+    const auto lines = Write(server, dir);
+    EXPECT_EQ(Count(lines, "+OK"), kWrites);
+    EXPECT_EQ(lines.back(), ":1000");
+  }
+}
+
+TEST(KvServerLimitTest, LimitsOfOtherStoresAreUsageErrors) {
+  const std::string dir = TestDirectory();
+  const auto run = [&](std::vector<std::string> args) {
+    ProcessOptions options;
+    options.directory = dir;
+    options.merge_errors = true;
+    return RunProcess(Command(std::move(args)), options);
+  };
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {"--max_memory=1MiB", "data"},
+           {"--evict=s3fifo", "data"},
+           {"--max_memory=1MiB", "--store=null:"},
+           {"--max_memory=much", "--store=memory:"},
+           {"--max_memory=1MiB", "--evict=lru", "--store=memory:"},
+           {"--max_memory=1MiB", "--store=memory:?max_memory=2MiB"},
+           {"--evict=s3fifo", "--store=memory:"}}) {
+    EXPECT_EQ(run(args).exit_code, 2) << args[0];
+  }
+  EXPECT_THAT(run({"--max_memory=1MiB", "data"}).out, HasSubstr("--store=memory:"));
+}
+
+}  // namespace
+}  // namespace kvarts
