@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/optimization.h"
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -20,6 +21,7 @@
 #include "storage/memory/chunk.h"
 #include "storage/memory/extent_pool.h"
 #include "storage/memory/ghosts.h"
+#include "storage/memory/image.h"
 #include "storage/memory/seq_lock.h"
 #include "storage/read_results.h"
 #include "storage/store.h"
@@ -68,6 +70,8 @@ class Table {
     HashSeed seed;
     size_t max_bytes = 0;  // 0: no limit
     bool evict = false;    // at the limit, in place of refusing
+    // Of images that wait to be written, about: then writers wait.
+    size_t max_image_bytes = 32 << 20;
     Capabilities capabilities;
   };
   explicit Table(const Options& options);
@@ -126,6 +130,11 @@ class Table {
   bool Scan(uint64_t* position, const PageLimits& limits, bool keys_only, int64_t now_ms,
             absl::FunctionRef<bool(absl::string_view key)> wanted, ScanPage* page, uint64_t* last);
 
+  // Calls `consume` with an image of each segment, in no order, all as they were at one
+  // moment within this call: each write, and each atomic batch, is in them whole or not
+  // at all, and with one all that came before it. Ends with the first error. One at a time.
+  absl::Status TakeImages(absl::FunctionRef<absl::Status(const Image& image)> consume);
+
   struct Sums {
     uint64_t entries = 0;
     uint64_t segments = 0;
@@ -164,6 +173,15 @@ class Table {
   }
   // Locked, and sure to be the key's.
   Segment* LockFor(uint64_t hash) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  // The same for who may change which entries there are, or what they hold: where a
+  // snapshot is under way, the segment's image has been taken.
+  Segment* LockToWrite(uint64_t hash) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    for (;;) {
+      Segment* const segment = LockFor(hash);
+      if (ABSL_PREDICT_TRUE(segment->epoch == epoch_) || Preserve(segment)) return segment;
+      images_.WaitForRoom();
+    }
+  }
   static bool FindIn(const Segment& segment, const TableKey& key, int depth, Chunk::Place* place);
   static bool IsLive(const Chunk::Place& place, int64_t now_ms);
   uint64_t HashOf(const char* record, const RecordLayout& layout) const;
@@ -227,6 +245,12 @@ class Table {
   static void CountUseLocked(char* record);
   void DropGhosts(Segment* segment);
 
+  // table_snapshot.cc
+  void BeginSnapshot();
+  // Takes the image of a locked segment. False where there is no room for it: the segment
+  // is then unlocked.
+  bool Preserve(Segment* segment);
+
   // table_growth.cc: with the segment's lock.
   absl::Status MakeRoom(Segment* segment, size_t bytes, Held* held);
   absl::Status Rebuild(Segment* segment);
@@ -255,6 +279,10 @@ class Table {
   std::atomic<uint64_t> batches_ended_{0};
   std::atomic<uint64_t> evicted_{0};
   std::atomic<const Directory*> directory_{nullptr};
+  // Of the newest snapshot. Guarded by the segments' locks: by any for reading, by all for
+  // writing.
+  uint32_t epoch_ = 0;
+  ImageQueue images_;
 
   // Taken last, for a moment, by who has locks of segments.
   mutable Mutex mu_;

@@ -79,7 +79,7 @@ absl::Status Table::Apply(const TableKey& key, const Mutation& mutation, int64_t
   uint64_t position = key.hash;
   absl::StatusOr<Step> step;
   for (;;) {
-    Segment* const segment = LockFor(key.hash);
+    Segment* const segment = LockToWrite(key.hash);
     ShrinkToShare(segment, now_ms);
     step = ApplyLocked(segment, key, mutation, now_ms, &blob, nullptr, existed);
     segment->lock.Unlock();
@@ -275,7 +275,7 @@ absl::Status Table::Modify(const TableKey& key, int64_t now_ms,
                            Store::Modifier function) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   uint64_t position = key.hash;
   for (;;) {
-    Segment* const segment = LockFor(key.hash);
+    Segment* const segment = LockToWrite(key.hash);
     const auto unlock = [segment]() ABSL_NO_THREAD_SAFETY_ANALYSIS { segment->lock.Unlock(); };
     const bool shrunk = ShrinkToShare(segment, now_ms);
     Chunk::Place place;
@@ -362,7 +362,7 @@ absl::Status Table::ApplyAtomically(const WriteBatch& batch, absl::Span<const Ta
       std::sort(hashes.begin(), hashes.end());
       for (const uint64_t hash : hashes) {
         if (held.Covers(hash)) continue;
-        held.Add(LockFor(hash));
+        held.Add(LockToWrite(hash));
       }
     }
     for (size_t i = 0; i < preconditions.size() && *failed < 0; ++i) {
@@ -452,7 +452,7 @@ void Table::DeleteRange(absl::string_view begin,
   // list yet: so by hashes.
   uint64_t position = 0;
   do {
-    Segment* const segment = LockFor(position);
+    Segment* const segment = LockToWrite(position);
     EraseRange(segment, begin, end);
     position = EndOf(*segment);
     segment->lock.Unlock();
@@ -462,7 +462,7 @@ void Table::DeleteRange(absl::string_view begin,
 void Table::LockAll(Held* held) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   uint64_t position = 0;
   do {
-    Segment* const segment = LockFor(position);
+    Segment* const segment = LockToWrite(position);
     held->Add(segment);
     position = EndOf(*segment);
   } while (position != 0);
