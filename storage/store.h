@@ -67,6 +67,9 @@ struct StoreStats {
   bool entries_exact = false;
   uint64_t memory_bytes = 0;  // private memory held for the data
   uint64_t disk_bytes = 0;    // of all files
+  // Of a store whose Sync() writes all of it to a file: when that was done last, in Unix
+  // milliseconds; 0: never.
+  std::optional<int64_t> saved_at_ms;
   // More, for people: name and value, in an order of the store's own.
   std::vector<std::pair<std::string, std::string>> details;
 };

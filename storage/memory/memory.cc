@@ -9,12 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "storage/memory/memory_cursor.h"
+#include "storage/memory/snapshots.h"
 #include "storage/memory/sweeper.h"
 #include "storage/memory/table.h"
 
 namespace kvarts {
 namespace {
 
+using memory_internal::Snapshots;
 using memory_internal::Sweeper;
 using memory_internal::Table;
 using memory_internal::TableKey;
@@ -32,10 +34,22 @@ Capabilities MemoryCapabilities() {
 class MemoryStore final : public Store {
  public:
   explicit MemoryStore(const MemoryOptions& options)
-      : clock_(*options.clock), table_(std::make_shared<Table>(TableOptions(options))) {
+      : clock_(*options.clock),
+        save_on_close_(options.save_on_close),
+        table_(std::make_shared<Table>(TableOptions(options))) {
     sweeper_ = std::make_unique<Sweeper>(table_.get(), options.clock);
   }
   ~MemoryStore() override { Close().IgnoreError(); }
+
+  // Once, before all else.
+  absl::Status Load(const MemoryOptions& options) {
+    auto snapshots =
+        std::make_unique<Snapshots>(table_.get(), options.clock, options.fs, options.snapshot_path);
+    KVARTS_ASSIGN_OR_RETURN(const bool expires, snapshots->Load(options.progress));
+    if (expires) sweeper_->Start();
+    snapshots_ = std::move(snapshots);
+    return absl::OkStatus();
+  }
 
   Capabilities capabilities() const override { return MemoryCapabilities(); }
 
@@ -125,6 +139,7 @@ class MemoryStore final : public Store {
     stats.entries = sums.entries;
     stats.entries_exact = true;
     stats.memory_bytes = table_->memory_bytes();
+    if (snapshots_ != nullptr) stats.saved_at_ms = snapshots_->saved_at_ms();
     stats.details = {
         {"segments", absl::StrCat(sums.segments)},
         {"index_bytes", absl::StrCat(sums.index_bytes)},
@@ -136,12 +151,15 @@ class MemoryStore final : public Store {
     return stats;
   }
 
-  absl::Status Sync() override { return closed_ ? ClosedError() : absl::OkStatus(); }
+  absl::Status Sync() override {
+    if (closed_) return ClosedError();
+    return snapshots_ == nullptr ? absl::OkStatus() : snapshots_->Save();
+  }
 
   absl::Status Close() override {
-    closed_ = true;
+    if (closed_.exchange(true)) return absl::OkStatus();
     sweeper_->Stop();
-    return absl::OkStatus();
+    return snapshots_ != nullptr && save_on_close_ ? snapshots_->Save() : absl::OkStatus();
   }
 
  private:
@@ -212,8 +230,10 @@ class MemoryStore final : public Store {
   }
 
   const Clock& clock_;
+  const bool save_on_close_;
   const std::shared_ptr<Table> table_;  // cursors share it
   std::unique_ptr<Sweeper> sweeper_;
+  std::unique_ptr<Snapshots> snapshots_;  // null without a file
   std::atomic<bool> closed_{false};
 };
 
@@ -221,6 +241,12 @@ class MemoryStore final : public Store {
 
 std::unique_ptr<Store> NewMemoryStore(const MemoryOptions& options) {
   return std::make_unique<MemoryStore>(options);
+}
+
+absl::StatusOr<std::unique_ptr<Store>> OpenMemoryStore(const MemoryOptions& options) {
+  auto store = std::make_unique<MemoryStore>(options);
+  if (!options.snapshot_path.empty()) KVARTS_RETURN_IF_ERROR(store->Load(options));
+  return store;
 }
 
 }  // namespace kvarts

@@ -4,9 +4,13 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 
+#include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/progress.h"
 #include "base/siphash.h"
+#include "storage/fs/file_system.h"
 #include "storage/store.h"
 
 namespace kvarts {
@@ -24,6 +28,13 @@ struct MemoryOptions {
   const Clock* clock = Clock::Real();
   // Of the hash. Not given: at random, so that nobody can choose keys that collide.
   std::optional<HashSeed> seed;
+
+  // For OpenMemoryStore(). The file that the entries are loaded from, where it is there,
+  // and that Sync() writes anew: see SNAPSHOT.md. Empty: none, Sync() does nothing.
+  std::string snapshot_path;
+  bool save_on_close = false;
+  FileSystem* fs = FileSystem::Posix();  // outlives the store
+  ProgressSink* progress = nullptr;      // of loading
 };
 
 // A store in memory: a hash table for many small entries. See README.md for what an
@@ -33,6 +44,11 @@ struct MemoryOptions {
 // A scan goes in the order of a hash; a key that is there all the while is seen exactly
 // once. Expired entries are absent at once, and removed within about a second.
 std::unique_ptr<Store> NewMemoryStore(const MemoryOptions& options = {});
+
+// With a snapshot. kDataLoss, with file and offset, where that is damaged,
+// kFailedPrecondition for one of a newer version, kResourceExhausted where its entries are
+// more than max_memory.
+absl::StatusOr<std::unique_ptr<Store>> OpenMemoryStore(const MemoryOptions& options);
 
 }  // namespace kvarts
 

@@ -70,9 +70,9 @@ class Table {
     HashSeed seed;
     size_t max_bytes = 0;  // 0: no limit
     bool evict = false;    // at the limit, in place of refusing
+    Capabilities capabilities;
     // Of images that wait to be written, about: then writers wait.
     size_t max_image_bytes = 32 << 20;
-    Capabilities capabilities;
   };
   explicit Table(const Options& options);
   ~Table();

@@ -1,0 +1,46 @@
+#ifndef KVARTS_STORAGE_MEMORY_SNAPSHOTS_H_
+#define KVARTS_STORAGE_MEMORY_SNAPSHOTS_H_
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "base/progress.h"
+#include "storage/fs/file_system.h"
+#include "storage/memory/snapshot_format.h"
+#include "storage/memory/table.h"
+
+namespace kvarts::memory_internal {
+
+// Thread-safe. The snapshots of a table in one file.
+class Snapshots {
+ public:
+  // All must outlive it.
+  Snapshots(Table* table, const Clock* clock, FileSystem* fs, std::string path)
+      : table_(*table), clock_(*clock), fs_(*fs), path_(std::move(path)) {}
+
+  // Fills the table, which is empty, from the file, if there is one; what has expired is
+  // left out. True where an entry will expire. After an error the table is to be dropped.
+  absl::StatusOr<bool> Load(ProgressSink* progress);
+
+  // Replaces the file by one of a moment within this call. One at a time: others wait.
+  absl::Status Save();
+  // When the file was last written, or was when it was loaded: Unix milliseconds, 0: never.
+  int64_t saved_at_ms() const { return saved_at_ms_.load(std::memory_order_relaxed); }
+
+ private:
+  Table& table_;
+  const Clock& clock_;
+  FileSystem& fs_;
+  const std::string path_;
+  std::atomic<int64_t> saved_at_ms_{0};
+  Mutex saving_;
+};
+
+}  // namespace kvarts::memory_internal
+
+#endif  // KVARTS_STORAGE_MEMORY_SNAPSHOTS_H_
