@@ -21,10 +21,17 @@ Capabilities AllCapabilities() {
   return c;
 }
 
+Table::Options OptionsOf(const HashSeed& seed, size_t max_bytes) {
+  Table::Options options;
+  options.seed = seed;
+  options.max_bytes = max_bytes;
+  options.capabilities = AllCapabilities();
+  return options;
+}
+
 class TableTest : public testing::Test {
  protected:
-  explicit TableTest(size_t max_bytes = 0)
-      : table_({HashSeed{1, 2}, max_bytes, AllCapabilities()}) {}
+  explicit TableTest(size_t max_bytes = 0) : table_(OptionsOf(HashSeed{1, 2}, max_bytes)) {}
 
   absl::Status Put(absl::string_view key, absl::string_view value, const Metadata& metadata = {}) {
     TableKey table_key;
@@ -272,7 +279,7 @@ TEST(HashFloodingTest, KeysThatCollideUnderOneSeedDoNotUnderAnother) {
     if (SipHash<1, 3>(key, known) >> 53 == 0) keys.push_back(std::move(key));
   }
   const auto work = [&keys](const HashSeed& seed) {
-    Table table({seed, 0, AllCapabilities()});
+    Table table(OptionsOf(seed, 0));
     for (const std::string& name : keys) {
       TableKey key;
       table.SetKey(name, &key);
