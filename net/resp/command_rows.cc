@@ -107,7 +107,7 @@ constexpr Command kCommands[] = {
     {"set", -3, kGrow, 1, 1, 1, Group::kString,
      "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-seconds|"
      "PXAT unix-milliseconds|KEEPTTL]",
-     "Sets the value of a key.", Set, nullptr},
+     "Sets the value of a key.", Set, nullptr, &kGatherSet},
     {"setex", 4, kGrow, 1, 1, 1, Group::kString, "key seconds value",
      "Sets a value, and in how many seconds it expires.", SetEx, nullptr},
     {"setnx", 3, kGrow | kFast, 1, 1, 1, Group::kString, "key value",
@@ -122,7 +122,8 @@ constexpr Command kCommands[] = {
     // Keys.
     {"copy", -3, kGrow, 1, 2, 1, Group::kGeneric, "source destination [DB index] [REPLACE]",
      "Copies a value, with its expiry, to another key.", Copy, nullptr},
-    {"del", -2, kWrite, 1, -1, 1, Group::kGeneric, "key [key ...]", "Deletes keys.", Del, nullptr},
+    {"del", -2, kWrite, 1, -1, 1, Group::kGeneric, "key [key ...]", "Deletes keys.", nullptr,
+     nullptr, &kGatherDel},
     {"exists", -2, kRead | kFast, 1, -1, 1, Group::kGeneric, "key [key ...]",
      "Counts the keys that are there.", nullptr, AnswerExists},
     {"expire", -3, kWrite | kFast, 1, 1, 1, Group::kGeneric, "key seconds [NX|XX|GT|LT]",
@@ -173,8 +174,8 @@ constexpr Command kCommands[] = {
      "Returns in how many seconds a key expires.", nullptr, AnswerTtl},
     {"type", 2, kRead | kFast, 1, 1, 1, Group::kGeneric, "key", "Returns string, or none.", nullptr,
      AnswerType},
-    {"unlink", -2, kWrite | kFast, 1, -1, 1, Group::kGeneric, "key [key ...]", "Deletes keys.", Del,
-     nullptr},
+    {"unlink", -2, kWrite | kFast, 1, -1, 1, Group::kGeneric, "key [key ...]", "Deletes keys.",
+     nullptr, nullptr, &kGatherDel},
     {"wait", 3, kRead, 0, 0, 0, Group::kGeneric, "numreplicas timeout",
      "Returns 0: there are no replicas.", Zero, nullptr},
 

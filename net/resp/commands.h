@@ -21,6 +21,7 @@ namespace resp {
 struct Scratch {
   std::unique_ptr<ReadResults> results = std::make_unique<ReadResults>();
   ScanPage page;
+  WriteResults written;
 };
 
 // Of one connection, beyond what others may see of it.
@@ -73,6 +74,17 @@ struct ReadAnswer {
 // True: something of the results was lent.
 using ReadAnswerer = bool (*)(const ReadAnswer& answer);
 
+// A command that writes keys without a look at them: those of several commands go to the
+// store in one Write(), each by itself, in their order.
+struct WriteGather {
+  // Adds what the command does to `batch`, which borrows the arguments. False, and nothing
+  // added, where the arguments need the handler.
+  bool (*add)(absl::Span<const absl::string_view> args, WriteBatch* batch);
+  // All of `results`, one a mutation, are OK.
+  void (*answer)(absl::Span<const WriteResult> results, ReplyWriter* reply);
+  bool needs_existed = false;  // WriteOptions::report_existed
+};
+
 enum CommandFlags : uint32_t {
   // What must be so before the command is carried out.
   kNeedsAuthentication = 1 << 0,
@@ -112,8 +124,9 @@ struct Command {
   CommandGroup group;
   absl::string_view syntax;  // what follows the name
   absl::string_view summary;
-  CommandHandler handler;  // null for a container, and for what only reads
+  CommandHandler handler;  // null for a container, and where the ones below do all
   ReadAnswerer read;
+  const WriteGather* write = nullptr;
 };
 
 // Each container is followed by its subcommands.

@@ -134,17 +134,17 @@ void Persist(CommandCall* call) {
          call->reply);
 }
 
-void Del(CommandCall* call) {
-  WriteBatch batch;
-  for (const absl::string_view key : call->args.subspan(1)) batch.Delete(key);
-  WriteOptions options;
-  options.report_existed = true;
-  WriteResults results;
-  const absl::Status status = call->store()->Write(batch, options, &results);
-  if (!status.ok()) return call->reply->Error(ErrorText(status));
-  call->reply->Integer(std::count_if(results.results.begin(), results.results.end(),
-                                     [](const WriteResult& result) { return result.existed; }));
-}
+const WriteGather kGatherDel = {
+    [](absl::Span<const absl::string_view> args, WriteBatch* batch) {
+      for (const absl::string_view key : args.subspan(1)) batch->Delete(key);
+      return true;
+    },
+    [](absl::Span<const WriteResult> results, ReplyWriter* reply) {
+      reply->Integer(std::count_if(results.begin(), results.end(),
+                                   [](const WriteResult& result) { return result.existed; }));
+    },
+    /*needs_existed=*/true,
+};
 
 void FlushAll(CommandCall* call) {
   if (call->args.size() > 2 ||

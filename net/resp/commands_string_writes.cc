@@ -148,6 +148,15 @@ void Set(CommandCall* call) {
   *put ? reply->Ok() : reply->Null();
 }
 
+const WriteGather kGatherSet = {
+    [](absl::Span<const absl::string_view> args, WriteBatch* batch) {
+      if (args.size() != 3) return false;
+      batch->Put(args[1], args[2]);
+      return true;
+    },
+    [](absl::Span<const WriteResult>, ReplyWriter* reply) { reply->Ok(); },
+};
+
 void SetNx(CommandCall* call) {
   const absl::StatusOr<bool> put =
       PutIf(call, call->args[1], call->args[2], Metadata(), Condition::kAbsent);

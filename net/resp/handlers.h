@@ -51,6 +51,7 @@ void Set(CommandCall* call);
 void SetEx(CommandCall* call);
 void SetNx(CommandCall* call);
 void SetRange(CommandCall* call);
+extern const WriteGather kGatherSet;
 
 // commands_keyspace.cc
 bool AnswerExists(const ReadAnswer& answer);
@@ -69,7 +70,7 @@ void RandomKey(CommandCall* call);
 void Scan(CommandCall* call);
 
 // commands_keyspace_writes.cc
-void Del(CommandCall* call);
+extern const WriteGather kGatherDel;
 void Expire(CommandCall* call);
 void ExpireAt(CommandCall* call);
 void FlushAll(CommandCall* call);

@@ -49,7 +49,7 @@ Interpreter::Outcome Interpreter::Run(const Serving* serving, absl::string_view 
   const uint64_t errors = reply_.errors();
   UpdateGate();
   const Outcome outcome = RunAll(room);
-  FlushReads();
+  Flush();
   counts_.errors = reply_.errors() - errors;
   if (counts_.commands > 0) {
     state_->counters.Add(counting_place_, counts_);
@@ -129,7 +129,8 @@ bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string
     GatherRead(command, args);
     return true;
   }
-  FlushReads();
+  if (command.write != nullptr && GatherWrite(command, args)) return true;
+  Flush();
   connection_.client->set_command(command.name.data());
   CommandCall call{command, args, state_, &connection_, serving_, scratch_, &reply_};
   const int64_t start = StartTime();
@@ -145,11 +146,11 @@ bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string
 // A command without a reply.
 bool Interpreter::TakeSilently(absl::Span<const absl::string_view> args) {
   using Replies = Connection::Replies;
-  FlushReads();
+  Flush();
   const Output::Mark mark = reply_.output()->mark();
   if (connection_.replies == Replies::kSkipNext) connection_.replies = Replies::kSkip;
   const bool goes_on = Take(args);
-  FlushReads();
+  Flush();
   if (connection_.replies != Replies::kOn) reply_.output()->Rewind(mark);
   if (connection_.replies == Replies::kSkip) connection_.replies = Replies::kOn;
   return goes_on;
@@ -172,6 +173,7 @@ bool Interpreter::TakeUnknown(absl::Span<const absl::string_view> args) {
 }
 
 void Interpreter::GatherRead(const Command& command, absl::Span<const absl::string_view> args) {
+  FlushWrites();
   const size_t last = LastKey(command, args.size());
   const size_t first_key = keys_.size();
   for (size_t i = static_cast<size_t>(command.first_key); i <= last;
@@ -257,7 +259,7 @@ absl::string_view Interpreter::WhyRefused(uint32_t unmet) {
 }
 
 void Interpreter::Fail(absl::string_view error) {
-  FlushReads();
+  Flush();
   reply_.Error(error);
 }
 

@@ -65,6 +65,12 @@ class Interpreter {
     size_t args;
   };
 
+  // Writes that wait for FlushWrites(). There are never both.
+  struct PendingWrite {
+    const Command* command;
+    size_t first_mutation;  // in batch_
+  };
+
   Outcome RunAll(size_t room);
   // False: the connection is over, see outcome_.
   bool Take(absl::Span<const absl::string_view> args);
@@ -73,6 +79,14 @@ class Interpreter {
   bool CarryOut(const Command& command, absl::Span<const absl::string_view> args);
   void GatherRead(const Command& command, absl::Span<const absl::string_view> args);
   void FlushReads();
+  // interpreter_writes.cc. False: its handler must see to it.
+  bool GatherWrite(const Command& command, absl::Span<const absl::string_view> args);
+  void FlushWrites();
+  void AnswerWrite(const Command& command, absl::Span<const WriteResult> results);
+  void Flush() {
+    FlushReads();
+    FlushWrites();
+  }
   void AnswerRead(const PendingRead& read, absl::Span<const ReadResult> results, bool* lent);
   absl::string_view WhyRefused(uint32_t unmet);
   // Of a command that is not carried out, and fails the transaction it is in. Null: an
@@ -123,6 +137,9 @@ class Interpreter {
   std::vector<PendingRead> pending_;
   std::vector<absl::string_view> keys_;
   std::vector<absl::string_view> kept_args_;
+  std::vector<PendingWrite> pending_writes_;
+  WriteBatch batch_;
+  bool existed_wanted_ = false;
   bool values_wanted_ = false;
   // Grows while values are small: bounds what a store that copies must hold.
   size_t keys_at_once_ = 16;

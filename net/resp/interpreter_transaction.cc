@@ -83,7 +83,7 @@ bool Interpreter::TryToExecute(const Transaction& transaction,
     CarryOut(*queued.command, args);
     if (output->size() > room) break;
   }
-  FlushReads();
+  Flush();
   serving_ = base;
   if (output->size() > room) {
     output->Rewind(mark);
