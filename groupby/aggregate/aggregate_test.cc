@@ -177,8 +177,8 @@ TEST_F(AggregateTest, ByKeyOnRequestInMemoryAndNot) {
 }
 
 TEST_F(AggregateTest, DrainedByAnyNumberOfThreadsTheyComeAsOneByOne) {
-  for (const char* const aggregates : {"count,sum", kAll}) {
-    const std::vector<ModelRow> rows = Rows(60000, 40000, 20000);
+  for (const char* const aggregates : {"count,sum,last:2", kAll}) {
+    const std::vector<ModelRow> rows = Rows(12000, 9000, 5000, 200);
     for (const size_t memory : {size_t{1} << 20, size_t{8} << 20, size_t{64} << 20}) {
       for (const auto order : {GroupingOptions::Order::kAny, GroupingOptions::Order::kKey}) {
         SCOPED_TRACE(absl::StrCat(aggregates, " ", memory, " ", order));
@@ -187,6 +187,8 @@ TEST_F(AggregateTest, DrainedByAnyNumberOfThreadsTheyComeAsOneByOne) {
         options_.order = order;
         const absl::StatusOr<All> one_by_one = Run(aggregates, rows);
         ASSERT_TRUE(one_by_one.ok()) << one_by_one.status();
+        EXPECT_EQ(stats_.spilled_bytes > 0,
+                  memory < 8 << 20 || (memory == 8 << 20 && aggregates == kAll));
         for (const int threads : {1, 2, 8}) {
           for (const int first : {0, 5000}) {
             if (first > 0 && threads != 2) continue;
@@ -430,6 +432,7 @@ TEST_F(AggregateTest, ADrainIsEndedInItsMidst) {
     for (const auto order : {GroupingOptions::Order::kAny, GroupingOptions::Order::kKey}) {
       for (const int threads : {1, 2, 8}) {
         for (const Ended ended : {Ended::kByCancel, Ended::kByWrite, Ended::kByRender}) {
+          if (threads != 2 && ended != Ended::kByCancel) continue;
           SCOPED_TRACE(absl::StrCat(memory, " ", order, " ", threads, " ", ended));
           options_.memory_bytes = memory;
           options_.order = order;
