@@ -14,6 +14,7 @@
 namespace kvarts {
 namespace {
 
+using testing::ContainsRegex;
 using testing::HasSubstr;
 
 constexpr char kOom[] = "-OOM command not allowed when used memory > 'maxmemory'.";
@@ -67,6 +68,11 @@ TEST(KvServerLimitTest, OthersAreEvictedOnRequest) {
     const auto lines = Write(server, dir);
     EXPECT_EQ(Count(lines, "+OK"), kWrites);
     EXPECT_EQ(lines.back(), ":1000");
+    TestSocket socket(server.resp, dir);
+    socket.Send("INFO\r\nQUIT\r\n");
+    const std::string info = socket.ReceiveAll();
+    EXPECT_THAT(info, HasSubstr("\r\nmaxmemory:1048576\r\nmaxmemory_policy:allkeys-s3fifo\r\n"));
+    EXPECT_THAT(info, ContainsRegex("\r\nevicted_keys:[12][0-9]{3}\r\n"));
   }
 }
 

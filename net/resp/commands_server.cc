@@ -46,6 +46,15 @@ void AddLine(std::string* lines, absl::string_view name, uint64_t value) {
   AddLine(lines, name, absl::StrCat(value));
 }
 
+// What a store tells of itself, where it does.
+absl::string_view Detail(const StoreStats& stats, absl::string_view name,
+                         absl::string_view fallback) {
+  for (const auto& [known, value] : stats.details) {
+    if (known == name) return value;
+  }
+  return fallback;
+}
+
 std::vector<Section> Sections(const CommandCall& call) {
   const ServerState& state = *call.state;
   const absl::Time now = state.options.clock->Now();
@@ -79,8 +88,10 @@ std::vector<Section> Sections(const CommandCall& call) {
   const uint64_t resident = ResidentBytes();
   AddLine(&memory, "used_memory_rss", resident);
   AddLine(&memory, "used_memory_rss_human", FormatSize(resident));
-  AddLine(&memory, "maxmemory", 0);
-  AddLine(&memory, "maxmemory_policy", "noeviction");
+  AddLine(&memory, "maxmemory", Detail(stats, "max_memory", "0"));
+  const bool evicts = Detail(stats, "evict", "none") != "none";
+  AddLine(&memory, "maxmemory_policy",
+          evicts ? absl::StrCat("allkeys-", Detail(stats, "evict", "")) : "noeviction");
 
   std::string persistence;
   AddLine(&persistence, "loading", call.serving == nullptr ? 1 : 0);
@@ -92,7 +103,7 @@ std::vector<Section> Sections(const CommandCall& call) {
   AddLine(&numbers, "total_commands_processed", counts.commands);
   AddLine(&numbers, "rejected_connections", 0);
   AddLine(&numbers, "expired_keys", 0);
-  AddLine(&numbers, "evicted_keys", 0);
+  AddLine(&numbers, "evicted_keys", Detail(stats, "evicted", "0"));
   AddLine(&numbers, "keyspace_hits", counts.hits);
   AddLine(&numbers, "keyspace_misses", counts.misses);
 

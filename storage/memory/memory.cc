@@ -36,6 +36,8 @@ class MemoryStore final : public Store {
   explicit MemoryStore(const MemoryOptions& options)
       : clock_(*options.clock),
         save_on_close_(options.save_on_close),
+        max_memory_(options.max_memory),
+        evicts_(Evicts(options)),
         table_(std::make_shared<Table>(TableOptions(options))) {
     sweeper_ = std::make_unique<Sweeper>(table_.get(), options.clock);
   }
@@ -146,6 +148,8 @@ class MemoryStore final : public Store {
         {"log_bytes", absl::StrCat(sums.log_bytes)},
         {"dead_bytes", absl::StrCat(sums.dead_bytes)},
         {"groups_overflowing", absl::StrCat(sums.groups_overflowing)},
+        {"max_memory", absl::StrCat(max_memory_)},
+        {"evict", evicts_ ? "s3fifo" : "none"},
         {"evicted", absl::StrCat(sums.evicted)},
     };
     return stats;
@@ -163,11 +167,14 @@ class MemoryStore final : public Store {
   }
 
  private:
+  static bool Evicts(const MemoryOptions& options) {
+    return options.max_memory > 0 && options.evict == MemoryOptions::Evict::kS3Fifo;
+  }
   static Table::Options TableOptions(const MemoryOptions& options) {
     Table::Options table;
     table.seed = options.seed.value_or(HashSeed::Random());
     table.max_bytes = options.max_memory;
-    table.evict = options.max_memory > 0 && options.evict == MemoryOptions::Evict::kS3Fifo;
+    table.evict = Evicts(options);
     table.capabilities = MemoryCapabilities();
     return table;
   }
@@ -231,6 +238,8 @@ class MemoryStore final : public Store {
 
   const Clock& clock_;
   const bool save_on_close_;
+  const size_t max_memory_;
+  const bool evicts_;
   const std::shared_ptr<Table> table_;  // cursors share it
   std::unique_ptr<Sweeper> sweeper_;
   std::unique_ptr<Snapshots> snapshots_;  // null without a file
