@@ -252,6 +252,7 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
     std::fflush(stdout);
     std::_Exit(0);
   }
+  KVARTS_RETURN_IF_ERROR(serving->Close());
   return 0;
 }
 

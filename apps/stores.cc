@@ -136,10 +136,13 @@ OpenResult OpenDictSpec(const StoresOptions& options, StoreSpec& spec) {
   return store;
 }
 
-OpenResult OpenMemorySpec(StoreSpec& spec) {
+OpenResult OpenMemorySpec(const StoresOptions& options, StoreSpec& spec) {
   MemoryOptions memory;
   KVARTS_ASSIGN_OR_RETURN(memory.max_memory, spec.TakeBytes("max_memory", 0));
   const std::string evict = spec.Take("evict");
+  memory.snapshot_path = spec.Take("snapshot");
+  KVARTS_ASSIGN_OR_RETURN(memory.save_on_close, spec.TakeBool("save_on_exit", false));
+  memory.progress = options.progress;
   KVARTS_RETURN_IF_ERROR(spec.Finish());
   if (evict == "s3fifo") {
     memory.evict = MemoryOptions::Evict::kS3Fifo;
@@ -156,7 +159,11 @@ OpenResult OpenMemorySpec(StoreSpec& spec) {
     return absl::InvalidArgumentError(
         absl::StrCat("store \"", spec.text(), "\": a memory store has no name"));
   }
-  return NewMemoryStore(memory);
+  if (memory.save_on_close && memory.snapshot_path.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "store \"", spec.text(), "\": save_on_exit takes the path of a snapshot: snapshot=PATH"));
+  }
+  return OpenMemoryStore(memory);
 }
 
 OpenResult OpenNullSpec(StoreSpec& spec) {
@@ -202,7 +209,8 @@ StoreFactories AllStores(const StoresOptions& options) {
              [options](StoreSpec& spec) { return OpenBisectSpec(options, spec); });
   stores.Add("dict", "dict:DATA_FILE",
              [options](StoreSpec& spec) { return OpenDictSpec(options, spec); });
-  stores.Add("memory", "memory:?max_memory=SIZE&evict=s3fifo", OpenMemorySpec);
+  stores.Add("memory", "memory:?max_memory=SIZE&evict=s3fifo&snapshot=PATH&save_on_exit=BOOL",
+             [options](StoreSpec& spec) { return OpenMemorySpec(options, spec); });
   stores.Add("null", "null:", OpenNullSpec);
   const auto native = [options](StoreSpec& spec) {
     return OpenNativeSpec(options.transport, spec);

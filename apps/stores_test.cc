@@ -117,15 +117,17 @@ TEST_F(StoresTest, PathsOfAnyCharactersAreServed) {
 TEST_F(StoresTest, BadSpecsAreInvalidAndListTheKnown) {
   const auto scheme = Open("redis:x");
   EXPECT_EQ(scheme.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_NE(scheme.status().message().find("bisect:DATA_FILE?index=PATH, dict:DATA_FILE, "
-                                           "memory:?max_memory=SIZE&evict=s3fifo, null:, "
-                                           "tcp://HOST:PORT"),
+  EXPECT_NE(scheme.status().message().find(
+                "bisect:DATA_FILE?index=PATH, dict:DATA_FILE, "
+                "memory:?max_memory=SIZE&evict=s3fifo&snapshot=PATH&save_on_exit=BOOL, null:, "
+                "tcp://HOST:PORT"),
             absl::string_view::npos)
       << scheme.status();
   for (const char* spec :
        {"bisect:", "bisect:x?y=1", "tcp://127.0.0.1:1?z=1", "tcp://nonsense",
         "tcp://127.0.0.1:99999", "null:x", "null:?x=1", "memory:x", "memory:?max_memory=x",
-        "memory:?max_memory=1MiB&evict=lru", "memory:?evict=s3fifo", "dict:", "dict:x?index=y"}) {
+        "memory:?max_memory=1MiB&evict=lru", "memory:?evict=s3fifo", "memory:?save_on_exit=1",
+        "dict:", "dict:x?index=y"}) {
     EXPECT_EQ(Open(spec).status().code(), absl::StatusCode::kInvalidArgument)
         << spec << ": " << Open(spec).status();
   }

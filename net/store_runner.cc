@@ -101,6 +101,34 @@ class PoolRunner final : public StoreRunner {
 
 }  // namespace
 
+StoreRunner::~StoreRunner() {
+  std::thread aside;
+  {
+    MutexLock lock(&aside_mu_);
+    aside = std::move(aside_);
+  }
+  if (aside.joinable()) aside.join();
+}
+
+bool StoreRunner::RunAside(Task work) {
+  MutexLock lock(&aside_mu_);
+  if (is_aside_) return false;
+  if (aside_.joinable()) aside_.join();  // it has said that it is done
+  is_aside_ = true;
+  aside_ = std::thread([this, work = std::move(work)]() mutable {
+    work();
+    work = nullptr;
+    MutexLock done(&aside_mu_);
+    is_aside_ = false;
+  });
+  return true;
+}
+
+bool StoreRunner::is_aside() const {
+  MutexLock lock(&aside_mu_);
+  return is_aside_;
+}
+
 std::unique_ptr<StoreRunner> StoreRunner::New(Store* store, int threads) {
   if (!store->capabilities().may_block) return std::make_unique<InlineRunner>(store);
   return std::make_unique<PoolRunner>(store, threads);

@@ -84,9 +84,7 @@ class ServingImpl final : public Serving {
   }
 
   ~ServingImpl() override {
-    ServingImpl::Abandon();
-    runner_.reset();
-    if (store_ != nullptr) store_->Close().IgnoreError();
+    ServingImpl::Close().IgnoreError();
     store_.reset();
     loops_->Stop();
   }
@@ -129,6 +127,12 @@ class ServingImpl final : public Serving {
       if (server != nullptr) drains.emplace_back([server, grace] { server->Drain(grace); });
     }
     for (std::thread& drain : drains) drain.join();
+  }
+
+  absl::Status Close() override {
+    ServingImpl::Abandon();
+    runner_.reset();
+    return store_ == nullptr ? absl::OkStatus() : store_->Close();
   }
 
   void Abandon() override {

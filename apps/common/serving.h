@@ -55,6 +55,8 @@ class Serving {
   virtual std::string ReadyLine() const = 0;
   // Lets requests under way end, for `grace` at most.
   virtual void Drain(absl::Duration grace) = 0;
+  // Behind Drain(): ends what is left and closes the store, which may save itself.
+  virtual absl::Status Close() = 0;
   // Ends the listeners, whose sockets' files are removed, and all connections.
   virtual void Abandon() = 0;
 

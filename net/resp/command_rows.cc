@@ -195,6 +195,12 @@ constexpr Command kCommands[] = {
     // Server.
     {"cluster", -2, kLocal, 0, 0, 0, Group::kCluster, "subcommand [argument ...]",
      "Is an error: this is no cluster.", ClusterDisabled, nullptr},
+    {"bgsave", -1, kLocal | kNeedsStore | kAdmin, 0, 0, 0, Group::kServer, "[SCHEDULE]",
+     "Saves all keys in the background.", BgSave, nullptr},
+    {"lastsave", 1, kLocal | kFast, 0, 0, 0, Group::kServer, "",
+     "Returns when all keys were saved last, as a Unix time.", LastSave, nullptr},
+    {"save", 1, kLocal | kNeedsStore | kAdmin, 0, 0, 0, Group::kServer, "",
+     "Saves all keys, and answers when that is done.", Save, nullptr},
     {"command", -1, kLocal | kContainer, 0, 0, 0, Group::kServer, "", "Tells about all commands.",
      CommandAll, nullptr},
     {"command|count", 2, kLocal, 0, 0, 0, Group::kServer, "", "Counts the commands.", CommandCount,

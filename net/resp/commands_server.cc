@@ -96,6 +96,10 @@ std::vector<Section> Sections(const CommandCall& call) {
   std::string persistence;
   AddLine(&persistence, "loading", call.serving == nullptr ? 1 : 0);
   AddLine(&persistence, "rdb_changes_since_last_save", 0);
+  const bool is_saving = call.serving != nullptr && call.serving->runner->is_aside();
+  AddLine(&persistence, "rdb_bgsave_in_progress", is_saving ? 1 : 0);
+  AddLine(&persistence, "rdb_last_save_time", absl::StrCat(LastSaveSeconds(state, stats)));
+  AddLine(&persistence, "rdb_last_bgsave_status", state.last_save_failed ? "err" : "ok");
   AddLine(&persistence, "aof_enabled", 0);
 
   std::string numbers;

@@ -87,6 +87,13 @@ void RenameNx(CommandCall* call);
 // commands_lcs.cc
 void Lcs(CommandCall* call);
 
+// commands_persistence.cc
+void BgSave(CommandCall* call);
+void LastSave(CommandCall* call);
+void Save(CommandCall* call);
+// When the store was saved last, or since when it is served.
+int64_t LastSaveSeconds(const ServerState& state, const StoreStats& stats);
+
 // commands_server.cc
 void ClusterDisabled(CommandCall* call);
 void DbSize(CommandCall* call);

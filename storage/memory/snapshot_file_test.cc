@@ -213,9 +213,7 @@ TEST_F(SnapshotFileTest, TheExampleIsWrittenAsDocumented) {
   std::string hex;
   for (size_t i = 0; i < bytes.size(); ++i) {
     absl::StrAppend(&hex, absl::Hex(static_cast<unsigned char>(bytes[i]), absl::kZeroPad2),
-                    i % 16 == 15 ? "\n"
-                    : i % 2 == 1 ? " "
-                                 : "");
+                    i % 16 == 15 ? "\n" : "");
   }
   EXPECT_EQ(hex,
             "4b56534e415053480100000000000000\n"

@@ -102,7 +102,7 @@ absl::Status Snapshots::Save() {
     return absl::OkStatus();
   }));
   KVARTS_RETURN_IF_ERROR(writer->Finish());
-  saved_at_ms_ = now_ms;
+  saved_at_ms_ = absl::ToUnixMillis(clock_.Now());
   return absl::OkStatus();
 }
 

@@ -1,0 +1,74 @@
+#include <cstdint>
+
+#include "absl/strings/match.h"
+#include "net/resp/handlers.h"
+#include "net/store_runner.h"
+
+namespace kvarts {
+namespace resp {
+namespace {
+
+constexpr char kInProgress[] = "ERR Background save already in progress";
+constexpr char kNothingToSaveTo[] =
+    "ERR This store has no file to save to: see the server's --store=memory:?snapshot=PATH";
+
+// False after an answer: the store keeps nothing, so that Sync() would be a lie.
+bool CheckSaves(CommandCall* call) {
+  if (call->capabilities().durable) return true;
+  const absl::StatusOr<StoreStats> stats = call->store()->Stats();
+  if (!stats.ok()) {
+    call->reply->Error(ErrorText(stats.status()));
+    return false;
+  }
+  if (stats->saved_at_ms.has_value()) return true;
+  call->reply->Error(kNothingToSaveTo);
+  return false;
+}
+
+absl::Status SaveNow(Store* store, ServerState* state) {
+  const absl::Status status = store->Sync();
+  state->last_save_failed = !status.ok();
+  return status;
+}
+
+}  // namespace
+
+void Save(CommandCall* call) {
+  if (!CheckSaves(call)) return;
+  if (call->serving->runner->is_aside()) return call->reply->Error(kInProgress);
+  const absl::Status status = SaveNow(call->store(), call->state);
+  if (!status.ok()) return call->reply->Error(ErrorText(status));
+  call->reply->Ok();
+}
+
+// BGSAVE [SCHEDULE]. There is no other work in the background that it could be scheduled
+// behind.
+void BgSave(CommandCall* call) {
+  const auto args = call->args;
+  if (args.size() > 2 || (args.size() == 2 && !absl::EqualsIgnoreCase(args[1], "SCHEDULE"))) {
+    return call->reply->Error(kSyntaxError);
+  }
+  if (!CheckSaves(call)) return;
+  const bool started = call->serving->runner->RunAside(
+      [store = call->store(), state = call->state] { SaveNow(store, state).IgnoreError(); });
+  if (!started) return call->reply->Error(kInProgress);
+  call->reply->Simple("Background saving started");
+}
+
+void LastSave(CommandCall* call) {
+  StoreStats stats;
+  if (call->serving != nullptr) {
+    if (absl::StatusOr<StoreStats> known = call->store()->Stats(); known.ok()) {
+      stats = *std::move(known);
+    }
+  }
+  call->reply->Integer(LastSaveSeconds(*call->state, stats));
+}
+
+int64_t LastSaveSeconds(const ServerState& state, const StoreStats& stats) {
+  const int64_t saved_at_ms = stats.saved_at_ms.value_or(0);
+  return saved_at_ms > 0 ? saved_at_ms / 1000 : absl::ToUnixSeconds(state.started);
+}
+
+}  // namespace resp
+}  // namespace kvarts
