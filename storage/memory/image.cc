@@ -1,30 +1,51 @@
 #include "storage/memory/image.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace kvarts::memory_internal {
 
-Image::Image(const Chunk& first) {
-  size_t live = 0;
+Image::Image(const Chunk& first, int depth, const Undo* undo) {
+  size_t most = undo == nullptr ? 0 : undo->memory_bytes();
   for (const Chunk* chunk = &first; chunk != nullptr; chunk = chunk->next) {
-    if (!chunk->empty()) live += chunk->live_bytes();
+    if (!chunk->empty()) most += chunk->live_bytes();
   }
-  records_.reset(new char[live]);  // NOLINT(modernize-make-unique): which would fill it
-  memory_ = sizeof(*this) + live;
+  records_.reset(new char[most]);  // NOLINT(modernize-make-unique): which would fill it
+  memory_ = sizeof(*this) + most;
+  // What was written since the moment.
+  std::vector<const char*> later;
+  if (undo != nullptr) {
+    undo->ForEach([&](const TableKey& key, const char* record) {
+      Chunk::Place place;
+      for (const Chunk* chunk = &first; chunk != nullptr; chunk = chunk->next) {
+        if (chunk->Find(key, depth, &place)) later.push_back(place.record);
+      }
+      const RecordLayout layout = RecordLayout::At(record);
+      if (!layout.header.has(RecordHeader::kDead)) Add(record, layout);
+    });
+    std::sort(later.begin(), later.end());
+  }
   for (const Chunk* chunk = &first; chunk != nullptr; chunk = chunk->next) {
     for (char* record = nullptr; (record = chunk->NextRecord(record)) != nullptr;) {
       const RecordLayout layout = RecordLayout::At(record);
       if (layout.header.has(RecordHeader::kDead)) continue;
-      char* const to = records_.get() + size_;
-      LoadBytes(record, layout.bytes, to);
-      size_ += layout.bytes;
-      if (!layout.header.has(RecordHeader::kBlob)) continue;
-      Blob* const blob = layout.BlobOf(to);
-      blob->Ref();
-      memory_ += Blob::MemoryBytes(blob->size);
-      has_blobs_ = true;
+      if (later.empty() || !std::binary_search(later.begin(), later.end(), record)) {
+        Add(record, layout);
+      }
     }
   }
+}
+
+void Image::Add(const char* record, const RecordLayout& layout) {
+  char* const to = records_.get() + size_;
+  LoadBytes(record, layout.bytes, to);
+  size_ += layout.bytes;
+  if (!layout.header.has(RecordHeader::kBlob)) return;
+  Blob* const blob = layout.BlobOf(to);
+  blob->Ref();
+  memory_ += Blob::MemoryBytes(blob->size);
+  has_blobs_ = true;
 }
 
 Image::~Image() {

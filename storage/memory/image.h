@@ -10,15 +10,17 @@
 #include "base/mutex.h"
 #include "storage/memory/chunk.h"
 #include "storage/memory/record.h"
+#include "storage/memory/undo.h"
 
 namespace kvarts::memory_internal {
 
-// Constant. A copy of the live records of a segment: one behind the other, as they lie in
-// its log. Blobs are not copied; the image has a reference to each.
+// Constant. A copy of the records of a segment, as they were at a moment: one behind the
+// other, as they lie in its log. Blobs are not copied; the image has a reference to each.
 class Image {
  public:
-  // Of a chunk and those behind it, which nobody changes meanwhile.
-  explicit Image(const Chunk& first);
+  // Of a segment, all its chunks, which nobody changes meanwhile. `undo`, if there is any,
+  // has what its keys held that were written since the moment.
+  Image(const Chunk& first, int depth, const Undo* undo);
   ~Image();
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;
@@ -32,6 +34,8 @@ class Image {
   size_t memory_bytes() const { return memory_; }
 
  private:
+  void Add(const char* record, const RecordLayout& layout);
+
   std::unique_ptr<char[]> records_;
   size_t size_ = 0;
   size_t memory_ = 0;

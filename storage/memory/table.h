@@ -23,6 +23,7 @@
 #include "storage/memory/ghosts.h"
 #include "storage/memory/image.h"
 #include "storage/memory/seq_lock.h"
+#include "storage/memory/undo.h"
 #include "storage/read_results.h"
 #include "storage/store.h"
 #include "storage/write_batch.h"
@@ -40,10 +41,12 @@ struct alignas(64) Segment {
   int64_t first_expiry = INT64_MAX;  // no record expires before it
   // Another one whenever counts in the index begin anew: see Table::StampOf().
   uint64_t generation = 0;
-  // Of the image that was taken of it last.
+  // Of the image that was taken of it last, and what was written since the one under way
+  // began, if its image is still to be taken.
   uint32_t epoch = 0;
   uint64_t blob_bytes = 0;         // as they are charged
   std::unique_ptr<Ghosts> ghosts;  // null until something was evicted
+  std::unique_ptr<Undo> undo;
 
   static uint64_t Range(uint64_t prefix, int depth) {
     return prefix | static_cast<uint64_t>(depth);
@@ -71,8 +74,10 @@ class Table {
     size_t max_bytes = 0;  // 0: no limit
     bool evict = false;    // at the limit, in place of refusing
     Capabilities capabilities;
-    // Of images that wait to be written, about: then writers wait.
-    size_t max_image_bytes = 32 << 20;
+    // While a snapshot is under way, about: of what was overwritten since it began, and of
+    // whole segments that wait to be written. Beyond both, writers wait.
+    size_t max_undo_bytes = 16 << 20;
+    size_t max_image_bytes = 16 << 20;
   };
   explicit Table(const Options& options);
   ~Table();
@@ -143,7 +148,7 @@ class Table {
     uint64_t dead_bytes = 0;
     uint64_t groups_overflowing = 0;
     uint64_t longest_chain = 0;  // of chunks in a segment
-    uint64_t evicted = 0;  // entries, ever
+    uint64_t evicted = 0;        // entries, ever
   };
   Sums sums();
   size_t memory_bytes() const { return pool_.used(); }
@@ -173,14 +178,18 @@ class Table {
   }
   // Locked, and sure to be the key's.
   Segment* LockFor(uint64_t hash) ABSL_NO_THREAD_SAFETY_ANALYSIS;
-  // The same for who may change which entries there are, or what they hold: where a
-  // snapshot is under way, the segment's image has been taken.
-  Segment* LockToWrite(uint64_t hash) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  // The same for writers: where a snapshot is under way, there is room to note what they
+  // overwrite, by Remember(). For who writes more than a few keys: its image was taken.
+  Segment* LockToWrite(uint64_t hash, bool many = false) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     for (;;) {
       Segment* const segment = LockFor(hash);
-      if (ABSL_PREDICT_TRUE(segment->epoch == epoch_) || Preserve(segment)) return segment;
+      if (ABSL_PREDICT_TRUE(segment->epoch == epoch_) || Prepare(segment, many)) return segment;
       images_.WaitForRoom();
     }
+  }
+  // Before the key is changed; `old`: where it is, null where it is absent.
+  void Remember(Segment* segment, const TableKey& key, const Chunk::Place* old) {
+    if (ABSL_PREDICT_FALSE(segment->epoch != epoch_)) RememberNow(segment, key, old);
   }
   static bool FindIn(const Segment& segment, const TableKey& key, int depth, Chunk::Place* place);
   static bool IsLive(const Chunk::Place& place, int64_t now_ms);
@@ -232,7 +241,9 @@ class Table {
   // Near the limit, before a write, so that what is written stays: segments that have more
   // than their share are the first to shrink. Says whether it has.
   bool ShrinkToShare(Segment* segment, int64_t now_ms) {
-    return options_.evict && IsNearLimit() && HasMoreThanShare(*segment) && Shrink(segment, now_ms);
+    // Not where a snapshot under way has to be told of each entry that goes.
+    return options_.evict && IsNearLimit() && segment->epoch == epoch_ &&
+           HasMoreThanShare(*segment) && Shrink(segment, now_ms);
   }
   bool HasMoreThanShare(const Segment& segment) const;
   bool IsNearLimit() const {
@@ -245,11 +256,15 @@ class Table {
   static void CountUseLocked(char* record);
   void DropGhosts(Segment* segment);
 
-  // table_snapshot.cc
+  // table_snapshot.cc: with the segment's lock.
   void BeginSnapshot();
-  // Takes the image of a locked segment. False where there is no room for it: the segment
-  // is then unlocked.
-  bool Preserve(Segment* segment);
+  // False where there is no room now: the segment is then unlocked.
+  bool Prepare(Segment* segment, bool many);
+  void RememberNow(Segment* segment, const TableKey& key, const Chunk::Place* old);
+  // Its image; from now on it is as if there was no snapshot under way.
+  std::unique_ptr<Image> TakeImage(Segment* segment);
+  void Forget(Segment* segment);
+  void ForgetAll();
 
   // table_growth.cc: with the segment's lock.
   absl::Status MakeRoom(Segment* segment, size_t bytes, Held* held);
@@ -282,6 +297,7 @@ class Table {
   // Of the newest snapshot. Guarded by the segments' locks: by any for reading, by all for
   // writing.
   uint32_t epoch_ = 0;
+  std::atomic<size_t> undo_bytes_{0};  // of all segments
   ImageQueue images_;
 
   // Taken last, for a moment, by who has locks of segments.

@@ -45,7 +45,7 @@ bool Table::FreeMemory(uint64_t* position, size_t bytes,
   bool any_in_round = false;
   bool whole_round = false;
   do {
-    Segment* const segment = LockToWrite(*position);
+    Segment* const segment = LockToWrite(*position, /*many=*/true);
     const bool shrunk = Shrink(segment, now_ms);
     any = any || shrunk;
     any_in_round = any_in_round || shrunk;

@@ -218,6 +218,10 @@ absl::StatusOr<bool> Table::Split(Segment* segment, Held* held) ABSL_NO_THREAD_S
     segments_.push_back(std::move(added));
     pool_.Charge(static_cast<int64_t>(sizeof(Segment)));
   }
+  if (segment->undo != nullptr) {
+    other->undo = std::make_unique<Undo>();
+    segment->undo->MoveUpper(bit, other->undo.get());
+  }
   Install(other, &upper);
   Install(segment, &lower);
   segment->blob_bytes = blob_bytes[0];

@@ -11,11 +11,17 @@
 //     BeginSnapshot(): no writer is inside of one then, and no atomic batch, which has all
 //     its locks from before its first change to behind its last. That is the moment. Each
 //     write is before it or behind it, whole, as every reader has seen and will see it.
-// (2) Who has locked a segment to change it, behind the moment, finds that its number is
-//     older (a segment that is split gives its number to both halves), and takes its image
-//     first: nobody has changed it since the moment, or the number would be the new one.
-//     What is not changed has its image taken by TakeImages(), which goes over all.
-// (3) So each segment's image is of the moment, and each is taken once.
+// (2) Whoever writes behind the moment into a segment whose number is older first notes
+//     what the key held, in the segment's Undo, unless that is there already: nobody has
+//     changed it since the moment. An image is what the segment holds, with that undone.
+//     It is taken with the segment's lock, and the segment has the new number from then on.
+//     A segment that is split gives its number to both halves, and to each its notes.
+// (3) TakeImages() goes over all segments, so each key's image is of the moment, and is
+//     taken once.
+//
+// Notes are bounded. Beyond that a writer takes the image of its segment, and sends it to
+// TakeImages() by a queue; who writes many keys at once (a range) does so from the first.
+// The queue is bounded: where it is full, a writer waits.
 //
 // Not changes: Sweep(), as what has expired is left out anyway; making a stamp, splitting,
 // copying: the entries stay what they are.
@@ -43,19 +49,52 @@ void Table::BeginSnapshot() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   for (Segment* const segment : locked) segment->lock.UnlockUnchanged();
 }
 
-bool Table::Preserve(Segment* segment) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+bool Table::Prepare(Segment* segment, bool many) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  if (!many && undo_bytes_.load(std::memory_order_relaxed) < options_.max_undo_bytes) return true;
   switch (images_.state()) {
     case ImageQueue::State::kFull:
       segment->lock.UnlockUnchanged();
       return false;
     case ImageQueue::State::kRoom:
-      images_.Push(std::make_unique<Image>(segment->chunk));
+      images_.Push(TakeImage(segment));
       break;
-    case ImageQueue::State::kClosed:  // it has failed
+    case ImageQueue::State::kClosed:  // the snapshot has failed
+      Forget(segment);
       break;
   }
-  segment->epoch = epoch_;
   return true;
+}
+
+void Table::RememberNow(Segment* segment, const TableKey& key, const Chunk::Place* old) {
+  if (segment->undo == nullptr) segment->undo = std::make_unique<Undo>();
+  const size_t before = segment->undo->memory_bytes();
+  segment->undo->Note(key, old);
+  undo_bytes_.fetch_add(segment->undo->memory_bytes() - before, std::memory_order_relaxed);
+}
+
+std::unique_ptr<Image> Table::TakeImage(Segment* segment) {
+  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
+  auto image = std::make_unique<Image>(segment->chunk, depth, segment->undo.get());
+  Forget(segment);
+  return image;
+}
+
+void Table::Forget(Segment* segment) {
+  if (segment->undo != nullptr) {
+    undo_bytes_.fetch_sub(segment->undo->memory_bytes(), std::memory_order_relaxed);
+    segment->undo.reset();
+  }
+  segment->epoch = epoch_;
+}
+
+void Table::ForgetAll() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  uint64_t position = 0;
+  do {
+    Segment* const segment = LockFor(position);
+    if (segment->epoch != epoch_) Forget(segment);
+    position = EndOf(*segment);
+    segment->lock.UnlockUnchanged();
+  } while (position != 0);
 }
 
 absl::Status Table::TakeImages(absl::FunctionRef<absl::Status(const Image& image)> consume)
@@ -82,16 +121,14 @@ absl::Status Table::TakeImages(absl::FunctionRef<absl::Status(const Image& image
       continue;
     }
     std::unique_ptr<Image> image;
-    if (segment->epoch != epoch_) {
-      image = std::make_unique<Image>(segment->chunk);
-      segment->epoch = epoch_;
-    }
+    if (segment->epoch != epoch_) image = TakeImage(segment);
     position = EndOf(*segment);
     at_end = position == 0;
     segment->lock.UnlockUnchanged();
     if (image != nullptr) status = consume(*image);
   }
   images_.Close();
+  if (!status.ok()) ForgetAll();
   return status;
 }
 

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "storage/memory/image.h"
 #include "storage/memory/table.h"
+#include "storage/memory/uuid_key.h"
 
 namespace kvarts::memory_internal {
 namespace {
@@ -31,10 +32,11 @@ Capabilities All() {
   return c;
 }
 
-Table::Options TableOptions(size_t max_image_bytes) {
+Table::Options TableOptions(size_t max_undo_bytes, size_t max_image_bytes) {
   Table::Options options;
   options.seed = {1, 2};
   options.capabilities = All();
+  options.max_undo_bytes = max_undo_bytes;
   options.max_image_bytes = max_image_bytes;
   return options;
 }
@@ -85,12 +87,18 @@ void AddTo(Entries* entries, const Image& image) {
   for (const char* record = nullptr; (record = image.Next(record)) != nullptr;) {
     const RecordLayout layout = RecordLayout::At(record);
     EXPECT_FALSE(layout.header.has(RecordHeader::kDead));
-    const std::string key(record + layout.key, layout.key_size);
+    std::string key(record + layout.key, layout.key_size);
+    if (layout.header.has(RecordHeader::kUuid)) {
+      char text[kUuidTextBytes];
+      UnpackUuid(key.data(), text);
+      key.assign(text, kUuidTextBytes);
+    }
     std::string value(record + layout.value, layout.value_size);
     if (layout.header.has(RecordHeader::kBlob)) {
       Blob* const blob = layout.BlobOf(record);
       value.assign(blob->data(), blob->size);
     }
+    if (layout.ExpiresAt(record) != 0) absl::StrAppend(&value, layout.ExpiresAt(record));
     EXPECT_TRUE(entries->emplace(key, value).second) << key << " is there twice";
   }
 }
@@ -126,8 +134,16 @@ class Workers {
   std::vector<std::thread> threads_;
 };
 
-TEST(TableSnapshotTest, WhatIsWrittenBehindTheMomentIsNotInIt) {
-  Table table(TableOptions(32 << 20));
+// Notes of what is overwritten, and images: both, or one of them as good as alone.
+constexpr std::pair<size_t, size_t> kRooms[] = {
+    {32 << 20, 32 << 20}, {0, 32 << 20}, {1 << 20, 32 << 20}};
+
+class TableSnapshotRoomsTest : public testing::TestWithParam<std::pair<size_t, size_t>> {};
+
+INSTANTIATE_TEST_SUITE_P(Rooms, TableSnapshotRoomsTest, testing::ValuesIn(kRooms));
+
+TEST_P(TableSnapshotRoomsTest, WhatIsWrittenBehindTheMomentIsNotInIt) {
+  Table table(TableOptions(GetParam().first, GetParam().second));
   Entries before;
   for (int i = 0; i < 3000; ++i) {
     before[absl::StrCat("k", i)] = Padded(i);
@@ -162,7 +178,7 @@ TEST(TableSnapshotTest, WhatIsWrittenBehindTheMomentIsNotInIt) {
 }
 
 TEST(TableSnapshotTest, AnAtomicBatchOverAllKeysIsBehindTheMoment) {
-  Table table(TableOptions(32 << 20));
+  Table table(TableOptions(32 << 20, 32 << 20));
   for (int i = 0; i < 2000; ++i) Put(&table, absl::StrCat("k", i), Padded(i));
   const Entries taken = TakeSnapshot(&table, [&] {
     WriteBatch batch;
@@ -179,8 +195,9 @@ TEST(TableSnapshotTest, TransfersInBatchesKeepTheirSum) {
   constexpr int kThreads = 3;
   constexpr int kAccounts = 900;
   constexpr int64_t kEach = 1000;
-  for (const size_t room : {size_t{1}, size_t{2} << 20}) {
-    Table table(TableOptions(room));
+  for (const auto& [undo, images] :
+       {std::pair<size_t, size_t>{0, 1}, {64 << 10, 2 << 20}, {8 << 20, 1}}) {
+    Table table(TableOptions(undo, images));
     std::vector<std::vector<int64_t>> balances(kThreads, std::vector<int64_t>(kAccounts, kEach));
     const auto name = [](int thread, size_t i) { return absl::StrCat("a", thread, ".", i); };
     for (int t = 0; t < kThreads; ++t) {
@@ -219,7 +236,7 @@ TEST(TableSnapshotTest, TransfersInBatchesKeepTheirSum) {
 // Keys come one after the other, written by two threads in turn, while segments are split;
 // and go in the same order. A snapshot has them from one to another, without a gap.
 TEST(TableSnapshotTest, WhatIsThereHasAllThatCameBefore) {
-  Table table(TableOptions(1 << 20));
+  Table table(TableOptions(256 << 10, 1 << 20));
   constexpr int kWindow = 1500;
   std::atomic<int> written{0};
   std::atomic<int> deleted{0};
@@ -265,7 +282,7 @@ TEST(TableSnapshotTest, WhatIsThereHasAllThatCameBefore) {
 }
 
 TEST(TableSnapshotTest, AnErrorEndsItAndTheNextOneIsWhole) {
-  Table table(TableOptions(1));
+  Table table(TableOptions(100 << 10, 1));
   for (int i = 0; i < 2000; ++i) Put(&table, absl::StrCat("k", i), Padded(0));
   Workers workers;
   workers.Start([&, n = std::make_shared<int>(0)] {
@@ -292,19 +309,54 @@ TEST(TableSnapshotTest, AnErrorEndsItAndTheNextOneIsWhole) {
   }
 }
 
+// UUIDs and a key of the same 16 bytes, expiries, types and large values, written several
+// times and split: as they were at the moment.
+TEST(TableSnapshotTest, WhateverAKeyHeldIsGivenBack) {
+  const std::string uuid = "01234567-89ab-4def-8123-456789abcdef";
+  char packed[kUuidBytes];
+  ASSERT_TRUE(PackUuid(uuid, packed));
+  const std::string bytes(packed, kUuidBytes);
+  const std::string long_key(3000, 'k');
+  Table table(TableOptions(32 << 20, 32 << 20));
+  Put(&table, uuid, "of the UUID");
+  Put(&table, bytes, "of the bytes");
+  Put(&table, long_key, std::string(5000, 'a'), /*expires_at=*/77777);
+  Put(&table, "expired", "v", /*expires_at=*/kNow - 1);
+  for (int i = 0; i < 1000; ++i) Put(&table, absl::StrCat("k", i), Padded(i));
+  const Entries before = TakeSnapshot(&table);
+  ASSERT_EQ(before.size(), 1004u);
+  const uint64_t segments = table.sums().segments;
+  const Entries taken = TakeSnapshot(&table, [&] {
+    for (const char* value : {"1", "22", "333"}) {
+      for (const std::string& key : {uuid, bytes, long_key, std::string("expired")}) {
+        Put(&table, key, value);
+        Delete(&table, key);
+        Put(&table, key, std::string(6000, 'b'));
+      }
+    }
+    for (int i = 0; i < 6000; ++i) Put(&table, absl::StrCat("new", i), Padded(i));
+    for (int i = 0; i < 500; ++i) Put(&table, absl::StrCat("k", i), Padded(-i));
+    for (int i = 0; i < 6000; ++i) Delete(&table, absl::StrCat("new", i));
+    Delete(&table, uuid);
+  });
+  EXPECT_EQ(taken, before);
+  EXPECT_GT(table.sums().segments, 2 * segments);
+  EXPECT_EQ(TakeSnapshot(&table).count(uuid), 0u);
+}
+
 TEST(ImageQueueTest, IsFullBeyondItsBytesAndNotWhereThereIsNoImage) {
   ImageQueue queue(1);
   EXPECT_EQ(queue.state(), ImageQueue::State::kClosed);
   queue.Open();
   EXPECT_EQ(queue.state(), ImageQueue::State::kRoom);
   const Chunk none;
-  queue.Push(std::make_unique<Image>(none));
+  queue.Push(std::make_unique<Image>(none, 0, nullptr));
   EXPECT_EQ(queue.state(), ImageQueue::State::kFull);
   std::thread waiting([&] { queue.WaitForRoom(); });
   EXPECT_NE(queue.Pop(), nullptr);
   waiting.join();
   EXPECT_EQ(queue.Pop(), nullptr);
-  queue.Push(std::make_unique<Image>(none));
+  queue.Push(std::make_unique<Image>(none, 0, nullptr));
   std::thread again([&] { queue.WaitForRoom(); });
   queue.Close();
   again.join();

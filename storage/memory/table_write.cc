@@ -103,7 +103,10 @@ absl::StatusOr<Table::Step> Table::ApplyLocked(Segment* segment, const TableKey&
   const bool is_live = is_there && IsLive(place, now_ms);
   *existed = is_live;
   if (mutation.kind == Mutation::Kind::kDelete) {
-    if (is_there) Erase(segment, key, place);
+    if (is_there) {
+      Remember(segment, key, &place);
+      Erase(segment, key, place);
+    }
     return Step::kDone;
   }
   const bool is_put = mutation.kind == Mutation::Kind::kPut;
@@ -131,6 +134,7 @@ absl::StatusOr<Table::Step> Table::ApplyLocked(Segment* segment, const TableKey&
   } else {
     record.value = absl::string_view(place.record + place.layout.value, place.layout.value_size);
   }
+  Remember(segment, key, is_there ? &place : nullptr);
   absl::StatusOr<Step> step = Put(segment, key, is_there ? &place : nullptr, is_live, record, held);
   const bool done = step.ok() && *step == Step::kDone;
   if (is_put && done) {
@@ -452,7 +456,7 @@ void Table::DeleteRange(absl::string_view begin,
   // list yet: so by hashes.
   uint64_t position = 0;
   do {
-    Segment* const segment = LockToWrite(position);
+    Segment* const segment = LockToWrite(position, /*many=*/true);
     EraseRange(segment, begin, end);
     position = EndOf(*segment);
     segment->lock.Unlock();
@@ -462,7 +466,7 @@ void Table::DeleteRange(absl::string_view begin,
 void Table::LockAll(Held* held) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   uint64_t position = 0;
   do {
-    Segment* const segment = LockToWrite(position);
+    Segment* const segment = LockToWrite(position, /*many=*/true);
     held->Add(segment);
     position = EndOf(*segment);
   } while (position != 0);
