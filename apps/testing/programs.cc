@@ -128,6 +128,16 @@ void TestSocket::Reset() {
   ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
+std::string TestSocket::ReceiveSome() {
+  std::string bytes(64 << 10, '\0');
+  ssize_t got = -1;
+  do {
+    got = ::recv(fd_, bytes.data(), bytes.size(), 0);
+  } while (got < 0 && errno == EINTR);
+  bytes.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  return bytes;
+}
+
 std::string TestSocket::Receive(size_t n) {
   std::string bytes;
   std::vector<char> buffer(64 << 10);

@@ -52,6 +52,8 @@ class TestSocket {
   void Reset();
   // Exactly `n` bytes, or fewer at the end.
   std::string Receive(size_t n);
+  // At least one byte; "" at the end.
+  std::string ReceiveSome();
   std::string ReceiveAll();
 
  private:

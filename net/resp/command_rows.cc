@@ -177,7 +177,7 @@ constexpr Command kCommands[] = {
     {"unlink", -2, kWrite | kFast, 1, -1, 1, Group::kGeneric, "key [key ...]", "Deletes keys.",
      nullptr, nullptr, &kGatherDel},
     {"wait", 3, kRead, 0, 0, 0, Group::kGeneric, "numreplicas timeout",
-     "Returns 0: there are no replicas.", Zero, nullptr},
+     "Returns 0: there are no replicas.", Wait, nullptr},
 
     // Transactions.
     {"discard", 1, kLocal | kFast | kImmediate, 0, 0, 0, Group::kTransactions, "",

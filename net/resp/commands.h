@@ -1,6 +1,7 @@
 #ifndef KVARTS_NET_RESP_COMMANDS_H_
 #define KVARTS_NET_RESP_COMMANDS_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -153,6 +154,11 @@ inline size_t LastKey(const Command& command, size_t args) {
 std::string ArityError(const Command& command);
 // The reply for a store's error.
 std::string ErrorText(const absl::Status& status);
+
+// Of an argument in an error: up to a zero byte, as other servers show it.
+inline absl::string_view Shown(absl::string_view arg, size_t most = 128) {
+  return arg.substr(0, std::min(arg.find('\0'), most));
+}
 
 inline constexpr char kSyntaxError[] = "ERR syntax error";
 inline constexpr char kNotAnInteger[] = "ERR value is not an integer or out of range";

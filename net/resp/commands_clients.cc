@@ -25,7 +25,7 @@ bool IsType(absl::string_view type) {
   return false;
 }
 std::string UnknownType(absl::string_view type) {
-  return absl::StrCat("ERR Unknown client type '", type.substr(0, 128), "'");
+  return absl::StrCat("ERR Unknown client type '", Shown(type), "'");
 }
 
 }  // namespace
@@ -71,7 +71,7 @@ void ClientKill(CommandCall* call) {
       filter.none = filter.none || !IsNormal(value);
     } else if (absl::EqualsIgnoreCase(args[i], "USER")) {
       if (!absl::EqualsIgnoreCase(value, "default")) {
-        return reply->Error(absl::StrCat("ERR No such user '", value.substr(0, 128), "'"));
+        return reply->Error(absl::StrCat("ERR No such user '", Shown(value), "'"));
       }
     } else if (absl::EqualsIgnoreCase(args[i], "ADDR")) {
       filter.address = std::string(value);
@@ -133,8 +133,7 @@ void ClientSetInfo(CommandCall* call) {
   const auto args = call->args;
   const bool is_name = absl::EqualsIgnoreCase(args[2], "LIB-NAME");
   if (!is_name && !absl::EqualsIgnoreCase(args[2], "LIB-VER")) {
-    return call->reply->Error(
-        absl::StrCat("ERR Unrecognized option '", args[2].substr(0, 128), "'"));
+    return call->reply->Error(absl::StrCat("ERR Unrecognized option '", Shown(args[2]), "'"));
   }
   if (!CheckClientName(call, is_name ? "lib-name" : "lib-ver", args[3])) return;
   Client* const client = call->connection->client.get();

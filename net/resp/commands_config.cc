@@ -106,9 +106,8 @@ void ConfigSet(CommandCall* call) {
   for (size_t i = 0; i < args.size(); i += 2) {
     const Setting* const setting = FindSetting(args[i]);
     if (setting == nullptr) {
-      return call->reply->Error(
-          absl::StrCat("ERR Unknown option or number of arguments for CONFIG SET - '",
-                       args[i].substr(0, 128), "'"));
+      return call->reply->Error(absl::StrCat(
+          "ERR Unknown option or number of arguments for CONFIG SET - '", Shown(args[i]), "'"));
     }
     int64_t value = 0;
     std::string why_not = WhyNot(*call->state, *setting, args[i + 1], &value);

@@ -74,8 +74,7 @@ void Hello(CommandCall* call) {
       name = args[++i];
       if (!CheckClientName(call, "Client names", name)) return;
     } else {
-      return reply->Error(
-          absl::StrCat("ERR Syntax error in HELLO option '", args[i].substr(0, 128), "'"));
+      return reply->Error(absl::StrCat("ERR Syntax error in HELLO option '", Shown(args[i]), "'"));
     }
   }
   if (authenticate && !LetIn(call, user, password)) return;

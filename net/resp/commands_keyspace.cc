@@ -1,11 +1,13 @@
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "net/resp/glob.h"
 #include "net/resp/handlers.h"
@@ -40,6 +42,16 @@ bool CheckPattern(CommandCall* call, absl::string_view pattern) {
   call->reply->Error(
       absl::StrCat("ERR a pattern of ", pattern.size(), " bytes; at most ", kMaxPatternBytes));
   return false;
+}
+
+// As strtoull() does it: "" and "-0" are 0.
+bool ParseCursor(absl::string_view text, uint64_t* cursor) {
+  const std::string copy(text.substr(0, 64));
+  if (!copy.empty() && absl::ascii_isspace(static_cast<unsigned char>(copy[0]))) return false;
+  char* end = nullptr;
+  errno = 0;
+  *cursor = std::strtoull(copy.c_str(), &end, 10);
+  return *end == '\0' && errno != ERANGE && copy.size() == text.size();
 }
 
 // The milliseconds that are left; -1: no expiry, -2: no key.
@@ -92,11 +104,13 @@ bool AnswerExpireTime(const ReadAnswer& answer) {
 }
 
 bool AnswerMemoryUsage(const ReadAnswer& answer) {
-  int64_t samples = 0;
-  if (answer.args.size() != 3 &&
-      (answer.args.size() != 5 || !absl::EqualsIgnoreCase(answer.args[3], "SAMPLES") ||
-       !ParseInteger(answer.args[4], &samples))) {
-    answer.reply->Error(kSyntaxError);
+  for (size_t i = 3; i < answer.args.size(); i += 2) {
+    const bool samples =
+        absl::EqualsIgnoreCase(answer.args[i], "SAMPLES") && i + 1 < answer.args.size();
+    int64_t count = 0;
+    const bool is_integer = samples && ParseInteger(answer.args[i + 1], &count);
+    if (is_integer && count >= 0) continue;
+    answer.reply->Error(samples && !is_integer ? kNotAnInteger : kSyntaxError);
     return false;
   }
   return SayOrNull(answer, static_cast<int64_t>(answer.args[2].size() +
@@ -136,7 +150,7 @@ void Scan(CommandCall* call) {
   const auto args = call->args;
   ReplyWriter* const reply = call->reply;
   uint64_t number = 0;
-  if (!absl::SimpleAtoi(args[1], &number)) return reply->Error("ERR invalid cursor");
+  if (!ParseCursor(args[1], &number)) return reply->Error("ERR invalid cursor");
   absl::string_view pattern;
   bool matches = false;
   int64_t count = 10;

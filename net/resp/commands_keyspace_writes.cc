@@ -78,7 +78,7 @@ bool ParseConditions(CommandCall* call, Conditions* conditions) {
     } else if (absl::EqualsIgnoreCase(word, "LT")) {
       conditions->lt = true;
     } else {
-      call->reply->Error(absl::StrCat("ERR Unsupported option ", word.substr(0, 128)));
+      call->reply->Error(absl::StrCat("ERR Unsupported option ", Shown(word)));
       return false;
     }
   }
@@ -94,12 +94,12 @@ bool ParseConditions(CommandCall* call, Conditions* conditions) {
 }
 
 void ExpireAs(CommandCall* call, ExpiryUnit unit) {
+  Conditions conditions;
+  if (!ParseConditions(call, &conditions)) return;
   int64_t at = 0;
   if (const char* error = ParseExpiry(*call, unit, call->args[2], &at)) {
     return call->reply->Error(ExpiryError(*call, error));
   }
-  Conditions conditions;
-  if (!ParseConditions(call, &conditions)) return;
   Mutation mutation;
   mutation.key = call->args[1];
   if (at <= call->now_ms()) {

@@ -189,10 +189,19 @@ void MemoryStats(CommandCall* call) {
 
 void MemoryDoctor(CommandCall* call) { call->reply->Verbatim("There is nothing to report.\n"); }
 
-void EmptyArray(CommandCall* call) { call->reply->Array(0); }
 void Yes(CommandCall* call) { call->reply->Ok(); }
 void MinusOne(CommandCall* call) { call->reply->Integer(-1); }
-void Zero(CommandCall* call) { call->reply->Integer(0); }
+
+// There is nobody to wait for.
+void Wait(CommandCall* call) {
+  int64_t number = 0;
+  if (!ParseInteger(call->args[1], &number)) return call->reply->Error(kNotAnInteger);
+  if (!ParseInteger(call->args[2], &number)) {
+    return call->reply->Error("ERR timeout is not an integer or out of range");
+  }
+  if (number < 0) return call->reply->Error("ERR timeout is negative");
+  call->reply->Integer(0);
+}
 
 }  // namespace resp
 }  // namespace kvarts

@@ -17,7 +17,8 @@ void SlowLogGet(CommandCall* call) {
   int64_t count = 10;
   if (call->args.size() > 3) {
     return call->reply->Error(
-        "ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.");
+        absl::StrCat("ERR unknown subcommand or wrong number of arguments for '", call->args[1],
+                     "'. Try SLOWLOG HELP."));
   }
   if (call->args.size() == 3 && (!ParseInteger(call->args[2], &count) || count < -1)) {
     return call->reply->Error("ERR count should be greater than or equal to -1");

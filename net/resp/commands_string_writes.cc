@@ -1,3 +1,4 @@
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -6,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "net/resp/expiry.h"
@@ -14,6 +16,9 @@
 namespace kvarts {
 namespace resp {
 namespace {
+
+constexpr size_t kMaxFloatText = 5 << 10;
+constexpr char kTooLong[] = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
 
 // An error whose message is the whole reply.
 absl::Status ReplyError(absl::string_view text) { return absl::AbortedError(text); }
@@ -92,7 +97,7 @@ bool Increment(CommandCall* call, int64_t* increment) {
 // As other servers: digits in front of the point, and behind it as many as say
 // something.
 std::string FloatText(long double value) {
-  char text[5 * 1024];
+  char text[kMaxFloatText];
   int size = std::snprintf(text, sizeof text, "%.17Lf", value);
   while (size > 0 && text[size - 1] == '0') --size;
   if (size > 0 && text[size - 1] == '.') --size;
@@ -101,10 +106,13 @@ std::string FloatText(long double value) {
 }
 
 bool ParseFloat(absl::string_view text, long double* value) {
-  if (text.empty() || text.size() > 256 || text[0] == ' ') return false;
+  if (text.empty() || text.size() >= kMaxFloatText) return false;
+  if (absl::ascii_isspace(static_cast<unsigned char>(text[0]))) return false;
   const std::string copy(text);
   char* end = nullptr;
+  errno = 0;
   *value = std::strtold(copy.c_str(), &end);
+  if (errno == ERANGE && (std::isinf(*value) || *value == 0)) return false;
   return end == copy.c_str() + copy.size() && !std::isnan(*value);
 }
 
@@ -117,6 +125,8 @@ void Set(CommandCall* call) {
   Metadata metadata;
   Condition condition = Condition::kNone;
   bool get = false;
+  bool keep = false;
+  ExpiryOption expiry;
   for (size_t i = 3; i < args.size(); ++i) {
     if (absl::EqualsIgnoreCase(args[i], "NX") && condition != Condition::kPresent) {
       condition = Condition::kAbsent;
@@ -124,17 +134,15 @@ void Set(CommandCall* call) {
       condition = Condition::kPresent;
     } else if (absl::EqualsIgnoreCase(args[i], "GET")) {
       get = true;
-    } else if (metadata.expiry != Metadata::Change::kClear) {
-      return reply->Error(kSyntaxError);
-    } else if (absl::EqualsIgnoreCase(args[i], "KEEPTTL")) {
-      metadata.expiry = Metadata::Change::kKeep;
-    } else if (const auto unit = ParseExpiryUnit(args[i]); unit && i + 1 < args.size()) {
-      if (const char* error = SetExpiry(*call, *unit, args[++i], &metadata)) {
-        return reply->Error(ExpiryError(*call, error));
-      }
-    } else {
+    } else if (absl::EqualsIgnoreCase(args[i], "KEEPTTL") && !expiry.unit) {
+      keep = true;
+    } else if (keep || !expiry.Take(args, &i)) {
       return reply->Error(kSyntaxError);
     }
+  }
+  if (keep) metadata.expiry = Metadata::Change::kKeep;
+  if (const char* error = expiry.Set(*call, &metadata)) {
+    return reply->Error(ExpiryError(*call, error));
   }
   if (get) {
     return ReplaceAndAnswerOld(call, args[1], [&](const ReadResult& current) -> Modification {
@@ -195,21 +203,26 @@ void GetDel(CommandCall* call) {
 void GetEx(CommandCall* call) {
   const auto args = call->args;
   Metadata metadata = Metadata::Keep();
-  if (args.size() == 3 && absl::EqualsIgnoreCase(args[2], "PERSIST")) {
-    metadata.expiry = Metadata::Change::kClear;
-  } else if (args.size() == 4 && ParseExpiryUnit(args[2])) {
-    if (const char* error = SetExpiry(*call, *ParseExpiryUnit(args[2]), args[3], &metadata)) {
-      return call->reply->Error(ExpiryError(*call, error));
+  ExpiryOption expiry;
+  bool persist = false;
+  for (size_t i = 2; i < args.size(); ++i) {
+    if (absl::EqualsIgnoreCase(args[i], "PERSIST") && !expiry.unit) {
+      persist = true;
+    } else if (persist || !expiry.Take(args, &i)) {
+      return call->reply->Error(kSyntaxError);
     }
-  } else if (args.size() != 2) {
-    return call->reply->Error(kSyntaxError);
   }
-  ReplaceAndAnswerOld(call, args[1], [&](const ReadResult& current) -> Modification {
-    if (!current.found || metadata.expiry == Metadata::Change::kKeep) {
-      return Modification::Nothing();
-    }
-    return {Modification::Kind::kPut, std::string(current.value), metadata};
-  });
+  if (persist) metadata.expiry = Metadata::Change::kClear;
+  const char* const error = expiry.Set(*call, &metadata);
+  const auto change = [&](const ReadResult& current) -> absl::StatusOr<Modification> {
+    if (!current.found) return Modification::Nothing();
+    if (error != nullptr) return ReplyError(ExpiryError(*call, error));
+    // Who watches a key has not to know of a change that is none.
+    const bool nothing = metadata.expiry == Metadata::Change::kClear && current.expires_at_ms == 0;
+    if (nothing || metadata.expiry == Metadata::Change::kKeep) return Modification::Nothing();
+    return Modification{Modification::Kind::kPut, std::string(current.value), metadata};
+  };
+  ReplaceAndAnswerOld(call, args[1], change);
 }
 
 void Append(CommandCall* call) {
@@ -219,6 +232,7 @@ void Append(CommandCall* call) {
                             [&](const ReadResult& current) -> absl::StatusOr<Modification> {
                               std::string value = absl::StrCat(current.value, call->args[2]);
                               size = value.size();
+                              if (size > kMaxValueBytes) return ReplyError(kTooLong);
                               CountCopy(call, size);
                               return Modification::Put(std::move(value));
                             });
@@ -232,8 +246,8 @@ void SetRange(CommandCall* call) {
   if (offset < 0) return call->reply->Error("ERR offset is out of range");
   const absl::string_view part = call->args[3];
   const auto at = static_cast<uint64_t>(offset);
-  if (at > kMaxValueBytes || at + part.size() > kMaxValueBytes) {
-    return call->reply->Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+  if (!part.empty() && (at > kMaxValueBytes || at + part.size() > kMaxValueBytes)) {
+    return call->reply->Error(kTooLong);
   }
   size_t size = 0;
   const absl::Status status =

@@ -74,6 +74,10 @@ bool AnswerGetRange(const ReadAnswer& answer) {
   }
   const absl::string_view value = answer.results[0].value;
   const auto size = static_cast<int64_t>(value.size());
+  if (start < 0 && end < 0 && start > end) {
+    answer.reply->Bulk("");
+    return false;
+  }
   if (start < 0) start = std::max<int64_t>(start + size, 0);
   if (end < 0) end = std::max<int64_t>(end + size, 0);
   end = std::min(end, size - 1);

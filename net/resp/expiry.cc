@@ -35,6 +35,14 @@ const char* SetExpiry(const CommandCall& call, ExpiryUnit unit, absl::string_vie
   return ParseExpiry(call, unit, text, &metadata->expires_at_ms);
 }
 
+bool ExpiryOption::Take(absl::Span<const absl::string_view> args, size_t* i) {
+  const std::optional<ExpiryUnit> taken = ParseExpiryUnit(args[*i]);
+  if (!taken || (unit && *unit != *taken) || *i + 1 == args.size()) return false;
+  unit = taken;
+  number = args[++*i];
+  return true;
+}
+
 std::string ExpiryError(const CommandCall& call, const char* error) {
   if (error == kNotAnInteger) return kNotAnInteger;
   return absl::StrCat("ERR ", error, " in '", call.command.name, "' command");

@@ -29,6 +29,20 @@ const char* ParseExpiry(const CommandCall& call, ExpiryUnit unit, absl::string_v
 const char* SetExpiry(const CommandCall& call, ExpiryUnit unit, absl::string_view text,
                       Metadata* metadata);
 
+// EX seconds, PX milliseconds, EXAT or PXAT time, as an option of SET and GETEX: one unit
+// only, which may come again; the last counts.
+struct ExpiryOption {
+  // True: `args[*i]` is one, and `*i` the index of its number.
+  bool Take(absl::Span<const absl::string_view> args, size_t* i);
+  // Where one was taken, what SetExpiry() does.
+  const char* Set(const CommandCall& call, Metadata* metadata) const {
+    return unit ? SetExpiry(call, *unit, number, metadata) : nullptr;
+  }
+
+  std::optional<ExpiryUnit> unit;
+  absl::string_view number;
+};
+
 // The reply for what these return: "ERR invalid expire time in 'set' command".
 std::string ExpiryError(const CommandCall& call, const char* error);
 

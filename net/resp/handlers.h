@@ -97,15 +97,14 @@ int64_t LastSaveSeconds(const ServerState& state, const StoreStats& stats);
 // commands_server.cc
 void ClusterDisabled(CommandCall* call);
 void DbSize(CommandCall* call);
-void EmptyArray(CommandCall* call);
 void Help(CommandCall* call);  // of the subcommand's container, from the table
 void Info(CommandCall* call);
 void MemoryDoctor(CommandCall* call);
 void MemoryStats(CommandCall* call);
 void MinusOne(CommandCall* call);  // :-1
 void Time(CommandCall* call);
-void Yes(CommandCall* call);   // +OK
-void Zero(CommandCall* call);  // :0
+void Wait(CommandCall* call);
+void Yes(CommandCall* call);  // +OK
 
 // commands_transaction.cc
 void Discard(CommandCall* call);

@@ -101,7 +101,7 @@ bool Interpreter::Take(absl::Span<const absl::string_view> args) {
   if (ABSL_PREDICT_FALSE(IsContainer(*command) && args.size() > 1)) {
     const Command* const subcommand = FindSubcommand(*command, args[1]);
     if (subcommand == nullptr) {
-      Refuse(command, absl::StrCat("ERR unknown subcommand '", args[1].substr(0, 128), "'. Try ",
+      Refuse(command, absl::StrCat("ERR unknown subcommand '", Shown(args[1]), "'. Try ",
                                    absl::AsciiStrToUpper(command->name), " HELP."));
       return true;
     }
@@ -162,11 +162,11 @@ bool Interpreter::TakeUnknown(absl::Span<const absl::string_view> args) {
     outcome_ = Outcome::kDrop;
     return false;
   }
-  std::string text = absl::StrCat("ERR unknown command '", args[0].substr(0, 128),
-                                  "', with args beginning with: ");
+  std::string text =
+      absl::StrCat("ERR unknown command '", Shown(args[0]), "', with args beginning with: ");
   const size_t end = text.size() + 128;
   for (size_t i = 1; i < args.size() && text.size() < end; ++i) {
-    absl::StrAppend(&text, "'", args[i].substr(0, end - text.size()), "' ");
+    absl::StrAppend(&text, "'", Shown(args[i], end - text.size()), "' ");
   }
   Refuse(nullptr, text);
   return true;

@@ -19,13 +19,11 @@ constexpr char kDiscarded[] = "EXECABORT Transaction discarded because of: ";
 }  // namespace
 
 void Interpreter::Refuse(const Command* command, absl::string_view error) {
-  if (queues()) {
-    if (command != nullptr && command->name == "exec") {
-      connection_.transaction.reset();
-      return Fail(absl::StrCat(kDiscarded, absl::StripPrefix(error, "ERR ")));
-    }
-    connection_.transaction->failed = true;
+  if (command != nullptr && command->name == "exec") {
+    connection_.transaction.reset();
+    return Fail(absl::StrCat(kDiscarded, absl::StripPrefix(error, "ERR ")));
   }
+  if (queues()) connection_.transaction->failed = true;
   Fail(error);
 }
 

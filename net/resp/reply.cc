@@ -46,6 +46,7 @@ void ReplyWriter::Simple(absl::string_view text) {
 
 void ReplyWriter::Error(absl::string_view text) {
   ++errors_;
+  while (!text.empty() && (text.back() == '\r' || text.back() == '\n')) text.remove_suffix(1);
   std::string& bytes = output_->bytes();
   bytes.append(1, '-');
   for (const char c : text) bytes.push_back(c == '\r' || c == '\n' ? ' ' : c);

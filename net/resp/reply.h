@@ -25,7 +25,7 @@ class ReplyWriter {
   void Ok() { Append("+OK\r\n"); }
   // Without newlines.
   void Simple(absl::string_view text);
-  // "ERR ..."; the code first. A newline becomes a space.
+  // "ERR ..."; the code first. A newline becomes a space, at the end nothing.
   void Error(absl::string_view text);
   // Errors written so far.
   uint64_t errors() const { return errors_; }

@@ -35,7 +35,7 @@ std::string InBoth(Write write) {
 TEST(ReplyWriterTest, RepliesOfBothProtocols) {
   EXPECT_EQ(InBoth([](ReplyWriter* r) { r->Ok(); }), "+OK\r\n");
   EXPECT_EQ(InBoth([](ReplyWriter* r) { r->Simple("PONG"); }), "+PONG\r\n");
-  EXPECT_EQ(InBoth([](ReplyWriter* r) { r->Error("ERR a\r\nb\n"); }), "-ERR a  b \r\n");
+  EXPECT_EQ(InBoth([](ReplyWriter* r) { r->Error("ERR a\r\nb\n"); }), "-ERR a  b\r\n");
   EXPECT_EQ(InBoth([](ReplyWriter* r) { r->Bulk(""); }), "$0\r\n\r\n");
   EXPECT_EQ(InBoth([](ReplyWriter* r) { r->Bulk("a\r\nb"); }), "$4\r\na\r\nb\r\n");
   EXPECT_EQ(InBoth([](ReplyWriter* r) { r->Bulk(std::string(1000, 'x')); }),

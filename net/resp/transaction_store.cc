@@ -194,6 +194,7 @@ absl::Status TransactionStore::Apply(const Mutation& mutation, bool report_exist
   known.change = Change::kDeleted;
   if (!is_put) return absl::OkStatus();
   known.change = Change::kPut;
+  known.was_put = true;
   known.value = std::make_shared<const std::string>(mutation.value);
   SetMetadata(mutation.metadata, old, &known);
   return absl::OkStatus();
@@ -244,6 +245,10 @@ absl::StatusOr<TransactionStore::Outcome> TransactionStore::Commit(
     absl::Span<const WatchedKey> watched) {
   if (conflict_) return Outcome::kConflict;
   WriteBatch batch;
+  // What it made and deleted again has changed, for those who watch it.
+  for (const auto& [key, known] : known_) {
+    if (known.was_put && known.change != Change::kPut) batch.Put(key, "");
+  }
   if (cleared_) batch.DeleteRange("", "");
   std::vector<WatchedKey> read;
   for (const auto& [key, known] : known_) {

@@ -75,6 +75,7 @@ class TransactionStore final : public Store {
     bool read = false;  // of the base, with `stamp`
     Stamp stamp;
     Change change = Change::kNone;
+    bool was_put = false;
     uint64_t version = 0;                      // of the last change
     std::shared_ptr<const std::string> value;  // of a put
     int64_t expires_at_ms = 0;                 // of a put, of a touch
