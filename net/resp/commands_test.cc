@@ -269,7 +269,8 @@ TEST(CommandTableTest, EveryCommandIsFoundInAnyCase) {
     }
     EXPECT_FALSE(command.summary.empty()) << command.name;
     if (IsContainer(command)) continue;
-    EXPECT_TRUE(command.handler != nullptr || command.read != nullptr) << command.name;
+    EXPECT_TRUE(command.handler != nullptr || command.read != nullptr || command.write != nullptr)
+        << command.name;
     if (command.read != nullptr) {
       EXPECT_NE(command.first_key, 0) << command.name;
       EXPECT_EQ(command.flags & kWrites, 0u) << command.name;

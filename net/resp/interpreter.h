@@ -138,6 +138,7 @@ class Interpreter {
   std::vector<absl::string_view> keys_;
   std::vector<absl::string_view> kept_args_;
   std::vector<PendingWrite> pending_writes_;
+  std::vector<absl::string_view> first_write_;  // arguments of the first of them
   WriteBatch batch_;
   bool existed_wanted_ = false;
   bool values_wanted_ = false;

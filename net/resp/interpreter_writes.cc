@@ -15,6 +15,7 @@ bool Interpreter::GatherWrite(const Command& command, absl::Span<const absl::str
   const size_t first = batch_.mutations().size();
   if (!command.write->add(args, &batch_)) return false;
   FlushReads();
+  if (pending_writes_.empty()) first_write_.assign(args.begin(), args.end());
   pending_writes_.push_back({&command, first});
   existed_wanted_ = existed_wanted_ || command.write->needs_existed;
   work_ += batch_.mutations().size() - first - 1;
@@ -30,7 +31,8 @@ void Interpreter::FlushWrites() {
   const int64_t start = StartTime();
   // The status of each is in the results.
   serving_->store->Write(batch_, options, written).IgnoreError();
-  TookTime(start, *pending_writes_[0].command, {batch_.mutations()[0].key});
+  // Noted by the first of them.
+  TookTime(start, *pending_writes_[0].command, first_write_);
   const auto results = absl::MakeConstSpan(written->results);
   for (size_t i = 0; i < pending_writes_.size(); ++i) {
     const size_t end =
