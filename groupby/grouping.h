@@ -30,8 +30,10 @@ struct GroupingOptions {
   // Shared with others; outlives the grouping and its groups. May be null.
   MemoryBudget* budget = nullptr;
 
-  // Threads of Groups::Drain(), and, above 1, one that works ahead of Groups::Next().
-  // Changes no order, of groups or of values. At least 1.
+  // Threads of Groups::Drain(), and, above 1, one that works ahead of Groups::Next() where
+  // there are partitions; where there are sorted runs, those of Finish(), and as many shards,
+  // with 16 MiB of memory for each, that are fed at a time. Changes no order, of groups or of
+  // values. At least 1.
   int threads = 1;
 
   FileSystem* fs = FileSystem::Posix();

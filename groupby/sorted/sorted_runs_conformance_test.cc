@@ -1,5 +1,5 @@
-#include <cstddef>
 #include <string>
+#include <vector>
 
 #include "groupby/sorted/sorted_runs.h"
 #include "groupby/testing/grouping_suite.h"
@@ -30,12 +30,19 @@ GroupingSuiteParam Sharded(const std::string& name, int threads) {
   return param;
 }
 
-INSTANTIATE_TEST_SUITE_P(SortedRuns, GroupingSuite,
-                         testing::Values(Param("Plain", 1, 0, 0), Param("ThreeThreads", 3, 0, 0),
-                                         Param("FewOpenRuns", 1, 0, 2),
-                                         Param("BothCaps", 1, 5000, 3), Sharded("TwoShards", 2),
-                                         Sharded("FourShards", 4)),
-                         GroupingSuiteName);
+std::vector<GroupingSuiteParam> Params() {
+  std::vector<GroupingSuiteParam> params = {Param("ThreeThreads", 3, 0, 0), Sharded("TwoShards", 2),
+                                            Sharded("FourShards", 4)};
+  // Where there is one thread, ThreadSanitizer has nothing to see.
+  if (kFewerRounds == 1) {
+    params.push_back(Param("Plain", 1, 0, 0));
+    params.push_back(Param("FewOpenRuns", 1, 0, 2));
+    params.push_back(Param("BothCaps", 1, 5000, 3));
+  }
+  return params;
+}
+
+INSTANTIATE_TEST_SUITE_P(SortedRuns, GroupingSuite, testing::ValuesIn(Params()), GroupingSuiteName);
 
 }  // namespace
 }  // namespace kvarts

@@ -10,6 +10,21 @@
 
 namespace kvarts {
 
+// Rounds of a test that says the same many times. ThreadSanitizer is ten times slower, and
+// takes no more than a few to see threads meet.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr int kFewerRounds = 10;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+inline constexpr int kFewerRounds = 10;
+#else
+inline constexpr int kFewerRounds = 1;
+#endif
+#else
+inline constexpr int kFewerRounds = 1;
+#endif
+constexpr int SuiteRounds(int rounds) { return (rounds + kFewerRounds - 1) / kFewerRounds; }
+
 using SuiteRows = std::vector<std::pair<std::string, std::string>>;
 using SuiteGroups = std::vector<std::pair<std::string, std::vector<std::string>>>;
 

@@ -222,7 +222,7 @@ TEST_P(GroupingSuite, SeveralShareABudget) {
   MemoryBudget budget(4 * kSmall);
   GroupingOptions options = Options();
   options.budget = &budget;
-  for (size_t round = 0; round < 3; ++round) {
+  for (size_t round = 0; round < static_cast<size_t>(SuiteRounds(3)); ++round) {
     // All at first: one that is read need not give back what it has, for one more.
     std::vector<std::unique_ptr<Grouping>> groupings;
     for (int i = 0; i < 4; ++i) groupings.push_back(New(options));
