@@ -111,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(All, CommandsTest, testing::Bool(),
 
 TEST_P(CommandsTest, RepliesAreAsWritten) {
   for (const char* name : {"connection.test", "strings.test", "keyspace.test", "server.test",
-                           "transactions.test", "copies.test"}) {
+                           "transactions.test", "copies.test", "time.test"}) {
     SessionHarness harness(NewModel(), Options());
     RunSteps(name, &harness, &clock_);
   }
@@ -179,6 +179,34 @@ TEST_P(CommandsTest, ScansFindEveryKey) {
     }
     const std::string random = harness.Ask(*harness.Connect(), {"RANDOMKEY"});
     EXPECT_THAT(random, MatchesRegex("\\$[0-9]\r\nkey:[0-9]+\r\n"));
+  }
+}
+
+// Of keys that come and go meanwhile, those that stay are found.
+TEST_P(CommandsTest, ScansFindWhatStaysWhileOthersComeAndGo) {
+  for (const bool ordered : {true, false}) {
+    ModelStoreOptions options;
+    options.capabilities.may_block = GetParam();
+    if (!ordered) options.capabilities.ordered_scan = Support::kAbsent;
+    for (int i = 0; i < 100; ++i) options.records.emplace_back(Number(2 * i), "v");
+    SessionHarness harness(NewModelStore(options));
+    const auto connection = harness.Connect();
+    std::set<std::string> found;
+    std::string cursor = "0";
+    int round = 0;
+    do {
+      const std::string reply =
+          harness.Send(*connection, absl::StrCat("SCAN ", cursor, " COUNT 5\r\n"));
+      const std::vector<std::string> lines = absl::StrSplit(reply, "\r\n");
+      cursor = lines[2];
+      for (size_t i = 5; i < lines.size(); i += 2) found.insert(lines[i]);
+      for (int i = 0; i < 5; ++i, ++round) {
+        harness.Ask(*connection, {"SET", Number(2 * (round * 37 % 100) + 1), "new"});
+        harness.Ask(*connection, {"DEL", Number(2 * (round * 11 % 100) + 1)});
+      }
+    } while (cursor != "0" && round < 10000);
+    EXPECT_EQ(cursor, "0");
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(found.count(Number(2 * i)), 1u) << i;
   }
 }
 

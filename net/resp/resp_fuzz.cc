@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -57,12 +58,22 @@ void FuzzParser(absl::string_view bytes, size_t step, const RequestLimits& limit
   }
 }
 
-void FuzzSession(absl::string_view bytes, size_t step, bool password, bool may_block, bool writes) {
+struct SessionKind {
+  bool password = false;
+  bool may_block = false;
+  bool writes = false;
+  bool two = false;          // connections: a byte 1 goes over to the other
+  bool reads_apart = false;  // a MultiGet of the store is not one state
+  bool small = false;        // few bytes may wait
+};
+
+void FuzzSession(absl::string_view bytes, size_t step, const SessionKind& kind) {
   ManualClock clock;
   ModelStoreOptions model;
   model.clock = &clock;
-  model.capabilities.may_block = may_block;
-  if (!writes) {
+  model.capabilities.may_block = kind.may_block;
+  model.capabilities.atomic_multi_get = !kind.reads_apart;
+  if (!kind.writes) {
     model.capabilities.write = Support::kAbsent;
     model.capabilities.conditions = Support::kAbsent;
     model.capabilities.batch_scope = BatchScope::kNone;
@@ -73,18 +84,32 @@ void FuzzSession(absl::string_view bytes, size_t step, bool password, bool may_b
   options.clock = &clock;
   options.allow_flush = true;
   options.max_output_bytes = 20000;
-  if (password) options.password = std::string(1, 'p');
+  if (kind.small) options.max_request_bytes = 300;
+  if (kind.small) options.max_answer_bytes = 6000;
+  if (kind.password) options.password = std::string(1, 'p');
   SessionHarness harness(NewModelStore(model), options);
-  const auto connection = harness.Connect();
-  while (!bytes.empty() && !connection->over()) {
-    const size_t n = std::min(step, bytes.size());
-    harness.Send(*connection, bytes.substr(0, n));
+  std::unique_ptr<SessionHarness::Connection> connections[] = {harness.Connect(),
+                                                               harness.Connect()};
+  size_t at = 0;
+  while (!bytes.empty() && !connections[at]->over()) {
+    size_t n = std::min(step, bytes.size());
+    if (kind.two) n = std::min(n, bytes.find('\1'));
+    if (n > 0) harness.Send(*connections[at], bytes.substr(0, n));
     bytes.remove_prefix(n);
+    if (kind.two && !bytes.empty() && bytes[0] == '\1') {
+      at = 1 - at;
+      bytes.remove_prefix(1);
+    }
   }
-  harness.End(*connection);
-  harness.Send(*connection, "");
+  for (const auto& connection : connections) {
+    harness.End(*connection);
+    harness.Send(*connection, "");
+  }
   harness.loop().Advance(absl::Minutes(1));
-  if (!connection->over()) __builtin_trap();  // the peer has ended, nothing is left
+  // The peers have ended, nothing is left.
+  for (const auto& connection : connections) {
+    if (!connection->over()) __builtin_trap();
+  }
 }
 
 }  // namespace
@@ -101,7 +126,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     kvarts::resp::FuzzParser(bytes, 1 + (how >> 5),
                              (how & 2) != 0 ? limits : kvarts::resp::RequestLimits());
   } else {
-    kvarts::resp::FuzzSession(bytes, step, (how & 2) != 0, (how & 4) != 0, (how & 8) != 0);
+    kvarts::resp::SessionKind kind;
+    kind.password = (how & 2) != 0;
+    kind.may_block = (how & 4) != 0;
+    kind.writes = (how & 8) != 0;
+    if ((how & 16) == 0) {
+      kind.two = (how & 32) != 0;
+      kind.reads_apart = (how & 64) != 0;
+      kind.small = (how & 128) != 0;
+    }
+    kvarts::resp::FuzzSession(bytes, step, kind);
   }
   return 0;
 }
