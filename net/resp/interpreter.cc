@@ -46,6 +46,7 @@ Interpreter::Outcome Interpreter::Run(const Serving* serving, absl::string_view 
   reply_.set_output(output);
   work_ = 0;
   counts_ = {};
+  since_ = Micros();
   const uint64_t errors = reply_.errors();
   UpdateGate();
   const Outcome outcome = RunAll(room);
@@ -133,9 +134,8 @@ bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string
   Flush();
   connection_.client->set_command(command.name.data());
   CommandCall call{command, args, state_, &connection_, serving_, scratch_, &reply_};
-  const int64_t start = StartTime();
   command.handler(&call);
-  if ((command.flags & kNeedsAuthentication) != 0) TookTime(start, command, args);
+  TookTime(command, args);
   work_ += call.work;
   if ((command.flags & kNeedsAuthentication) == 0) UpdateGate();  // it may have changed that
   if (ABSL_PREDICT_FALSE(call.execute)) Execute();
@@ -192,7 +192,6 @@ void Interpreter::GatherRead(const Command& command, absl::Span<const absl::stri
 void Interpreter::FlushReads() {
   if (pending_.empty()) return;
   ReadResults* const results = scratch_->results.get();
-  const int64_t start = StartTime();
   ReadOptions options;
   options.value = values_wanted_;
   if (keys_.size() == 1) {
@@ -200,7 +199,6 @@ void Interpreter::FlushReads() {
   } else {
     serving_->store->MultiGet(keys_, options, results);
   }
-  TookTime(start, *pending_[0].command, keys_);
   bool lent = false;
   const auto all = absl::MakeConstSpan(results->begin(), results->size());
   const size_t before = reply_.output()->size();
@@ -218,6 +216,7 @@ void Interpreter::FlushReads() {
   } else {
     keys_at_once_ = std::min(keys_at_once_ * 2, kMaxKeysAtOnce);
   }
+  TookTime(*pending_[0].command, keys_);
   pending_.clear();
   Reuse(&keys_);
   Reuse(&kept_args_);
@@ -239,6 +238,7 @@ void Interpreter::AnswerRead(const PendingRead& read, absl::Span<const ReadResul
 
 void Interpreter::NoteSlow(int64_t micros, const Command& command,
                            absl::Span<const absl::string_view> args) {
+  if ((command.flags & kNeedsAuthentication) == 0) return;  // a password may be in it
   const absl::Time now = state_->options.clock->Now();
   const bool fast = (command.flags & kFast) != 0;
   if (state_->latency_log.IsSpike(micros)) {

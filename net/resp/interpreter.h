@@ -91,14 +91,16 @@ class Interpreter {
   absl::string_view WhyRefused(uint32_t unmet);
   // Of a command that is not carried out, and fails the transaction it is in. Null: an
   // unknown one.
-  // For TookTime(); from the clock that is fine enough for what is noted.
-  int64_t StartTime() const {
+  // Of the clock that is fine enough for what is noted.
+  int64_t Micros() const {
     const int64_t least = state_->slow_log.threshold();
     return least >= 0 && least < kCoarse ? PreciseMicros() : CoarseMicros();
   }
-  // Notes a command, or reads that were one call, that took long.
-  void TookTime(int64_t since, const Command& command, absl::Span<const absl::string_view> args) {
-    const int64_t micros = StartTime() - since;
+  // Notes a command, or reads that were one call, where it took long since the one before.
+  void TookTime(const Command& command, absl::Span<const absl::string_view> args) {
+    const int64_t now = Micros();
+    const int64_t micros = now - since_;
+    since_ = now;
     if (ABSL_PREDICT_FALSE(state_->slow_log.IsSlow(micros) ||
                            state_->latency_log.IsSpike(micros))) {
       NoteSlow(micros, command, args);
@@ -130,6 +132,7 @@ class Interpreter {
   Scratch* scratch_ = nullptr;
   uint32_t gate_ = 0;  // flags of commands that are refused
   size_t work_ = 0;
+  int64_t since_ = 0;  // when the last command had ended
   Outcome outcome_ = Outcome::kStarved;
   Counters::Values counts_;
   const char* last_command_ = "NULL";
