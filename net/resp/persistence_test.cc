@@ -1,0 +1,136 @@
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/cond_var.h"
+#include "base/mutex.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "net/resp/session_harness.h"
+#include "storage/layers/forwarding_store.h"
+#include "testing/model/manual_clock.h"
+
+namespace kvarts {
+namespace resp {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr int64_t kSavedAt = 1600000000123;
+
+// Thread-safe. A store whose Sync() ends when the test lets it.
+class SlowSync final : public ForwardingStore {
+ public:
+  SlowSync() : ForwardingStore(NewModelStore()) {}
+
+  absl::StatusOr<StoreStats> Stats() override {
+    absl::StatusOr<StoreStats> stats = under().Stats();
+    MutexLock lock(&mu_);
+    if (stats.ok()) stats->saved_at_ms = saved_at_ms_;
+    return stats;
+  }
+  absl::Status Sync() override {
+    MutexLock lock(&mu_);
+    ++waiting_;
+    changed_.SignalAll();
+    while (held_) changed_.Wait(&mu_);
+    --waiting_;
+    if (result_.ok()) saved_at_ms_ = kSavedAt;
+    return result_;
+  }
+
+  void Hold() {
+    MutexLock lock(&mu_);
+    held_ = true;
+  }
+  void AwaitSync() {
+    MutexLock lock(&mu_);
+    while (waiting_ == 0) changed_.Wait(&mu_);
+  }
+  void LetGo(absl::Status result) {
+    MutexLock lock(&mu_);
+    held_ = false;
+    result_ = std::move(result);
+    changed_.SignalAll();
+  }
+
+ private:
+  Mutex mu_;
+  CondVar changed_;
+  bool held_ = false;
+  int waiting_ = 0;
+  absl::Status result_;
+  int64_t saved_at_ms_ = 0;
+};
+
+class PersistenceTest : public testing::Test {
+ protected:
+  PersistenceTest() {
+    auto store = std::make_unique<SlowSync>();
+    store_ = store.get();
+    RespOptions options;
+    options.clock = &clock_;
+    server_ = std::make_unique<SessionHarness>(std::move(store), options);
+    connection_ = server_->Connect();
+  }
+  std::string Ask(absl::string_view request) {
+    return server_->Send(*connection_, absl::StrCat(request, "\r\n"));
+  }
+  void AwaitIdle() {
+    while (Ask("INFO persistence").find("rdb_bgsave_in_progress:0") == std::string::npos) {
+    }
+  }
+
+  ManualClock clock_;
+  SlowSync* store_;
+  std::unique_ptr<SessionHarness> server_;
+  std::unique_ptr<SessionHarness::Connection> connection_;
+};
+
+TEST_F(PersistenceTest, OneSaveAtATime) {
+  EXPECT_EQ(Ask("LASTSAVE"), absl::StrCat(":", ManualClock::kStartMs / 1000, "\r\n"));
+  store_->Hold();
+  EXPECT_EQ(Ask("BGSAVE"), "+Background saving started\r\n");
+  store_->AwaitSync();
+  for (const char* again : {"BGSAVE", "bgsave schedule", "SAVE"}) {
+    EXPECT_EQ(Ask(again), "-ERR Background save already in progress\r\n");
+  }
+  EXPECT_THAT(Ask("INFO persistence"), HasSubstr("rdb_bgsave_in_progress:1\r\n"));
+  EXPECT_EQ(Ask("SET a b"), "+OK\r\n");
+  store_->LetGo(absl::OkStatus());
+  AwaitIdle();
+  EXPECT_EQ(Ask("LASTSAVE"), ":1600000000\r\n");
+  EXPECT_EQ(Ask("SAVE"), "+OK\r\n");
+  EXPECT_EQ(Ask("BGSAVE SCHEDULE"), "+Background saving started\r\n");
+}
+
+TEST_F(PersistenceTest, AFailureIsToldUntilTheNextOneIsGood) {
+  store_->LetGo(absl::ResourceExhaustedError("no space"));
+  EXPECT_THAT(Ask("SAVE"), HasSubstr("no space"));
+  EXPECT_EQ(Ask("BGSAVE"), "+Background saving started\r\n");
+  AwaitIdle();
+  EXPECT_THAT(Ask("INFO persistence"), HasSubstr("rdb_last_bgsave_status:err\r\n"));
+  store_->LetGo(absl::OkStatus());
+  EXPECT_EQ(Ask("SAVE"), "+OK\r\n");
+  EXPECT_THAT(Ask("INFO persistence"), HasSubstr("rdb_last_bgsave_status:ok\r\n"));
+}
+
+TEST_F(PersistenceTest, ArgumentsAreThoseOfRedis) {
+  EXPECT_EQ(Ask("BGSAVE now"), "-ERR syntax error\r\n");
+  EXPECT_EQ(Ask("BGSAVE SCHEDULE now"), "-ERR syntax error\r\n");
+  EXPECT_EQ(Ask("SAVE now"), "-ERR wrong number of arguments for 'save' command\r\n");
+  EXPECT_EQ(Ask("LASTSAVE now"), "-ERR wrong number of arguments for 'lastsave' command\r\n");
+}
+
+TEST(PersistenceOfNothingTest, IsAnError) {
+  SessionHarness server;
+  const auto connection = server.Connect();
+  EXPECT_THAT(server.Send(*connection, "SAVE\r\n"), StartsWith("-ERR This store has no file"));
+  EXPECT_THAT(server.Send(*connection, "BGSAVE\r\n"), StartsWith("-ERR This store has no file"));
+}
+
+}  // namespace
+}  // namespace resp
+}  // namespace kvarts
