@@ -344,6 +344,27 @@ TEST(TableSnapshotTest, WhateverAKeyHeldIsGivenBack) {
   EXPECT_EQ(TakeSnapshot(&table).count(uuid), 0u);
 }
 
+// What is evicted behind the moment was there at it.
+TEST(TableSnapshotTest, WhatIsEvictedBehindTheMomentIsInIt) {
+  for (const size_t undo : {size_t{0}, size_t{32} << 20}) {
+    Table::Options options = TableOptions(undo, 64 << 20);
+    options.max_bytes = 8 << 20;
+    options.evict = true;
+    Table table(options);
+    for (int i = 0; i < 12'000; ++i) Put(&table, absl::StrCat("k", i), Padded(i));
+    const Entries before = TakeSnapshot(&table);
+    ASSERT_GT(before.size(), 5000u);
+    ASSERT_LT(before.size(), 12'000u);
+    const Entries taken = TakeSnapshot(&table, [&] {
+      for (int i = 0; i < 12'000; ++i) Put(&table, absl::StrCat("new", i), Padded(i));
+    });
+    EXPECT_TRUE(taken == before) << taken.size() << " of " << before.size();
+    size_t kept = 0;
+    for (const auto& [key, value] : TakeSnapshot(&table)) kept += before.count(key);
+    EXPECT_LT(kept, before.size() / 2);
+  }
+}
+
 TEST(ImageQueueTest, IsFullBeyondItsBytesAndNotWhereThereIsNoImage) {
   ImageQueue queue(1);
   EXPECT_EQ(queue.state(), ImageQueue::State::kClosed);
