@@ -7,8 +7,10 @@ namespace kvarts {
 namespace {
 
 TEST(MemoryModelTest, RandomHistoriesAreThoseOfTheModel) {
-  const ModelTestReport report = CheckAgainstModel(NewMemoryFixture, ModelTestOptions());
-  EXPECT_TRUE(report.ok) << report.text;
+  for (const auto fixture : {NewMemoryFixture, NewEvictingMemoryFixture}) {
+    const ModelTestReport report = CheckAgainstModel(fixture, ModelTestOptions());
+    EXPECT_TRUE(report.ok) << report.text;
+  }
 }
 
 }  // namespace
@@ -17,5 +19,6 @@ TEST(MemoryModelTest, RandomHistoriesAreThoseOfTheModel) {
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   kvarts::RegisterStoreSuite("Memory", kvarts::NewMemoryFixture);
+  kvarts::RegisterStoreSuite("EvictingMemory", kvarts::NewEvictingMemoryFixture);
   return RUN_ALL_TESTS();
 }

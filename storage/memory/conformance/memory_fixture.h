@@ -9,6 +9,8 @@ namespace kvarts {
 
 // The memory store as a store under test.
 std::unique_ptr<StoreFixture> NewMemoryFixture();
+// The same that would evict, and has no reason to.
+std::unique_ptr<StoreFixture> NewEvictingMemoryFixture();
 
 }  // namespace kvarts
 
