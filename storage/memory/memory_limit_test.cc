@@ -64,7 +64,7 @@ class MemoryLimitTest : public testing::Test {
 
 TEST_F(MemoryLimitTest, AWriteBeyondItIsRefusedAndChangesNothing) {
   for (const size_t value : {10, 300, 4000, 10'000}) {
-    Open(4 << 20, Evict::kNone);
+    Open(1 << 20, Evict::kNone);
     uint64_t next = 0;
     EXPECT_EQ(Fill(&next, value), MemoryLimitError());
     EXPECT_LE(MemoryBytes(), max_memory_);
@@ -83,7 +83,7 @@ TEST_F(MemoryLimitTest, AWriteBeyondItIsRefusedAndChangesNothing) {
 
 TEST_F(MemoryLimitTest, DeletionMakesRoom) {
   for (const size_t value : {10, 300, 4000, 10'000}) {
-    Open(4 << 20, Evict::kNone);
+    Open(1 << 20, Evict::kNone);
     uint64_t next = 0;
     ASSERT_EQ(Fill(&next, value), MemoryLimitError());
     for (uint64_t i = 0; i < next; i += 5) ASSERT_TRUE(store_->Delete(Key(i)).ok());
@@ -94,7 +94,7 @@ TEST_F(MemoryLimitTest, DeletionMakesRoom) {
 }
 
 TEST_F(MemoryLimitTest, OverwritingWithOtherSizesMakesItsOwnRoom) {
-  Open(4 << 20, Evict::kNone);
+  Open(1 << 20, Evict::kNone);
   uint64_t next = 0;
   ASSERT_EQ(Fill(&next, 300), MemoryLimitError());
   for (uint64_t i = 0; i < next; ++i) {
@@ -111,10 +111,10 @@ TEST_F(MemoryLimitTest, OverwritingWithOtherSizesMakesItsOwnRoom) {
 }
 
 TEST_F(MemoryLimitTest, OthersAreEvictedForAWrite) {
-  for (const size_t max_memory : {128 << 10, 1 << 20, 4 << 20}) {
+  for (const size_t max_memory : {128 << 10, 768 << 10}) {
     for (const size_t value : {10, 300, 4000, 10'000}) {
       Open(max_memory, Evict::kS3Fifo);
-      const uint64_t keys = 3 * max_memory / (value + 20);
+      const uint64_t keys = 2 * max_memory / (value + 20);
       for (uint64_t i = 0; i < keys; ++i) {
         ASSERT_TRUE(store_->Put(Key(i), std::string(value, 'v')).ok()) << i;
         ASSERT_TRUE(Has(Key(i)));
@@ -134,14 +134,14 @@ TEST_F(MemoryLimitTest, OthersAreEvictedForAWrite) {
 }
 
 TEST_F(MemoryLimitTest, ValuesOfAllSizesGoTogether) {
-  for (const size_t max_memory : {512 << 10, 4 << 20}) {
+  for (const size_t max_memory : {512 << 10, 3 << 20}) {
     Open(max_memory, Evict::kS3Fifo);
     std::mt19937 random(5);
-    for (int i = 0; i < 30'000; ++i) {
-      const uint64_t key = random() % 20'000;
+    for (int i = 0; i < 5'000; ++i) {
+      const uint64_t key = random() % 4'000;
       const size_t size = random() % (size_t{1} << (random() % 18));
       ASSERT_TRUE(store_->Put(Key(key), std::string(size, 'v')).ok()) << i << " " << size;
-      if (i % 16 == 0) {
+      if (i % 8 == 0) {
         ASSERT_LE(MemoryBytes(), max_memory + kBeyond) << i;
       }
     }
@@ -150,16 +150,17 @@ TEST_F(MemoryLimitTest, ValuesOfAllSizesGoTogether) {
 }
 
 TEST_F(MemoryLimitTest, AFewLargeValuesTakeTheRoomOfManySmallOnes) {
-  Open(8 << 20, Evict::kS3Fifo);
-  for (uint64_t i = 0; i < 200'000; ++i) ASSERT_TRUE(store_->Put(Key(i), "small").ok());
+  Open(4 << 20, Evict::kS3Fifo);
+  const std::string small(40, 's');
+  for (uint64_t i = 0; i < 80'000; ++i) ASSERT_TRUE(store_->Put(Key(i), small).ok());
   for (uint64_t i = 0; i < 20; ++i) {
-    ASSERT_TRUE(store_->Put(absl::StrCat("large:", i), std::string(1 << 20, 'v')).ok()) << i;
+    ASSERT_TRUE(store_->Put(absl::StrCat("large:", i), std::string(512 << 10, 'v')).ok()) << i;
     EXPECT_TRUE(Has(absl::StrCat("large:", i)));
     EXPECT_LE(MemoryBytes(), max_memory_ + kBeyond);
   }
   // And back again.
-  for (uint64_t i = 0; i < 200'000; ++i) ASSERT_TRUE(store_->Put(Key(i), "small").ok()) << i;
-  EXPECT_GT(Entries(), 30'000u);
+  for (uint64_t i = 0; i < 80'000; ++i) ASSERT_TRUE(store_->Put(Key(i), small).ok()) << i;
+  EXPECT_GT(Entries(), 15'000u);
 }
 
 TEST_F(MemoryLimitTest, WhatCanNeverFitEvictsNothing) {
@@ -231,7 +232,7 @@ TEST_F(MemoryLimitTest, WhatHasExpiredGoesBeforeWhatHasNot) {
 
 TEST_F(MemoryLimitTest, WhatIsReadOutlivesAScan) {
   for (const size_t value : {60, 6000}) {
-    Open(8 << 20, Evict::kS3Fifo);
+    Open(2 << 20, Evict::kS3Fifo);
     const uint64_t fits = max_memory_ / (value + 40);
     const uint64_t hot = fits / 2;
     for (uint64_t i = 0; i < hot; ++i) {
@@ -283,7 +284,7 @@ TEST_F(MemoryLimitTest, ModifyEvictsToo) {
 }
 
 TEST_F(MemoryLimitTest, HoldsUnderManyThreads) {
-  Open(768 << 10, Evict::kS3Fifo);
+  Open(384 << 10, Evict::kS3Fifo);
   constexpr uint64_t kKeys = 30'000;
   constexpr int kThreads = 4;
   std::atomic<bool> stop{false};
@@ -294,7 +295,7 @@ TEST_F(MemoryLimitTest, HoldsUnderManyThreads) {
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       std::mt19937 random(static_cast<uint32_t>(t));
-      for (int i = 0; i < 10'000; ++i) {
+      for (int i = 0; i < 3'000; ++i) {
         // Low numbers more often.
         const uint64_t key = random() % (1 + random() % kKeys);
         const uint64_t other = (key + 1) % kKeys;
