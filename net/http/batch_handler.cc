@@ -8,21 +8,17 @@
 #include "net/http/batch_request.h"
 #include "net/http/handlers.h"
 #include "net/http/json.h"
+#include "net/http/read_pace.h"
 
 namespace kvarts {
 namespace {
 
 constexpr size_t kPartBytes = 64 << 10;
-// Keys that go to the store in one call, fewer where values are large: what a
-// store that copies holds for a request stays bounded.
-constexpr size_t kKeysAtOnce = 64;
-constexpr size_t kFewBytes = 1 << 20;
-constexpr size_t kManyBytes = 4 << 20;
 
 class BatchSource final : public HttpBodySource {
  public:
-  BatchSource(Store* store, std::vector<std::string> keys)
-      : store_(store), keys_(std::move(keys)) {}
+  BatchSource(Store* store, std::vector<std::string> keys, bool etags)
+      : store_(store), keys_(std::move(keys)), etags_(etags) {}
 
   absl::Status Next(std::string* out, bool* more) override {
     if (!begun_) out->append("{\"results\":[");
@@ -57,15 +53,12 @@ class BatchSource final : public HttpBodySource {
 
   void ReadMore() {
     first_ = next_;
-    read_ = std::min(at_once_, keys_.size() - first_);
+    read_ = std::min(pace_.keys(), keys_.size() - first_);
     const std::vector<absl::string_view> keys(
         keys_.begin() + static_cast<ptrdiff_t>(first_),
         keys_.begin() + static_cast<ptrdiff_t>(first_ + read_));
     store_->MultiGet(keys, ReadOptions(), &results_);
-    size_t bytes = 0;
-    for (const ReadResult& result : results_) bytes += result.value.size();
-    if (bytes > kManyBytes) at_once_ = std::max<size_t>(at_once_ / 8, 1);
-    if (bytes < kFewBytes) at_once_ = std::min(at_once_ * 2, kKeysAtOnce);
+    pace_.Learn(results_);
   }
 
   void Begin(const ReadResult& result, std::string* out) {
@@ -82,6 +75,10 @@ class BatchSource final : public HttpBodySource {
       if (!result.content_type.empty()) {
         absl::StrAppend(out, ",\"content_type\":", JsonQuote(result.content_type));
       }
+      if (result.expires_at_ms != 0) {
+        absl::StrAppend(out, ",\"expires_at_ms\":", result.expires_at_ms);
+      }
+      if (etags_) absl::StrAppend(out, ",\"etag\":", JsonQuote(ValueEtag(result.value)));
       out->append(",\"value\":");
       writer_.Start(result.value);
       writing_ = true;
@@ -90,10 +87,11 @@ class BatchSource final : public HttpBodySource {
 
   Store* const store_;
   const std::vector<std::string> keys_;
+  const bool etags_;
   bool begun_ = false;
   size_t next_ = 0;              // key to be written
   size_t first_ = 0, read_ = 0;  // those in results_
-  size_t at_once_ = kKeysAtOnce;
+  ReadPace pace_;
   ReadResults results_;
   JsonBytesWriter writer_;
   bool writing_ = false;  // the value of the key before next_
@@ -118,10 +116,14 @@ void AnswerFrom(std::unique_ptr<HttpBodySource> source, HttpCall* call) {
 }
 
 void GetBatch(const HttpContext& context, HttpCall* call) {
+  bool etags = false;
+  if (const absl::Status status = ReadFlag(*call, "etags", &etags); !status.ok()) {
+    return SetHttpError(400, status.message(), &call->response);
+  }
   absl::StatusOr<std::vector<std::string>> keys = ParseBatchKeys(call->request.body);
   if (!keys.ok()) return SetHttpError(400, keys.status().message(), &call->response);
   call->request.body = std::string();  // lets go of its memory
-  AnswerFrom(std::make_unique<BatchSource>(context.store, *std::move(keys)), call);
+  AnswerFrom(std::make_unique<BatchSource>(context.store, *std::move(keys), etags), call);
 }
 
 }  // namespace kvarts

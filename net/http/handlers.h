@@ -22,6 +22,9 @@ void DeleteKey(const HttpContext& context, HttpCall* call);
 // batch_handler.cc
 void GetBatch(const HttpContext& context, HttpCall* call);
 
+// batch_write_handler.cc
+void WriteMany(const HttpContext& context, HttpCall* call);
+
 // scan_handler.cc
 void ScanKeys(const HttpContext& context, HttpCall* call);
 
@@ -46,7 +49,7 @@ void OpenApi(const HttpContext& context, HttpCall* call);
 // 503: the store fails.
 HttpResponse StoreError(const absl::Status& status);
 
-// The answer of a store that takes no writes, 405 with Allow: `allowed`.
+// The answer of a store that takes no writes, 405 with Allow: `allowed`, or none.
 HttpResponse ReadOnlyAnswer(absl::string_view allowed);
 
 // The ETag of a value: a hash of its bytes, in quotes.
@@ -57,6 +60,14 @@ bool EtagInList(absl::string_view list, absl::string_view etag, bool weak);
 
 // Answers with what the source gives: as a whole where its first part is all.
 void AnswerFrom(std::unique_ptr<HttpBodySource> source, HttpCall* call);
+
+// Times that a conditional write is tried again because others were faster. After them
+// it is AnswerBusy(), 503.
+inline constexpr int kMaxTries = 100;
+void AnswerBusy(HttpCall* call);
+
+// A parameter of the query, "true" or "false"; where it is not there `*flag` stays.
+absl::Status ReadFlag(const HttpCall& call, const char* name, bool* flag);
 
 // "base64" in either alphabet, padded or not.
 bool DecodeBase64(absl::string_view text, std::string* bytes);

@@ -1,13 +1,17 @@
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/time/time.h"
 #include "base/checksum.h"
+#include "net/http/batch_write_request.h"
 #include "net/http/handlers.h"
 
 namespace kvarts {
@@ -16,9 +20,6 @@ namespace {
 // Above it a value is sent from where it lies, below it is copied behind its
 // head: one piece less to write.
 constexpr size_t kLendBytes = 16 << 10;
-
-// Times that a conditional write is tried again because others were faster.
-constexpr int kMaxTries = 100;
 
 constexpr absl::string_view kWritingMethods = "GET, HEAD, PUT, DELETE";
 constexpr absl::string_view kReadingMethods = "GET, HEAD";
@@ -45,6 +46,11 @@ void PreconditionFailed(HttpResponse* response) {
   SetHttpError(412, "the value is not what If-Match or If-None-Match asks for", response);
 }
 
+void AddExpiry(int64_t expires_at_ms, HttpResponse* response) {
+  if (expires_at_ms == 0) return;
+  absl::StrAppend(&response->fields, "X-Expires-At-Ms: ", expires_at_ms, "\r\n");
+}
+
 // `owner` holds the value's bytes; taken where they are lent on.
 void AnswerValue(const ReadResult& result, ReadResults* owner, HttpCall* call) {
   HttpResponse* const response = &call->response;
@@ -61,6 +67,7 @@ void AnswerValue(const ReadResult& result, ReadResults* owner, HttpCall* call) {
   ++call->hits;
   const std::string etag = ValueEtag(result.value);
   response->AddField("ETag", etag);
+  AddExpiry(result.expires_at_ms, response);
   if (conditions.any()) {
     if (!conditions.Matches(true, etag)) return PreconditionFailed(response);
     if (!conditions.NoneMatches(true, etag)) {
@@ -95,6 +102,24 @@ void SetContentType(const HttpContext& context, const HttpRequest& request, Meta
   if (!has.has(has.content_type)) return;
   metadata->content_type = Metadata::Change::kSet;
   metadata->type = *type;
+}
+
+absl::Status ReadExpiry(const HttpContext& context, const HttpCall& call, Metadata* metadata) {
+  const std::string* const at = call.Query("expires_at_ms");
+  const std::string* const ttl = call.Query("ttl_ms");
+  if (at == nullptr && ttl == nullptr) return absl::OkStatus();
+  if (at != nullptr && ttl != nullptr) {
+    return absl::InvalidArgumentError("the query has expires_at_ms and ttl_ms at once");
+  }
+  int64_t number = 0;
+  if (!absl::SimpleAtoi(at != nullptr ? *at : *ttl, &number) || number < 1 || number > kMaxTimeMs) {
+    return absl::InvalidArgumentError(absl::StrCat(at != nullptr ? "expires_at_ms" : "ttl_ms",
+                                                   ": expected a number from 1 to ", kMaxTimeMs));
+  }
+  metadata->expiry = Metadata::Change::kSet;
+  metadata->expires_at_ms =
+      at != nullptr ? number : absl::ToUnixMillis(context.info->clock->Now()) + number;
+  return absl::OkStatus();
 }
 
 enum class WriteOutcome { kAnswered, kExisted, kWasAbsent };
@@ -150,7 +175,7 @@ WriteOutcome WriteUnderConditions(const HttpContext& context, HttpCall* call, Ad
     }
     written = WriteResults();  // somebody else wrote it in between
   }
-  SetHttpError(503, "the key is written by many others; try again", &call->response);
+  AnswerBusy(call);
   return WriteOutcome::kAnswered;
 }
 
@@ -197,9 +222,15 @@ HttpResponse StoreError(const absl::Status& status) {
 
 HttpResponse ReadOnlyAnswer(absl::string_view allowed) {
   HttpResponse response =
-      HttpError(405, absl::StrCat("the store is read-only; the methods here are ", allowed));
+      HttpError(405, allowed.empty()
+                         ? "the store is read-only; there is nothing else here"
+                         : absl::StrCat("the store is read-only; the methods here are ", allowed));
   response.AddField("Allow", allowed);
   return response;
+}
+
+void AnswerBusy(HttpCall* call) {
+  SetHttpError(503, "what is to be written is written by many others; try again", &call->response);
 }
 
 bool DecodeBase64(absl::string_view text, std::string* bytes) {
@@ -230,6 +261,9 @@ void GetValues(const HttpContext& context, absl::Span<HttpCall> calls) {
 
 void PutValue(const HttpContext& context, HttpCall* call) {
   Metadata metadata;
+  if (const absl::Status status = ReadExpiry(context, *call, &metadata); !status.ok()) {
+    return SetHttpError(400, status.message(), &call->response);
+  }
   SetContentType(context, call->request, &metadata);
   const WriteOutcome outcome = WriteUnderConditions(context, call, [&](WriteBatch* batch) {
     batch->Put(call->parameter, call->request.body, metadata);
@@ -237,6 +271,7 @@ void PutValue(const HttpContext& context, HttpCall* call) {
   if (outcome == WriteOutcome::kAnswered) return;
   call->response.status = outcome == WriteOutcome::kExisted ? 204 : 201;
   call->response.AddField("ETag", ValueEtag(call->request.body));
+  AddExpiry(metadata.expires_at_ms, &call->response);
 }
 
 void DeleteKey(const HttpContext& context, HttpCall* call) {

@@ -30,12 +30,57 @@ constexpr char kSchemas[] = R"json({
   "found":{"type":"boolean","description":"Absent where there is an error."},
   "value":{"$ref":"#/components/schemas/Bytes"},
   "content_type":{"type":"string"},
+  "expires_at_ms":{"$ref":"#/components/schemas/Time"},
+  "etag":{"$ref":"#/components/schemas/Etag"},
   "error":{"type":"string","description":"This key's alone."}}}}}},
+"Time":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Milliseconds."},
+"Etag":{"type":"string","description":"As the ETag field has it, quotes included.",
+ "examples":["\"8c1d5e0a3b7f2946\""]},
+"Mutation":{"description":"One of put, delete and touch. null takes content type or expiry away.",
+ "type":"object","additionalProperties":false,"properties":{
+  "put":{"$ref":"#/components/schemas/Bytes"},
+  "value":{"$ref":"#/components/schemas/Bytes"},
+  "delete":{"$ref":"#/components/schemas/Bytes"},
+  "touch":{"$ref":"#/components/schemas/Bytes"},
+  "content_type":{"type":["string","null"],"minLength":1,"maxLength":255},
+  "expires_at_ms":{"type":["integer","null"],"minimum":1,"maximum":9007199254740991},
+  "ttl_ms":{"$ref":"#/components/schemas/Time"}},
+ "oneOf":[{"required":["put","value"]},{"required":["delete"]},{"required":["touch"]}]},
+"Condition":{"type":"object","additionalProperties":false,"properties":{
+  "absent":{"$ref":"#/components/schemas/Bytes"},
+  "present":{"$ref":"#/components/schemas/Bytes"},
+  "unchanged":{"$ref":"#/components/schemas/Bytes"},
+  "etag":{"$ref":"#/components/schemas/Etag"}},
+ "oneOf":[{"required":["absent"]},{"required":["present"]},{"required":["unchanged","etag"]}]},
+"BatchWrite":{"type":"object","required":["mutations"],"additionalProperties":false,"properties":{
+ "mutations":{"type":"array","maxItems":10000,"items":{"$ref":"#/components/schemas/Mutation"}},
+ "if":{"type":"array","maxItems":10000,"items":{"$ref":"#/components/schemas/Condition"},
+  "description":"All of them must hold, else nothing is written. They make the batch atomic."},
+ "atomic":{"type":"boolean","description":"Without conditions false unless given."}},
+ "examples":[
+  {"mutations":[{"put":"a key","value":"its value"},{"delete":{"base64":"/w=="}}]},
+  {"mutations":[{"put":"session","value":"v","content_type":"text/plain","ttl_ms":60000},
+    {"touch":"a key","expires_at_ms":null}],
+   "if":[{"absent":"session"}],"atomic":true}]},
+"BatchWriteResults":{"type":"object","required":["results"],"properties":{
+ "results":{"type":"array","items":{"type":"object","required":["status"],"properties":{
+  "status":{"type":"integer","description":"201 put, and was absent; 204 put, deleted or touched; 404 nothing to delete or touch; else of an error."},
+  "existed":{"type":"boolean","description":"Absent where there is an error."},
+  "etag":{"$ref":"#/components/schemas/Etag"},
+  "expires_at_ms":{"$ref":"#/components/schemas/Time"},
+  "error":{"type":"string","description":"This mutation's alone."}}}}},
+ "examples":[{"results":[{"status":201,"existed":false,"etag":"\"8c1d5e0a3b7f2946\""},
+  {"status":404,"existed":false}]}]},
+"ConditionFailed":{"type":"object","required":["error","failed"],"properties":{
+ "error":{"type":"string"},
+ "failed":{"type":"integer","description":"The place in \"if\" of one that does not hold."}},
+ "examples":[{"error":"if[0] does not hold: the key is there","failed":0}]},
 "ScanPage":{"type":"object","required":["entries","cursor"],"properties":{
  "entries":{"type":"array","items":{"type":"object","required":["key"],"properties":{
   "key":{"$ref":"#/components/schemas/Bytes"},
   "value":{"$ref":"#/components/schemas/Bytes"},
-  "content_type":{"type":"string"}}}},
+  "content_type":{"type":"string"},
+  "expires_at_ms":{"$ref":"#/components/schemas/Time"}}}},
  "cursor":{"type":["string","null"]},
  "error":{"type":"string"}}},
 "StoreStats":{"type":"object","properties":{

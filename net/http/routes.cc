@@ -1,20 +1,12 @@
 #include "net/http/routes.h"
 
-#include <algorithm>
-#include <utility>
+#include <cstdint>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
-#include "base/percent.h"
-#include "net/http/batch_request.h"
 #include "net/http/handlers.h"
+#include "storage/store.h"
 
 namespace kvarts {
 namespace {
-
-// --- The table ----------------------------------------------------------------
 
 // A GET's body means nothing, yet some clients send one.
 constexpr uint64_t kIgnoredBody = 64 << 10;
@@ -41,11 +33,20 @@ constexpr HttpParameter kGetParameters[] = {
     kKeyEncoding,
     kIfMatch,
     {"If-None-Match", In::kHeader, kText, "ETags: 304 where the value has one of them."}};
-constexpr HttpParameter kWriteParameters[] = {
+constexpr HttpParameter kIfAbsent = {"If-None-Match", In::kHeader, kText,
+                                     "*: only where the key is absent; else 412."};
+constexpr HttpParameter kDeleteParameters[] = {kKeyInPath, kKeyEncoding, kIfMatch, kIfAbsent};
+constexpr char kTime[] = R"({"type":"integer","minimum":1,"maximum":9007199254740991})";
+constexpr HttpParameter kPutParameters[] = {
     kKeyInPath,
     kKeyEncoding,
+    {"ttl_ms", In::kQuery, kTime, "The key is absent so many milliseconds from now on."},
+    {"expires_at_ms", In::kQuery, kTime,
+     "The key is absent from this time on, in Unix milliseconds. Without either it stays."},
     kIfMatch,
-    {"If-None-Match", In::kHeader, kText, "*: only where the key is absent; else 412."}};
+    kIfAbsent};
+constexpr HttpParameter kBatchParameters[] = {
+    {"etags", In::kQuery, kFlag, "With the ETag of each value, as /v1/batch/write takes it."}};
 constexpr HttpParameter kScanParameters[] = {
     {"prefix", In::kQuery, kText, "Only keys that begin with it."},
     {"start", In::kQuery, kText, "The first key, in bytewise order."},
@@ -79,7 +80,8 @@ constexpr HttpAnswer kNoSuchFile = {404, "There is no such file.", kJson,
 
 constexpr HttpAnswer kGetAnswers[] = {
     {200,
-     "The value, as it is, with its content type where the store keeps one. ETag is a hash of it.",
+     "The value, as it is, with its content type where the store keeps one. ETag is a hash of it; "
+     "X-Expires-At-Ms is there where it expires, and says when, in Unix milliseconds.",
      "application/octet-stream", kBinary},
     {304, "The value is the one that the client has."},
     kNoSuchKey,
@@ -94,6 +96,14 @@ constexpr HttpAnswer kPutAnswers[] = {
 constexpr HttpAnswer kDeleteAnswers[] = {{204, "Deleted."}, kNoSuchKey, kReadOnly, kPrecondition};
 constexpr HttpAnswer kBatchAnswers[] = {{200, "A result for each key, in the order asked.", kJson,
                                          R"({"$ref":"#/components/schemas/BatchResults"})"}};
+constexpr HttpAnswer kWriteAnswers[] = {
+    {200, "A result for each mutation, in the order given.", kJson,
+     R"({"$ref":"#/components/schemas/BatchWriteResults"})"},
+    kReadOnly,
+    {412, "A condition does not hold, and nothing was written.", kJson,
+     R"({"$ref":"#/components/schemas/ConditionFailed"})"},
+    {415, "The Content-Type is not application/json.", kJson,
+     R"({"$ref":"#/components/schemas/Error"})"}};
 constexpr HttpAnswer kScanAnswers[] = {
     {200,
      "Entries. `cursor` is null at the end of the range; else the next request gives it. With "
@@ -125,6 +135,9 @@ constexpr HttpBody kValueBody = {"application/octet-stream", kBinary,
 constexpr HttpBody kBatchBody = {kJson, R"({"$ref":"#/components/schemas/BatchKeys"})",
                                  "The keys, at most 10,000."};
 
+constexpr HttpBody kWriteBody = {kJson, R"({"$ref":"#/components/schemas/BatchWrite"})",
+                                 "At most 10,000 mutations and 10,000 conditions, in 8 MiB."};
+
 // One that looks at one request at a time.
 template <void (*kHandle)(const HttpContext&, HttpCall*)>
 void Each(const HttpContext& context, absl::Span<HttpCall> calls) {
@@ -143,26 +156,33 @@ constexpr HttpRoute kRoutes[] = {
      kNeeded, false, false, true, kIgnoredBody, kGetParameters, kNoBody, kGetAnswers, GetValues},
     {"PUT", "/v1/kv/{key}", "putValue", "Data", "Stores a value",
      "Under If-Match or If-None-Match only if nobody else was faster.",  //
-     kNeeded, false, true, false, kMaxValueBytes, kWriteParameters, kValueBody, kPutAnswers,
+     kNeeded, false, true, false, kMaxValueBytes, kPutParameters, kValueBody, kPutAnswers,
      Each<PutValue>},
     {"DELETE", "/v1/kv/{key}", "deleteKey", "Data", "Deletes a key", "",  //
-     kNeeded, false, true, false, kIgnoredBody, kWriteParameters, kNoBody, kDeleteAnswers,
+     kNeeded, false, true, false, kIgnoredBody, kDeleteParameters, kNoBody, kDeleteAnswers,
      Each<DeleteKey>},
-    {"POST",
-     "/v1/batch/get",
-     "getBatch",
-     "Data",
-     "The values of many keys",
+    {"POST", "/v1/batch/get", "getBatch", "Data", "The values of many keys",
      "Keys and values are JSON strings where they are UTF-8, else {\"base64\": \"...\"}.",  //
+     kNeeded, false, false, false, kMaxBatchBody, kBatchParameters, kBatchBody, kBatchAnswers,
+     Each<GetBatch>},
+    {"POST",
+     "/v1/batch/write",
+     "writeBatch",
+     "Data",
+     "Puts, deletes and touches many keys",
+     "Atomic, all or nothing and seen by others at once, where it says so or has conditions; else "
+     "each mutation for itself, in order, and a status for each: the one that a request for it "
+     "alone would have. Where none of them could be made, the answer is the error of the first. "
+     "A condition \"unchanged\" holds while the value has the ETag, as If-Match does.",  //
      kNeeded,
      false,
-     false,
+     true,
      false,
      kMaxBatchBody,
      {},
-     kBatchBody,
-     kBatchAnswers,
-     Each<GetBatch>},
+     kWriteBody,
+     kWriteAnswers,
+     Each<WriteMany>},
     {"GET", "/v1/scan", "scanKeys", "Data", "The entries of a range of keys",
      "In key order where the store has one. Keys and values are JSON strings where they are "
      "UTF-8, else {\"base64\": \"...\"}.",  //
@@ -327,173 +347,8 @@ constexpr bool AllAreDescribed() {
 }
 static_assert(AllAreDescribed(), "a route lacks a part of its description");
 
-// --- Matching -------------------------------------------------------------------
-
-// `target` without scheme and host, split at "?"; an empty path where it has none.
-void Split(absl::string_view target, absl::string_view* path, absl::string_view* query) {
-  *path = *query = {};
-  for (const absl::string_view scheme : {"http://", "https://"}) {
-    if (!absl::StartsWithIgnoreCase(target, scheme)) continue;
-    target.remove_prefix(scheme.size());
-    const size_t end = target.find_first_of("/?#");
-    if (end == absl::string_view::npos) {
-      *path = "/";
-      return;
-    }
-    if (target[end] != '/') *path = "/";
-    target.remove_prefix(end);
-    break;
-  }
-  if (path->empty() && !absl::StartsWith(target, "/")) return;
-  target = target.substr(0, target.find('#'));
-  const size_t question = target.find('?');
-  if (path->empty()) *path = target.substr(0, question);
-  if (question != absl::string_view::npos) *query = target.substr(question + 1);
-}
-
-// True where `path` is one of the route's; `*parameter` is what stands for {...}.
-bool PathMatches(const HttpRoute& route, absl::string_view path, absl::string_view* parameter) {
-  absl::string_view fixed = route.path;
-  const size_t brace = fixed.find('{');
-  if (brace == absl::string_view::npos) return path == fixed;
-  fixed = fixed.substr(0, brace);
-  if (!absl::StartsWith(path, fixed)) return false;
-  *parameter = path.substr(fixed.size());
-  return true;
-}
-
-bool MethodMatches(const HttpRoute& route, absl::string_view method) {
-  return method == route.method || (method == "HEAD" && absl::string_view(route.method) == "GET");
-}
-
-void Fail(int status, absl::string_view message, HttpMatch* match) {
-  match->route = nullptr;
-  match->error = HttpError(status, message);
-}
-
-bool TakesQuery(const HttpRoute& route, absl::string_view name) {
-  for (const HttpParameter& parameter : route.parameters) {
-    if (parameter.in == In::kQuery && name == parameter.name) return true;
-  }
-  return false;
-}
-
-std::string QueryNames(const HttpRoute& route) {
-  std::vector<absl::string_view> names;
-  for (const HttpParameter& parameter : route.parameters) {
-    if (parameter.in == In::kQuery) names.push_back(parameter.name);
-  }
-  return names.empty() ? "none" : absl::StrJoin(names, ", ");
-}
-
-bool ReadQuery(absl::string_view query, HttpMatch* match) {
-  for (const absl::string_view pair : absl::StrSplit(query, '&', absl::SkipEmpty())) {
-    const std::pair<absl::string_view, absl::string_view> parts =
-        absl::StrSplit(pair, absl::MaxSplits('=', 1));
-    absl::StatusOr<std::string> name = PercentDecode(parts.first);
-    absl::StatusOr<std::string> value = PercentDecode(parts.second);
-    if (!name.ok() || !value.ok()) {
-      const absl::Status& status = name.ok() ? value.status() : name.status();
-      Fail(400, absl::StrCat("the query: ", status.message()), match);
-      return false;
-    }
-    // Pages do not mind what others add to their address.
-    if (!TakesQuery(*match->route, *name)) {
-      if (!absl::StartsWith(match->route->path, "/v1/")) continue;
-      Fail(400,
-           absl::StrCat("the query has \"", *name, "\"; known here: ", QueryNames(*match->route)),
-           match);
-      return false;
-    }
-    for (const auto& [known, unused] : match->query) {
-      if (known != *name) continue;
-      Fail(400, absl::StrCat("the query has \"", *name, "\" twice"), match);
-      return false;
-    }
-    match->query.emplace_back(*std::move(name), *std::move(value));
-  }
-  return true;
-}
-
-// Decodes what stands for {...}: percent-encoding, and base64 inside it where the
-// query says so.
-void ReadParameter(absl::string_view text, HttpMatch* match) {
-  const bool is_key = absl::EndsWith(match->route->path, "{key}");
-  bool base64 = false;
-  for (const auto& [name, value] : match->query) {
-    if (name != "key_encoding") continue;
-    base64 = value == "base64";
-    if (!base64 && value != "percent") {
-      return Fail(400, "key_encoding: expected percent or base64", match);
-    }
-  }
-  if (text.find('%') == absl::string_view::npos) {
-    match->parameter.assign(text.data(), text.size());
-  } else {
-    absl::StatusOr<std::string> decoded = PercentDecode(text);
-    if (!decoded.ok()) {
-      return Fail(400, absl::StrCat("the key: ", decoded.status().message()), match);
-    }
-    match->parameter = *std::move(decoded);
-  }
-  if (!is_key) return;
-  if (base64) {
-    std::string bytes;
-    if (!DecodeBase64(match->parameter, &bytes)) {
-      return Fail(400, "the key: expected base64, as key_encoding says", match);
-    }
-    match->parameter = std::move(bytes);
-  }
-  if (match->parameter.size() > kMaxKeyBytes) {
-    Fail(414, CheckKey(match->parameter).message(), match);
-  }
-}
-
 }  // namespace
 
 absl::Span<const HttpRoute> HttpRoutes() { return kRoutes; }
-
-std::string AllowedMethods(absl::Span<const HttpRoute> routes, absl::string_view path,
-                           bool reads_only) {
-  std::vector<absl::string_view> methods;
-  for (const HttpRoute& route : routes) {
-    if (path != route.path || (reads_only && route.writes)) continue;
-    methods.push_back(route.method);
-    if (methods.back() == "GET") methods.push_back("HEAD");
-  }
-  return absl::StrJoin(methods, ", ");
-}
-
-void MatchRoute(absl::Span<const HttpRoute> routes, absl::string_view method,
-                absl::string_view target, HttpMatch* match) {
-  match->route = nullptr;
-  match->parameter.clear();
-  match->query.clear();
-  match->error.reset();
-  absl::string_view path;
-  absl::string_view query;
-  Split(target, &path, &query);
-  if (path.empty()) return Fail(400, "expected a target that begins with a slash", match);
-  const HttpRoute* other = nullptr;  // the path, with another method
-  absl::string_view parameter;
-  for (const HttpRoute& route : routes) {
-    if (!PathMatches(route, path, &parameter)) continue;
-    if (MethodMatches(route, method)) {
-      match->route = &route;
-      break;
-    }
-    other = &route;
-  }
-  if (match->route != nullptr) {
-    if (ReadQuery(query, match)) ReadParameter(parameter, match);
-    return;
-  }
-  if (other == nullptr) {
-    return Fail(404, absl::StrCat("there is no such path; /docs lists those there are"), match);
-  }
-  const std::string allowed = AllowedMethods(routes, other->path, /*reads_only=*/false);
-  Fail(405, absl::StrCat("the methods here are ", allowed), match);
-  match->error->AddField("Allow", allowed);
-}
 
 }  // namespace kvarts

@@ -53,14 +53,6 @@ absl::StatusOr<std::string> CursorPosition(const Scan& scan, absl::string_view t
 
 // --- The query ---------------------------------------------------------------
 
-absl::Status ReadFlag(const HttpCall& call, const char* name, bool* flag) {
-  const std::string* const text = call.Query(name);
-  if (text == nullptr || *text == "false") return absl::OkStatus();
-  *flag = true;
-  if (*text == "true") return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(name, ": expected true or false"));
-}
-
 absl::Status ReadBytes(const HttpCall& call, const char* name, std::string* bytes) {
   const std::string* const text = call.Query(name);
   if (text == nullptr) return absl::OkStatus();
@@ -158,6 +150,7 @@ class ScanSource final : public HttpBodySource {
     if (!entry.content_type.empty()) {
       absl::StrAppend(out, ",\"content_type\":", JsonQuote(entry.content_type));
     }
+    if (entry.expires_at_ms != 0) absl::StrAppend(out, ",\"expires_at_ms\":", entry.expires_at_ms);
     if (scan_.options.keys_only) {
       out->append("}");
       return;
@@ -187,6 +180,14 @@ class ScanSource final : public HttpBodySource {
 };
 
 }  // namespace
+
+absl::Status ReadFlag(const HttpCall& call, const char* name, bool* flag) {
+  const std::string* const text = call.Query(name);
+  if (text == nullptr || *text == "false") return absl::OkStatus();
+  *flag = true;
+  if (*text == "true") return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(name, ": expected true or false"));
+}
 
 void ScanKeys(const HttpContext& context, HttpCall* call) {
   absl::StatusOr<Scan> scan = ReadScan(*call);

@@ -267,6 +267,52 @@ TEST_F(HttpTest, TheDocumentHasEveryRouteAndEveryReferenceIsThere) {
   EXPECT_GT(references, 10);
 }
 
+// The parser, too, knows the members that the document has, and no more.
+TEST_F(HttpTest, ExamplesOfTheDocumentAreTakenAndMembersAreThoseOfTheParser) {
+  StartServer();
+  SetModelStore();
+  auto client = Connect();
+  const json::value document = json::parse(client->Get("/openapi.json").body);
+  const json::object& schemas =
+      document.as_object().at("components").as_object().at("schemas").as_object();
+  const auto post = [&](const char* path, const json::value& body) {
+    return client->WithBody("POST", path, json::serialize(body),
+                            "Content-Type: application/json\r\n");
+  };
+  const auto examples = [&](const char* schema) {
+    return schemas.at(schema).as_object().at("examples").as_array();
+  };
+  for (const json::value& example : examples("BatchKeys")) {
+    EXPECT_EQ(post("/v1/batch/get", example).status, 200) << example;
+  }
+  ASSERT_GE(examples("BatchWrite").size(), 2u);
+  for (const json::value& example : examples("BatchWrite")) {
+    EXPECT_EQ(post("/v1/batch/write", example).status, 200) << example;
+  }
+  // Its own condition does not hold any more: the answer is that of the document.
+  EXPECT_EQ(json::parse(post("/v1/batch/write", examples("BatchWrite")[1]).body),
+            examples("ConditionFailed")[0]);
+  const auto members = [&](const char* schema) {
+    std::string names;
+    for (const auto& [name, unused] : schemas.at(schema).as_object().at("properties").as_object()) {
+      absl::StrAppend(&names, names.empty() ? "" : ", ",
+                      absl::string_view(name.data(), name.size()));
+    }
+    return names;
+  };
+  const auto known = [&](const char* body) {
+    const std::string error = String(
+        json::parse(post("/v1/batch/write", json::parse(body)).body).as_object().at("error"));
+    return error.substr(error.find("known are ") + 10);
+  };
+  const auto sorted = [](absl::string_view names) {
+    return std::set<std::string>(absl::StrSplit(names, ", "));
+  };
+  EXPECT_EQ(sorted(known("{\"?\":1}")), sorted(members("BatchWrite")));
+  EXPECT_EQ(sorted(known("{\"mutations\":[{\"?\":1}]}")), sorted(members("Mutation")));
+  EXPECT_EQ(sorted(known("{\"if\":[{\"?\":1}]}")), sorted(members("Condition")));
+}
+
 // --- Pages ---------------------------------------------------------------------------
 
 TEST_F(HttpTest, PagesNeedNothingFromElsewhere) {

@@ -1,0 +1,186 @@
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/status_macros.h"
+#include "net/http/batch_write_request.h"
+#include "net/http/handlers.h"
+#include "net/http/read_pace.h"
+
+namespace kvarts {
+namespace {
+
+// Pages of other sites may send text or a form here without asking first, not JSON:
+// the media type is what keeps them from writing (Fetch, "CORS-safelisted request-header").
+bool IsJson(const HttpRequest& request) {
+  const std::string* const field = request.Find("Content-Type");
+  if (field == nullptr) return false;
+  const absl::string_view type = absl::string_view(*field).substr(0, field->find(';'));
+  return absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(type), "application/json");
+}
+
+// The stamps of the keys that are to be unchanged, in the places of their conditions; what
+// comes back is the condition whose key has another value, or -1.
+absl::StatusOr<int> ReadStamps(Store* store, const BatchWriteRequest& request,
+                               std::vector<Stamp>* stamps) {
+  std::vector<size_t> wanted;
+  for (size_t i = 0; i < request.conditions.size(); ++i) {
+    if (request.conditions[i].kind == Precondition::Kind::kUnchanged) wanted.push_back(i);
+  }
+  ReadOptions read;
+  read.stamp = true;
+  ReadResults results;
+  ReadPace pace;
+  std::vector<absl::string_view> keys;
+  for (size_t first = 0; first < wanted.size(); first += keys.size()) {
+    keys.clear();
+    for (size_t i = first; i < wanted.size() && keys.size() < pace.keys(); ++i) {
+      keys.push_back(request.conditions[wanted[i]].key);
+    }
+    store->MultiGet(keys, read, &results);
+    for (size_t i = 0; i < keys.size(); ++i) {
+      const ReadResult& result = results[i];
+      KVARTS_RETURN_IF_ERROR(result.status);
+      const size_t at = wanted[first + i];
+      if (!result.found || ValueEtag(result.value) != request.conditions[at].etag) {
+        if (!results.intact()) break;
+        return static_cast<int>(at);
+      }
+      (*stamps)[at] = result.stamp;
+    }
+    if (!results.intact()) return absl::DataLossError("a value was lost while it was read");
+    pace.Learn(results);
+  }
+  return -1;
+}
+
+void AnswerConditionFailed(const BatchWriteRequest& request, int failed, HttpCall* call) {
+  absl::string_view why;
+  switch (request.conditions[static_cast<size_t>(failed)].kind) {
+    case Precondition::Kind::kAbsent:
+      why = "the key is there";
+      break;
+    case Precondition::Kind::kPresent:
+      why = "the key is absent";
+      break;
+    case Precondition::Kind::kUnchanged:
+      why = "the value has another ETag, or is gone";
+      break;
+  }
+  HttpResponse* const response = &call->response;
+  response->status = 412;
+  response->content_type = "application/json";
+  absl::StrAppend(&response->body, "{\"error\":\"if[", failed, "] does not hold: ", why,
+                  "\",\"failed\":", failed, "}\n");
+}
+
+// The status that a request for this mutation alone would have.
+int StatusOf(const BatchWriteRequest::Change& change, const WriteResult& result) {
+  if (!result.status.ok()) return StoreError(result.status).status;
+  if (change.kind == Mutation::Kind::kPut) return result.existed ? 204 : 201;
+  return result.existed ? 204 : 404;
+}
+
+void AnswerWritten(const BatchWriteRequest& request, const WriteResults& written, HttpCall* call) {
+  HttpResponse* const response = &call->response;
+  response->content_type = "application/json";
+  std::string* const out = &response->body;
+  out->append("{\"results\":[");
+  for (size_t i = 0; i < request.mutations.size(); ++i) {
+    const BatchWriteRequest::Change& change = request.mutations[i];
+    const WriteResult& result = written.results[i];
+    absl::StrAppend(out, i == 0 ? "\n" : ",\n", "{\"status\":", StatusOf(change, result));
+    if (!result.status.ok()) {
+      absl::StrAppend(out, ",\"error\":", JsonQuote(result.status.message()), "}");
+      continue;
+    }
+    absl::StrAppend(out, ",\"existed\":", result.existed ? "true" : "false");
+    if (change.kind == Mutation::Kind::kPut) {
+      absl::StrAppend(out, ",\"etag\":", JsonQuote(ValueEtag(change.value)));
+    }
+    const bool is_there = result.existed || change.kind == Mutation::Kind::kPut;
+    if (is_there && change.metadata.expiry == Metadata::Change::kSet) {
+      absl::StrAppend(out, ",\"expires_at_ms\":", change.metadata.expires_at_ms);
+    }
+    out->append("}");
+  }
+  out->append("]}\n");
+}
+
+void AddTo(WriteBatch* batch, const BatchWriteRequest& request, const std::vector<Stamp>& stamps) {
+  batch->Clear();
+  for (const BatchWriteRequest::Change& change : request.mutations) {
+    Metadata metadata = change.metadata;
+    metadata.type = change.content_type;
+    batch->Add(Mutation{change.kind, change.key, change.value, metadata});
+  }
+  for (size_t i = 0; i < request.conditions.size(); ++i) {
+    batch->Add(Precondition{request.conditions[i].kind, request.conditions[i].key, stamps[i]});
+  }
+}
+
+// True where no mutation was applied.
+bool AllFailed(const WriteResults& written) {
+  for (const WriteResult& result : written.results) {
+    if (result.status.ok()) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+// An ETag names a value, a stamp a state. A value that has the ETag is read with its stamp,
+// and written on condition of the stamp: nobody comes in between. Where somebody did, the
+// value is looked at again.
+void WriteMany(const HttpContext& context, HttpCall* call) {
+  if (!IsJson(call->request)) {
+    return SetHttpError(415, "expected a body with Content-Type: application/json",
+                        &call->response);
+  }
+  const absl::StatusOr<BatchWriteRequest> request =
+      ParseBatchWrite(call->request.body, absl::ToUnixMillis(context.info->clock->Now()));
+  if (!request.ok()) return SetHttpError(400, request.status().message(), &call->response);
+  call->request.body = std::string();  // lets go of its memory
+  const Capabilities has = context.store->capabilities();
+  if (!has.has(has.write)) {
+    call->response = ReadOnlyAnswer("");
+    return;
+  }
+  if (request->atomic && has.batch_scope == BatchScope::kNone) {
+    return SetHttpError(501, "the store has no atomic batches", &call->response);
+  }
+  WriteOptions options;
+  options.atomic = request->atomic;
+  options.report_existed = true;
+  WriteBatch batch;
+  WriteResults written;
+  std::vector<Stamp> stamps(request->conditions.size());
+  for (int tries = 0; tries < kMaxTries; ++tries) {
+    const absl::StatusOr<int> changed = ReadStamps(context.store, *request, &stamps);
+    if (!changed.ok()) {
+      call->response = StoreError(changed.status());
+      return;
+    }
+    if (*changed >= 0) return AnswerConditionFailed(*request, *changed, call);
+    AddTo(&batch, *request, stamps);
+    written = WriteResults();
+    const absl::Status status = context.store->Write(batch, options, &written);
+    if (const int failed = written.failed_precondition; failed >= 0) {
+      const auto& condition = request->conditions[static_cast<size_t>(failed)];
+      if (condition.kind == Precondition::Kind::kUnchanged) continue;
+      return AnswerConditionFailed(*request, failed, call);
+    }
+    if (!status.ok() && AllFailed(written)) {
+      call->response = StoreError(status);
+      return;
+    }
+    return AnswerWritten(*request, written, call);
+  }
+  AnswerBusy(call);
+}
+
+}  // namespace kvarts
