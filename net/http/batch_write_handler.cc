@@ -23,10 +23,14 @@ bool IsJson(const HttpRequest& request) {
   return absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(type), "application/json");
 }
 
+// Of the values that one request has read and hashed for its conditions, again where others
+// wrote: it may run on the thread that serves other connections too.
+constexpr size_t kMaxBytesRead = 1 << 30;
+
 // The stamps of the keys that are to be unchanged, in the places of their conditions; what
-// comes back is the condition whose key has another value, or -1.
+// comes back is the condition whose key has another value, or -1. Adds to `*bytes_read`.
 absl::StatusOr<int> ReadStamps(Store* store, const BatchWriteRequest& request,
-                               std::vector<Stamp>* stamps) {
+                               std::vector<Stamp>* stamps, size_t* bytes_read) {
   std::vector<size_t> wanted;
   for (size_t i = 0; i < request.conditions.size(); ++i) {
     if (request.conditions[i].kind == Precondition::Kind::kUnchanged) wanted.push_back(i);
@@ -45,6 +49,11 @@ absl::StatusOr<int> ReadStamps(Store* store, const BatchWriteRequest& request,
     for (size_t i = 0; i < keys.size(); ++i) {
       const ReadResult& result = results[i];
       KVARTS_RETURN_IF_ERROR(result.status);
+      *bytes_read += result.value.size();
+      if (*bytes_read > kMaxBytesRead) {
+        return absl::InvalidArgumentError(
+            "if: the values that are to be unchanged are more than 1 GiB to read");
+      }
       const size_t at = wanted[first + i];
       if (!result.found || ValueEtag(result.value) != request.conditions[at].etag) {
         if (!results.intact()) break;
@@ -159,8 +168,9 @@ void WriteMany(const HttpContext& context, HttpCall* call) {
   WriteBatch batch;
   WriteResults written;
   std::vector<Stamp> stamps(request->conditions.size());
+  size_t bytes_read = 0;
   for (int tries = 0; tries < kMaxTries; ++tries) {
-    const absl::StatusOr<int> changed = ReadStamps(context.store, *request, &stamps);
+    const absl::StatusOr<int> changed = ReadStamps(context.store, *request, &stamps, &bytes_read);
     if (!changed.ok()) {
       call->response = StoreError(changed.status());
       return;

@@ -236,6 +236,21 @@ TEST_P(EachStoreTest, OnlyJsonIsTaken) {
   EXPECT_EQ(Value("a"), "2");
 }
 
+TEST_F(WriteRoutesTest, ConditionsOnTooManyBytesAreRefused) {
+  SetStore(NewMemoryStore());
+  const std::string value(16 << 20, 'v');
+  ASSERT_TRUE(store_->Put("large", value).ok());
+  const std::string condition = Unchanged("large", value);
+  auto client = Connect();
+  EXPECT_EQ(Statuses(Write(client.get(), Batch({Put("x", "1")}, {condition, condition}))), "201");
+  const TestResponse response =
+      Write(client.get(), Batch({Put("x", "1")}, std::vector<std::string>(65, condition)));
+  EXPECT_EQ(response.status, 400);
+  EXPECT_EQ(response.body,
+            "{\"error\":\"if: the values that are to be unchanged are more than 1 GiB to "
+            "read\"}\n");
+}
+
 // --- Others in between ---------------------------------------------------------------
 
 TEST_F(MeddlingTest, WhoWritesTheSameValueInBetweenDoesNotBreakAnEtag) {
