@@ -28,11 +28,10 @@ void Interpreter::FlushWrites() {
   WriteOptions options;
   options.report_existed = existed_wanted_;
   WriteResults* const written = &scratch_->written;
-  const int64_t start = StartTime();
   // The status of each is in the results.
   serving_->store->Write(batch_, options, written).IgnoreError();
   // Noted by the first of them.
-  TookTime(start, *pending_writes_[0].command, first_write_);
+  TookTime(*pending_writes_[0].command, first_write_);
   const auto results = absl::MakeConstSpan(written->results);
   for (size_t i = 0; i < pending_writes_.size(); ++i) {
     const size_t end =
