@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -29,6 +30,7 @@
 #include "storage/store.h"
 
 DEFINE_string(store, "", "The store to serve, in place of a DATA_FILE.");
+DEFINE_bool(allow_flush, false, "Allow FLUSHALL and FLUSHDB. On a memory store they always are.");
 DEFINE_string(max_memory, "",
               "Of a memory store (--store=memory:): the most that its entries may take (4GiB); "
               "empty: no limit.");
@@ -161,6 +163,7 @@ absl::StatusOr<ServingOptions> OptionsFromFlags(const std::string& spec) {
   options.tls = FLAGS_tls;
   options.insecure_listen = FLAGS_insecure_listen;
   options.served = spec;
+  options.allow_flush = FLAGS_allow_flush || absl::StartsWith(spec, "memory:");
   return options;
 }
 

@@ -1,6 +1,7 @@
 // Runs the real kv_server over a memory store at its limit.
 
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -95,6 +96,24 @@ TEST(KvServerLimitTest, LimitsOfOtherStoresAreUsageErrors) {
     EXPECT_EQ(run(args).exit_code, 2) << args[0];
   }
   EXPECT_THAT(run({"--max_memory=1MiB", "data"}).out, HasSubstr("--store=memory:"));
+}
+
+TEST(KvServerLimitTest, AMemoryStoreMayBeFlushedOthersOnlyWhereTheFlagSaysSo) {
+  const std::string dir = TestDirectory();
+  for (const auto& [store, flag, allowed] : {std::make_tuple("memory:", "--noallow_flush", true),
+                                             std::make_tuple("null:", "--noallow_flush", false),
+                                             std::make_tuple("null:", "--allow_flush", true)}) {
+    TestServer server(Command({absl::StrCat("--store=", store), flag}), dir, {});
+    TestSocket socket(server.resp, dir);
+    socket.Send("SET a 1\r\nFLUSHALL\r\nEXISTS a\r\nQUIT\r\n");
+    EXPECT_EQ(socket.ReceiveAll(),
+              absl::StrCat("+OK\r\n",
+                           allowed ? "+OK"
+                                   : "-ERR deleting all keys at once is not allowed on "
+                                     "this server",
+                           "\r\n:0\r\n+OK\r\n"))
+        << store << " " << flag;
+  }
 }
 
 }  // namespace

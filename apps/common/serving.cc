@@ -192,6 +192,7 @@ class ServingImpl final : public Serving {
     RespOptions settings;
     settings.metrics = metrics_.protocol("resp");
     settings.password = options_.password;
+    settings.allow_flush = options_.allow_flush;
     SetIdle(&settings.idle_timeout);
     return settings;
   }

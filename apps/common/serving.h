@@ -31,6 +31,7 @@ struct ServingOptions {
   std::string tls_cert;
   std::string tls_key;
   std::string tls;
+  bool allow_flush = false;      // over RESP
   bool insecure_listen = false;  // beyond this machine without a password
   std::string served;            // the store's spec, for people
 };

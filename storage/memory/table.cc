@@ -64,17 +64,15 @@ uint64_t Table::HashOf(const char* record, const RecordLayout& layout) const {
   return Hash(key);
 }
 
-Table::Sums Table::sums() {
-  std::vector<Segment*> segments;
-  {
-    MutexLock lock(&mu_);
-    for (const auto& segment : segments_) segments.push_back(segment.get());
-  }
+Table::Sums Table::sums() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Sums sums;
   sums.evicted = evicted_.load(std::memory_order_relaxed);
-  sums.segments = segments.size();
-  for (Segment* const segment : segments) {
-    segment->lock.Lock();
+  // By hashes: a segment may be split meanwhile.
+  uint64_t position = 0;
+  do {
+    Segment* const segment = LockFor(position);
+    position = EndOf(*segment);
+    ++sums.segments;
     uint64_t chain = 0;
     for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
       sums.longest_chain = std::max(sums.longest_chain, ++chain);
@@ -89,7 +87,7 @@ Table::Sums Table::sums() {
       }
     }
     segment->lock.UnlockUnchanged();
-  }
+  } while (position != 0);
   return sums;
 }
 

@@ -176,8 +176,8 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
     }
   }
   ExtentPool::Reservation reservation(&pool_);
-  // A batch has one already.
-  if (held == nullptr) {
+  // A batch has one already; a stamp is of who reads, who is not refused.
+  if (held == nullptr && record.stamp == 0) {
     size_t pages = 0;
     if (chunk != nullptr) {
       pages = ExtentPool::PageBytes(chunk->log_end() + layout.bytes) - chunk->charged;
