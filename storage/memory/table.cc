@@ -6,7 +6,10 @@
 namespace kvarts::memory_internal {
 
 Table::Table(const Options& options)
-    : options_(options), pool_(RecordLayout::kMaxBytes + 4096), unique_(options.seed.k0 | 1), images_(options.max_image_bytes) {
+    : options_(options),
+      pool_(RecordLayout::kMaxBytes + 4096),
+      unique_(options.seed.k0 | 1),
+      images_(options.max_image_bytes) {
   MutexLock lock(&mu_);
   directories_.push_back(std::make_unique<Directory>(0));
   segments_.push_back(std::make_unique<Segment>());
