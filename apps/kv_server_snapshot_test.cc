@@ -18,7 +18,6 @@ namespace kvarts {
 namespace {
 
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 
 class KvServerSnapshotTest : public testing::Test {

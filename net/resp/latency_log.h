@@ -41,7 +41,7 @@ class LatencyLog {
   // Those with samples.
   std::vector<LatencyEvent> Events() const;
   // True where it had samples. Any case.
-  bool Clear(absl::string_view event);
+  bool Clear(absl::string_view name);
 
  private:
   std::atomic<int64_t> threshold_{0};

@@ -65,7 +65,7 @@ double HitPercent(const std::vector<uint64_t>& trace, Cache cache) {
     // The first half is to fill it.
     if (i >= trace.size() / 2 && hit) ++hits;
   }
-  return 100.0 * static_cast<double>(hits) / static_cast<double>(trace.size() / 2);
+  return 100.0 * static_cast<double>(hits) / (static_cast<double>(trace.size()) / 2);
 }
 
 class StoreCache {
@@ -116,7 +116,7 @@ void BM_HitRatio(benchmark::State& state) {
     const size_t mean = entries / looks;
     state.counters["entries"] = static_cast<double>(mean);
     state.counters["store"] =
-        100.0 * static_cast<double>(hits) / static_cast<double>(trace.size() / 2);
+        100.0 * static_cast<double>(hits) / (static_cast<double>(trace.size()) / 2);
     state.counters["lru"] = HitPercent(trace, LruModel(mean));
     state.counters["s3fifo1"] = HitPercent(trace, S3FifoModel(mean, 1));
     state.counters["s3fifo2"] = HitPercent(trace, S3FifoModel(mean, 2));

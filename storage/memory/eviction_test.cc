@@ -111,7 +111,7 @@ TEST(EvictionTest, ManyAtATimeHitAlmostAsOften) {
     planned_hits += planned.Get(key) ? 1 : 0;
     model_hits += model.Get(key) ? 1 : 0;
   }
-  EXPECT_NEAR(planned_hits, model_hits, kRequests / 100);
+  EXPECT_NEAR(planned_hits, model_hits, kRequests / 100.0);
 }
 
 TEST(EvictionTest, ReachesItsGoalOrTakesAll) {

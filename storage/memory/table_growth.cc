@@ -153,7 +153,7 @@ void Table::Enter(Segment* segment, int parent_depth) {
       larger->segments[2 * i].store(same, std::memory_order_relaxed);
       larger->segments[2 * i + 1].store(same, std::memory_order_relaxed);
     }
-    pool_.Charge(static_cast<int64_t>(larger->segments.size() * sizeof(Segment*)));
+    pool_.Charge(static_cast<int64_t>(larger->segments.size() * sizeof(void*)));
     directory = larger.get();
     directories_.push_back(std::move(larger));
     directory_.store(directory, std::memory_order_release);

@@ -119,7 +119,7 @@ Entries TakeSnapshot(Table* table, const std::function<void()>& at_first = {}) {
 // Threads that work until they are told to end.
 class Workers {
  public:
-  void Start(std::function<void()> once) {
+  void Start(const std::function<void()>& once) {
     threads_.emplace_back([this, once] {
       while (!stop_.load()) once();
     });
