@@ -19,7 +19,6 @@ namespace resp {
 namespace {
 
 using Outcome = TransactionStore::Outcome;
-using testing::ElementsAre;
 
 class TransactionStoreTest : public testing::Test {
  protected:
