@@ -281,7 +281,7 @@ class Table {
   absl::Status AddChunk(Segment* segment, size_t bytes);
   void CompactIfWasteful(Segment* segment);
   void Install(Segment* segment, Builder* builder);
-  uint32_t Groups(size_t records, size_t bytes) const;
+  static uint32_t Groups(int depth, size_t records, size_t bytes);
   bool MayEnter(int depth) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Enter(Segment* segment, int parent_depth) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Charge(Chunk* chunk);

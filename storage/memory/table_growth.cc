@@ -10,6 +10,9 @@ namespace {
 
 constexpr int kMaxDepth = 48;
 constexpr size_t kMinGroups = 16;
+// Of the only segment: keys of one group share what tells that an absent one has come and
+// gone, and in a small store nearly all keys would.
+constexpr size_t kMinGroupsOfOne = 128;
 // A segment is copied rather than split where that leaves at least an eighth of it free.
 constexpr size_t kFull = Chunk::kBytes / 8 * 7;
 
@@ -45,7 +48,7 @@ class Table::Builder {
     ExtentPool::Extent extent;
     KVARTS_RETURN_IF_ERROR(table_.pool_.Take(&extent));
     chunks_.push_back(std::make_unique<Chunk>());
-    chunks_.back()->Init(extent, table_.Groups(records_, bytes_));
+    chunks_.back()->Init(extent, Groups(depth_, records_, bytes_));
     return absl::OkStatus();
   }
 
@@ -56,13 +59,13 @@ class Table::Builder {
   std::vector<std::unique_ptr<Chunk>> chunks_;
 };
 
-uint32_t Table::Groups(size_t records, size_t bytes) const {
+uint32_t Table::Groups(int depth, size_t records, size_t bytes) {
   // Room for a quarter more, and not for more than there can be of this size.
   const size_t wanted = records + (records < 512 ? records : records / 4) + 1;
   const size_t average = records == 0 ? 64 : std::max<size_t>(bytes / records, 4);
   const size_t fit = Chunk::kBytes / (average + 4);
   const uint32_t groups = Chunk::GroupsFor(std::max(records + 1, std::min(wanted, fit)));
-  return std::max<uint32_t>(groups, kMinGroups);
+  return std::max<uint32_t>(groups, depth == 0 ? kMinGroupsOfOne : kMinGroups);
 }
 
 void Table::Charge(Chunk* chunk) {
@@ -248,15 +251,16 @@ absl::StatusOr<bool> Table::Split(Segment* segment, Held* held) ABSL_NO_THREAD_S
 }
 
 absl::Status Table::AddChunk(Segment* segment, size_t bytes) {
+  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
   ExtentPool::Extent extent;
   KVARTS_RETURN_IF_ERROR(pool_.Take(&extent));
   if (segment->chunk.empty()) {
-    segment->chunk.Init(extent, kMinGroups);
+    segment->chunk.Init(extent, Groups(depth, 0, 0));
     segment->generation = NextUnique();
     return absl::OkStatus();
   }
   auto added = std::make_unique<Chunk>();
-  added->Init(extent, Groups(segment->chunk.records(), segment->chunk.live_bytes() + bytes));
+  added->Init(extent, Groups(depth, segment->chunk.records(), segment->chunk.live_bytes() + bytes));
   added->next.store(segment->chunk.next.load(), std::memory_order_relaxed);
   segment->chunk.next.store(added.get(), std::memory_order_release);
   MutexLock lock(&mu_);
@@ -266,6 +270,7 @@ absl::Status Table::AddChunk(Segment* segment, size_t bytes) {
 
 absl::Status Table::MakeRoom(Segment* segment, size_t bytes, Held* held) {
   if (segment->chunk.empty()) return AddChunk(segment, bytes);
+  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
   size_t records = 0;
   size_t live = 0;
   size_t dead = 0;
@@ -275,7 +280,8 @@ absl::Status Table::MakeRoom(Segment* segment, size_t bytes, Held* held) {
     live += chunk->live_bytes();
     dead += chunk->dead_bytes();
   }
-  if (live + bytes + Groups(records, live) * IndexGroup::kBytes <= kFull) return Rebuild(segment);
+  if (live + bytes + Groups(depth, records, live) * IndexGroup::kBytes <= kFull)
+    return Rebuild(segment);
   KVARTS_ASSIGN_OR_RETURN(const bool was_split, Split(segment, held));
   if (was_split) return absl::OkStatus();
   if (dead > live / 8 + bytes) return Rebuild(segment);

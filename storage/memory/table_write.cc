@@ -175,6 +175,7 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
       chunk = chunk->next.load(std::memory_order_relaxed);
     }
   }
+  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
   ExtentPool::Reservation reservation(&pool_);
   // A batch has one already; a stamp is of who reads, who is not refused.
   if (held == nullptr && record.stamp == 0) {
@@ -182,7 +183,9 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
     if (chunk != nullptr) {
       pages = ExtentPool::PageBytes(chunk->log_end() + layout.bytes) - chunk->charged;
     } else {
-      pages = ExtentPool::PageBytes(layout.bytes) + (segment->chunk.empty() ? 0 : kRoomBytes);
+      pages = segment->chunk.empty()
+                  ? ExtentPool::PageBytes(Groups(depth, 0, 0) * IndexGroup::kBytes + layout.bytes)
+                  : ExtentPool::PageBytes(layout.bytes) + kRoomBytes;
     }
     auto growth = static_cast<int64_t>(pages);
     if (record.blob != nullptr) {
@@ -197,7 +200,6 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
     KVARTS_RETURN_IF_ERROR(MakeRoom(segment, layout.bytes, held));
     return Step::kAgain;
   }
-  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
   char* const to = chunk->Append(layout.bytes);
   record.WriteTo(to, layout, key.bytes());
   if (record.blob != nullptr) {
