@@ -25,6 +25,9 @@ uint64_t Seal(const FileInfo& info, uint64_t offset) {
   std::string bytes;
   AppendLE64(&bytes, info.size);
   AppendLE64(&bytes, static_cast<uint64_t>(info.modified_ns));
+  // A file that replaces another of its size within one tick of the clock is not it.
+  AppendLE64(&bytes, info.device);
+  AppendLE64(&bytes, info.inode);
   AppendLE64(&bytes, offset);
   return Checksum(bytes);
 }
