@@ -21,6 +21,9 @@ using memory_internal::Sweeper;
 using memory_internal::Table;
 using memory_internal::TableKey;
 
+// MultiGet beside atomic batches: then it takes their locks.
+constexpr int kMaxTries = 3;
+
 Capabilities MemoryCapabilities() {
   Capabilities c;
   c.write = c.conditions = c.expiry = c.content_type = c.scan = Support::kNative;
@@ -60,9 +63,9 @@ class MemoryStore final : public Store {
     if (absl::Status status = CheckRead(options); !status.ok()) {
       return results->Fail(keys.size(), status);
     }
-    Table::Want want{options.value, options.stamp, NowMs()};
+    const Table::Want want{options.value, options.stamp, NowMs()};
     // Atomic batches of several segments must not be seen by half.
-    for (;;) {
+    for (int tries = 0; tries < kMaxTries; ++tries) {
       const uint64_t ended = table_->batches_ended();
       const bool quiet = table_->batches_begun() == ended;
       results->Reset(keys.size());
@@ -72,6 +75,11 @@ class MemoryStore final : public Store {
       }
       if (keys.size() < 2 || (quiet && table_->batches_begun() == ended)) return;
     }
+    // There is always one under way.
+    results->Reset(keys.size());
+    std::vector<TableKey> table_keys(keys.size());
+    SetKeys(keys, 0, table_keys.data(), results);
+    table_->GetLocked(table_keys, want, &results->mutable_result(0), &results->bytes());
   }
 
   void Read(absl::string_view key, const ReadOptions& options, ReadResults* results) override {
@@ -94,7 +102,9 @@ class MemoryStore final : public Store {
       results->results.assign(mutations.size(), WriteResult());
     }
     NoticeExpiries(batch);
-    if (options.atomic && (mutations.size() > 1 || !batch.preconditions().empty())) {
+    // One key by itself is atomic anyway.
+    if (options.atomic && (mutations.size() != 1 || !batch.preconditions().empty() ||
+                           mutations[0].kind == Mutation::Kind::kDeleteRange)) {
       return WriteAtomically(batch, options, results);
     }
     TableKey keys[Table::kBatch];
@@ -147,7 +157,6 @@ class MemoryStore final : public Store {
         {"index_bytes", absl::StrCat(sums.index_bytes)},
         {"log_bytes", absl::StrCat(sums.log_bytes)},
         {"dead_bytes", absl::StrCat(sums.dead_bytes)},
-        {"groups_overflowing", absl::StrCat(sums.groups_overflowing)},
         {"max_memory", absl::StrCat(max_memory_)},
         {"evict", evicts_ ? "s3fifo" : "none"},
         {"evicted", absl::StrCat(sums.evicted)},
@@ -192,11 +201,16 @@ class MemoryStore final : public Store {
   void ReadSome(absl::Span<const absl::string_view> keys, const Table::Want& want, size_t first,
                 ReadResults* results) {
     TableKey table_keys[Table::kBatch];
+    SetKeys(keys, first, table_keys, results);
+    table_->GetMany(absl::MakeConstSpan(table_keys, keys.size()), want, first, results);
+  }
+
+  void SetKeys(absl::Span<const absl::string_view> keys, size_t first, TableKey* table_keys,
+               ReadResults* results) const {
     for (size_t i = 0; i < keys.size(); ++i) {
       results->mutable_result(first + i).status = CheckKey(keys[i]);
       table_->SetKey(keys[i], &table_keys[i]);
     }
-    table_->GetMany(absl::MakeConstSpan(table_keys, keys.size()), want, first, results);
   }
 
   absl::Status ApplyOne(const TableKey& key, const Mutation& mutation, bool* existed) {

@@ -84,10 +84,6 @@ Table::Sums Table::sums() ABSL_NO_THREAD_SAFETY_ANALYSIS {
       sums.index_bytes += chunk->log_begin();
       sums.log_bytes += chunk->log_end() - chunk->log_begin();
       sums.dead_bytes += chunk->dead_bytes();
-      for (uint32_t g = 0; g < chunk->groups(); ++g) {
-        sums.groups_overflowing +=
-            IndexGroup(chunk->base() + g * IndexGroup::kBytes).tags().overflows() ? 1 : 0;
-      }
     }
     segment->lock.UnlockUnchanged();
   } while (position != 0);

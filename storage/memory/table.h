@@ -65,7 +65,7 @@ struct alignas(64) Segment {
 //
 // Readers write nothing and wait for no reader; they try again where a writer was in
 // their segment meanwhile. A writer has the lock of its segment for about a microsecond,
-// and for some ten when a segment is copied: split, or rid of what is dead. A batch that
+// and for up to a hundred when a segment is copied: split, or rid of what is dead. A batch that
 // is atomic has the locks of all its segments, taken in the order of their keys' hashes.
 class Table {
  public:
@@ -104,6 +104,10 @@ class Table {
   // Results from `first` on. At most kBatch keys.
   void GetMany(absl::Span<const TableKey> keys, const Want& want, size_t first,
                ReadResults* results);
+  // All at one moment, with the locks of all their segments: for who could not have that
+  // by reading again, and for stamps and blobs. Results from `results` on.
+  void GetLocked(absl::Span<const TableKey> keys, const Want& want, ReadResult* results,
+                 Bytes* bytes);
   // Moves whenever an atomic batch of several segments begins and when it ends: where
   // both are equal, and are so afterwards, what was read meanwhile saw none by half.
   uint64_t batches_begun() const { return batches_begun_.load(std::memory_order_acquire); }
@@ -146,7 +150,6 @@ class Table {
     uint64_t index_bytes = 0;
     uint64_t log_bytes = 0;
     uint64_t dead_bytes = 0;
-    uint64_t groups_overflowing = 0;
     uint64_t longest_chain = 0;  // of chunks in a segment
     uint64_t evicted = 0;        // entries, ever
   };
@@ -200,7 +203,6 @@ class Table {
   uint64_t NextUnique() { return unique_.fetch_add(1, std::memory_order_relaxed); }
 
   // table_read.cc
-  void GetLocked(const TableKey& key, const Want& want, ReadResult* result, Bytes* bytes);
   // Of the state that the key is in; of nobody's where it has to be made first.
   static Stamp StampOf(const Segment& segment, const TableKey& key, int64_t now_ms);
   static absl::string_view CopyOut(const char* from, size_t size, Bytes* bytes);
@@ -215,7 +217,7 @@ class Table {
   void Erase(Segment* segment, const TableKey& key, const Chunk::Place& place);
   void CountChange(Segment* segment, uint64_t hash);
   // Or makes room for it.
-  absl::StatusOr<Step> MakeStamp(Segment* segment, const TableKey& key);
+  absl::StatusOr<Step> MakeStamp(Segment* segment, const TableKey& key, Held* held);
   static bool Holds(const Segment& segment, const TableKey& key, const Precondition& precondition,
                     int64_t now_ms);
   void EraseIf(Segment* segment,
@@ -224,6 +226,8 @@ class Table {
   void EraseAll(Segment* segment);
   void FreeBlob(Segment* segment, const RecordLayout& layout, const char* record);
   void LockAll(Held* held);
+  // The segments of these keys, in the order of hashes.
+  void LockAllOf(absl::Span<const TableKey> keys, bool to_write, Held* held);
 
   // table_scan.cc
   struct Found;

@@ -2,12 +2,14 @@
 #include <memory>
 
 #include "base/prefetch.h"
+#include "storage/memory/held_segments.h"
 #include "storage/memory/table.h"
 
 namespace kvarts::memory_internal {
 namespace {
 
 constexpr uint64_t kPresent = uint64_t{1} << 63;
+constexpr int kMaxTries = 100;
 
 }  // namespace
 
@@ -31,9 +33,9 @@ void Table::Fill(const Chunk::Place& place, bool value, ReadResult* result, Byte
 }
 
 void Table::Get(const TableKey& key, const Want& want, ReadResult* result, Bytes* bytes) {
-  for (;;) {
+  // Beside writers that leave no gap it waits for its turn as they do.
+  for (int tries = 0; tries < kMaxTries && !want.stamp; ++tries) {
     Segment* const segment = SegmentOf(key.hash);
-    if (want.stamp) return GetLocked(key, want, result, bytes);
     const uint64_t version = segment->lock.BeginRead();
     const uint64_t range = segment->range.load(std::memory_order_acquire);
     if (!Segment::Covers(range, key.hash)) continue;
@@ -43,9 +45,7 @@ void Table::Get(const TableKey& key, const Want& want, ReadResult* result, Bytes
       continue;
     }
     // Who is lent a blob must be counted, which takes the lock.
-    if (want.value && place.layout.header.has(RecordHeader::kBlob)) {
-      return GetLocked(key, want, result, bytes);
-    }
+    if (want.value && place.layout.header.has(RecordHeader::kBlob)) break;
     Fill(place, want.value, result, bytes);
     if (segment->lock.EndRead(version)) {
       if (options_.evict && place.layout.header.uses() < RecordHeader::kMaxUses) {
@@ -55,38 +55,36 @@ void Table::Get(const TableKey& key, const Want& want, ReadResult* result, Bytes
     }
     result->Clear();
   }
+  GetLocked(absl::MakeConstSpan(&key, 1), want, result, bytes);
 }
 
-void Table::GetLocked(const TableKey& key, const Want& want, ReadResult* result,
-                      Bytes* bytes) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-  Segment* segment = LockFor(key.hash);
-  uint64_t position = key.hash;
-  if (want.stamp) {
-    while ((result->stamp = StampOf(*segment, key, want.now_ms)) == Stamp()) {
-      const absl::StatusOr<Step> made = MakeStamp(segment, key);
-      segment->lock.Unlock();
-      result->status = made.status();
-      if (made.ok() && *made == Step::kFull &&
-          !FreeMemory(&position, ExtentPool::kPage, want.now_ms)) {
-        result->status = MemoryLimitError();
+void Table::GetLocked(absl::Span<const TableKey> keys, const Want& want, ReadResult* results,
+                      Bytes* bytes) {
+  Held held;
+  LockAllOf(keys, /*to_write=*/false, &held);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (want.stamp) {
+      // Making one may move the record, or split its segment.
+      while (results[i].status.ok() && (results[i].stamp = StampOf(*held.For(keys[i].hash), keys[i],
+                                                                   want.now_ms)) == Stamp()) {
+        results[i].status = MakeStamp(held.For(keys[i].hash), keys[i], &held).status();
       }
-      if (!result->status.ok()) return;
-      segment = LockFor(key.hash);
+      if (!results[i].status.ok()) continue;
     }
-  }
-  Chunk::Place place;
-  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
-  if (FindIn(*segment, key, depth, &place) && IsLive(place, want.now_ms)) {
-    Fill(place, want.value, result, bytes);
+    Segment* const segment = held.For(keys[i].hash);
+    const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
+    Chunk::Place place;
+    if (!FindIn(*segment, keys[i], depth, &place) || !IsLive(place, want.now_ms)) continue;
+    Fill(place, want.value, &results[i], bytes);
     if (options_.evict) CountUseLocked(place.record);
     if (want.value && place.layout.header.has(RecordHeader::kBlob)) {
       Blob* const blob = place.layout.BlobOf(place.record);
       blob->Ref();
       bytes->AddPin(std::shared_ptr<Blob>(blob, [](Blob* b) { b->Unref(); }));
-      result->value = absl::string_view(blob->data(), blob->size);
+      results[i].value = absl::string_view(blob->data(), blob->size);
     }
   }
-  segment->lock.UnlockUnchanged();
+  held.UnlockAll();
 }
 
 void Table::GetMany(absl::Span<const TableKey> keys, const Want& want, size_t first,
@@ -112,6 +110,7 @@ void Table::Prefetch(absl::Span<const TableKey> keys) const {
   for (size_t i = 0; i < n; ++i) {
     const int depth = Segment::Depth(segments[i]->range.load(std::memory_order_relaxed));
     const char* const record = segments[i]->chunk.LikelyRecord(keys[i].hash, depth);
+    if (record == nullptr) continue;
     PrefetchRead(record);
     PrefetchRead(record + 64);
   }

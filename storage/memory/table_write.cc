@@ -177,8 +177,8 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
   }
   const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
   ExtentPool::Reservation reservation(&pool_);
-  // A batch has one already; a stamp is of who reads, who is not refused.
-  if (held == nullptr && record.stamp == 0) {
+  // A batch has one already; who reads a stamp is not refused.
+  if (held == nullptr) {
     size_t pages = 0;
     if (chunk != nullptr) {
       pages = ExtentPool::PageBytes(chunk->log_end() + layout.bytes) - chunk->charged;
@@ -224,7 +224,7 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
   return Step::kDone;
 }
 
-absl::StatusOr<Table::Step> Table::MakeStamp(Segment* segment, const TableKey& key) {
+absl::StatusOr<Table::Step> Table::MakeStamp(Segment* segment, const TableKey& key, Held* held) {
   Chunk::Place place;
   const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
   if (!FindIn(*segment, key, depth, &place)) return Step::kDone;
@@ -240,7 +240,7 @@ absl::StatusOr<Table::Step> Table::MakeStamp(Segment* segment, const TableKey& k
   } else {
     record.value = absl::string_view(place.record + layout.value, layout.value_size);
   }
-  const absl::StatusOr<Step> step = Put(segment, key, &place, /*was_live=*/true, record, nullptr);
+  const absl::StatusOr<Step> step = Put(segment, key, &place, /*was_live=*/true, record, held);
   if ((!step.ok() || *step != Step::kDone) && record.blob != nullptr) record.blob->Unref();
   return step;
 }
@@ -363,13 +363,7 @@ absl::Status Table::ApplyAtomically(const WriteBatch& batch, absl::Span<const Ta
     if (all_segments) {
       LockAll(&held);
     } else {
-      std::vector<uint64_t> hashes;
-      for (const TableKey& key : keys) hashes.push_back(key.hash);
-      std::sort(hashes.begin(), hashes.end());
-      for (const uint64_t hash : hashes) {
-        if (held.Covers(hash)) continue;
-        held.Add(LockToWrite(hash));
-      }
+      LockAllOf(keys, /*to_write=*/true, &held);
     }
     for (size_t i = 0; i < preconditions.size() && *failed < 0; ++i) {
       const TableKey& key = keys[mutations.size() + i];
@@ -404,6 +398,17 @@ absl::Status Table::ApplyAtomically(const WriteBatch& batch, absl::Span<const Ta
     if (blob != nullptr) blob->Unref();
   }
   return status;
+}
+
+void Table::LockAllOf(absl::Span<const TableKey> keys, bool to_write,
+                      Held* held) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  std::vector<uint64_t> hashes;
+  hashes.reserve(keys.size());
+  for (const TableKey& key : keys) hashes.push_back(key.hash);
+  std::sort(hashes.begin(), hashes.end());
+  for (const uint64_t hash : hashes) {
+    if (!held->Covers(hash)) held->Add(to_write ? LockToWrite(hash) : LockFor(hash));
+  }
 }
 
 void Table::LockAll(Held* held) ABSL_NO_THREAD_SAFETY_ANALYSIS {
