@@ -24,6 +24,7 @@
 #include "absl/strings/str_format.h"
 #include "gflags/gflags.h"
 #include "storage/memory/memory.h"
+#include "testing/bench/bench_data.h"
 
 DEFINE_uint64(entries, 1'000'000, "Entries in each store.");
 DEFINE_uint64(operations, 2'000'000, "Operations a thread, a round.");
@@ -42,20 +43,6 @@ void Require(bool good, const char* what) {
   std::abort();
 }
 
-uint64_t Mix(uint64_t x) {  // splitmix64
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-  x = (x ^ x >> 27) * 0x94d049bb133111eb;
-  return x ^ x >> 31;
-}
-
-std::string Uuid(uint64_t i) {
-  const uint64_t a = Mix(2 * i);
-  const uint64_t b = Mix(2 * i + 1);
-  return absl::StrFormat("%08x-%04x-4%03x-%04x-%012x", a >> 32, a >> 16 & 0xffff, a & 0xfff,
-                         0x8000 | (b >> 48 & 0x3fff), b & 0xffffffffffff);
-}
-
 // A line of /proc/self/status, in bytes.
 int64_t Status(const std::string& name) {
   std::ifstream status("/proc/self/status");
@@ -68,7 +55,7 @@ int64_t Status(const std::string& name) {
 // --- Memory ---
 
 std::string KeyOf(uint64_t i) {
-  if (FLAGS_shape == "uuid") return Uuid(i);
+  if (FLAGS_shape == "uuid") return BenchUuid(i);
   const uint64_t x = Mix(i);
   std::string key(reinterpret_cast<const char*>(&x), 8);
   if (FLAGS_shape == "large") key += key;
@@ -162,7 +149,7 @@ constexpr Workload kWorkloads[] = {
 const std::vector<std::string>& Keys() {
   static const auto* const keys = [] {
     auto* const made = new std::vector<std::string>;
-    for (uint64_t i = 0; i < FLAGS_entries; ++i) made->push_back(Uuid(i));
+    for (uint64_t i = 0; i < FLAGS_entries; ++i) made->push_back(BenchUuid(i));
     return made;
   }();
   return *keys;

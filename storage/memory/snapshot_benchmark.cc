@@ -20,6 +20,7 @@
 #include "base/histogram.h"
 #include "gflags/gflags.h"
 #include "storage/memory/memory.h"
+#include "testing/bench/bench_data.h"
 
 DEFINE_uint64(entries, 1'000'000, "Entries: UUID keys, values of 64 bytes.");
 DEFINE_int32(threads, 1, "Threads that put.");
@@ -40,20 +41,6 @@ void Require(const absl::Status& status) {
 
 double SecondsSince(SteadyClock::time_point start) {
   return std::chrono::duration<double>(SteadyClock::now() - start).count();
-}
-
-uint64_t Mix(uint64_t x) {  // splitmix64
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-  x = (x ^ x >> 27) * 0x94d049bb133111eb;
-  return x ^ x >> 31;
-}
-
-std::string Uuid(uint64_t i) {
-  const uint64_t a = Mix(2 * i);
-  const uint64_t b = Mix(2 * i + 1);
-  return absl::StrFormat("%08x-%04x-4%03x-%04x-%012x", a >> 32, a >> 16 & 0xffff, a & 0xfff,
-                         0x8000 | (b >> 48 & 0x3fff), b & 0xffffffffffff);
 }
 
 // A line of /proc/self/status, in MB.
@@ -88,7 +75,7 @@ class Writers {
   void Run(int t, Store* store) {
     std::vector<std::string> keys;
     for (uint64_t i = 0; i < 100'000; ++i) {
-      keys.push_back(Uuid(Mix(i * FLAGS_threads + t) % FLAGS_entries));
+      keys.push_back(BenchUuid(Mix(i * FLAGS_threads + t) % FLAGS_entries));
     }
     const std::string value(64, 'w');
     auto due = SteadyClock::now();
@@ -127,7 +114,7 @@ void Main() {
     auto store = OpenMemoryStore(options);
     Require(store.status());
     const std::string value(64, 'v');
-    for (uint64_t i = 0; i < FLAGS_entries; ++i) Require((*store)->Put(Uuid(i), value));
+    for (uint64_t i = 0; i < FLAGS_entries; ++i) Require((*store)->Put(BenchUuid(i), value));
     for (int round = 0; round < FLAGS_rounds; ++round) {
       ResetPeak();
       const double before = Status("VmRSS");

@@ -48,6 +48,23 @@ struct alignas(64) Segment {
   std::unique_ptr<Ghosts> ghosts;  // null until something was evicted
   std::unique_ptr<Undo> undo;
 
+  // Of all its chunks, with the lock.
+  struct Usage {
+    size_t records = 0;
+    size_t live = 0;  // bytes of the log
+    size_t dead = 0;
+  };
+  Usage usage() const {
+    Usage usage;
+    for (const Chunk* each = &chunk; each != nullptr; each = each->next) {
+      if (each->empty()) continue;
+      usage.records += each->records();
+      usage.live += each->live_bytes();
+      usage.dead += each->dead_bytes();
+    }
+    return usage;
+  }
+
   static uint64_t Range(uint64_t prefix, int depth) {
     return prefix | static_cast<uint64_t>(depth);
   }

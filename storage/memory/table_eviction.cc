@@ -77,18 +77,10 @@ bool Table::HasMoreThanShare(const Segment& segment) const {
 }
 
 bool Table::Shrink(Segment* segment, int64_t now_ms) {
-  size_t records = 0;
-  size_t live = 0;
-  size_t dead = 0;
-  for (const Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
-    if (chunk->empty()) continue;
-    records += chunk->records();
-    live += chunk->live_bytes();
-    dead += chunk->dead_bytes();
-  }
+  const Segment::Usage usage = segment->usage();
   // What is dead comes first, where it is worth a copy.
-  if (dead > live / 32 + ExtentPool::kPage) return Rebuild(segment).ok();
-  return options_.evict && records > 0 && Evict(segment, now_ms);
+  if (usage.dead > usage.live / 32 + ExtentPool::kPage) return Rebuild(segment).ok();
+  return options_.evict && usage.records > 0 && Evict(segment, now_ms);
 }
 
 bool Table::Evict(Segment* segment, int64_t now_ms) {

@@ -108,14 +108,8 @@ void Table::Install(Segment* segment, Builder* builder) {
 
 absl::Status Table::Rebuild(Segment* segment) {
   const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
-  size_t records = 0;
-  size_t bytes = 0;
-  for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
-    if (chunk->empty()) continue;
-    records += chunk->records();
-    bytes += chunk->live_bytes();
-  }
-  Builder builder(this, depth, records, bytes);
+  const Segment::Usage usage = segment->usage();
+  Builder builder(this, depth, usage.records, usage.live);
   for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
     for (char* record = nullptr; (record = chunk->NextRecord(record)) != nullptr;) {
       const RecordLayout layout = RecordLayout::At(record);
@@ -271,33 +265,21 @@ absl::Status Table::AddChunk(Segment* segment, size_t bytes) {
 absl::Status Table::MakeRoom(Segment* segment, size_t bytes, Held* held) {
   if (segment->chunk.empty()) return AddChunk(segment, bytes);
   const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
-  size_t records = 0;
-  size_t live = 0;
-  size_t dead = 0;
-  for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
-    if (chunk->empty()) continue;
-    records += chunk->records();
-    live += chunk->live_bytes();
-    dead += chunk->dead_bytes();
-  }
-  if (live + bytes + Groups(depth, records, live) * IndexGroup::kBytes <= kFull)
-    return Rebuild(segment);
+  const Segment::Usage usage = segment->usage();
+  const size_t index = Groups(depth, usage.records, usage.live) * IndexGroup::kBytes;
+  if (usage.live + bytes + index <= kFull) return Rebuild(segment);
   KVARTS_ASSIGN_OR_RETURN(const bool was_split, Split(segment, held));
   if (was_split) return absl::OkStatus();
-  if (dead > live / 8 + bytes) return Rebuild(segment);
+  if (usage.dead > usage.live / 8 + bytes) return Rebuild(segment);
   return AddChunk(segment, bytes);
 }
 
 void Table::CompactIfWasteful(Segment* segment) {
-  size_t live = 0;
-  size_t dead = 0;
-  for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
-    if (chunk->empty()) continue;
-    live += chunk->live_bytes();
-    dead += chunk->dead_bytes();
-  }
+  const Segment::Usage usage = segment->usage();
   // Where there is no room for a copy now, there may be later.
-  if (dead > live / (IsNearLimit() ? 32 : 7) + 4096) Rebuild(segment).IgnoreError();
+  if (usage.dead > usage.live / (IsNearLimit() ? 32 : 7) + ExtentPool::kPage) {
+    Rebuild(segment).IgnoreError();
+  }
 }
 
 }  // namespace kvarts::memory_internal

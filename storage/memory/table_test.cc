@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gtest/gtest.h"
+#include "testing/bench/bench_data.h"
 
 namespace kvarts::memory_internal {
 namespace {
@@ -74,10 +75,6 @@ class TableTest : public testing::Test {
 
   Table table_;
 };
-
-std::string Uuid(uint64_t i) {
-  return absl::StrFormat("%08x-0000-4000-8000-%012x", i * 2654435761 % 0xffffffff, i);
-}
 
 TEST(UuidKeyTest, CanonicalTextIsPackedAndGivenBack) {
   for (const std::string text :
@@ -149,24 +146,24 @@ TEST_F(TableTest, KeysThatLookAlikeAreDifferent) {
 TEST_F(TableTest, EveryKeyIsFoundWhileItGrowsAndShrinks) {
   constexpr uint64_t kKeys = 50'000;
   for (uint64_t i = 0; i < kKeys; ++i) {
-    ASSERT_TRUE(Put(Uuid(i), absl::StrCat("value ", i)).ok());
+    ASSERT_TRUE(Put(BenchUuid(i), absl::StrCat("value ", i)).ok());
     if (i % 997 == 0) {
       for (uint64_t j = 0; j <= i; j += 1 + i / 50)
-        ASSERT_EQ(Get(Uuid(j)), absl::StrCat("value ", j));
+        ASSERT_EQ(Get(BenchUuid(j)), absl::StrCat("value ", j));
     }
   }
   Table::Sums sums = table_.sums();
   EXPECT_EQ(sums.entries, kKeys);
   EXPECT_GE(sums.segments, 8u);
   const size_t full = table_.memory_bytes();
-  for (uint64_t i = 0; i < kKeys; i += 2) ASSERT_TRUE(Delete(Uuid(i)));
+  for (uint64_t i = 0; i < kKeys; i += 2) ASSERT_TRUE(Delete(BenchUuid(i)));
   for (uint64_t i = 0; i < kKeys; ++i) {
-    ASSERT_EQ(Get(Uuid(i)), i % 2 == 0 ? "(absent)" : absl::StrCat("value ", i));
+    ASSERT_EQ(Get(BenchUuid(i)), i % 2 == 0 ? "(absent)" : absl::StrCat("value ", i));
   }
   sums = table_.sums();
   EXPECT_EQ(sums.entries, kKeys / 2);
   EXPECT_LT(static_cast<double>(table_.memory_bytes()), 1.2 * static_cast<double>(full) / 2);
-  for (uint64_t i = 1; i < kKeys; i += 2) ASSERT_TRUE(Delete(Uuid(i)));
+  for (uint64_t i = 1; i < kKeys; i += 2) ASSERT_TRUE(Delete(BenchUuid(i)));
   EXPECT_EQ(table_.sums().entries, 0u);
 }
 
@@ -195,12 +192,12 @@ TEST_F(TableTest, KeysOfAllSizesAreFound) {
 
 TEST_F(TableTest, MemoryComesBackAfterOverwritingWithOtherSizes) {
   constexpr uint64_t kKeys = 20'000;
-  for (uint64_t i = 0; i < kKeys; ++i) ASSERT_TRUE(Put(Uuid(i), std::string(64, 'v')).ok());
+  for (uint64_t i = 0; i < kKeys; ++i) ASSERT_TRUE(Put(BenchUuid(i), std::string(64, 'v')).ok());
   const size_t steady = table_.memory_bytes();
   for (size_t round = 0; round < 10; ++round) {
     for (uint64_t i = 0; i < kKeys; ++i) {
       const size_t size = round == 9 ? 64 : 32 + (i * 31 + round * 17) % 64;
-      ASSERT_TRUE(Put(Uuid(i), std::string(size, 'w')).ok());
+      ASSERT_TRUE(Put(BenchUuid(i), std::string(size, 'w')).ok());
     }
     EXPECT_LT(static_cast<double>(table_.memory_bytes()), 1.25 * static_cast<double>(steady));
   }
@@ -210,8 +207,8 @@ TEST_F(TableTest, MemoryComesBackAfterOverwritingWithOtherSizes) {
 TEST_F(TableTest, ScansGiveEachKeyOnceAndInTheSameOrder) {
   std::set<std::string> keys;
   for (uint64_t i = 0; i < 10'000; ++i) {
-    keys.insert(Uuid(i));
-    ASSERT_TRUE(Put(Uuid(i), "v").ok());
+    keys.insert(BenchUuid(i));
+    ASSERT_TRUE(Put(BenchUuid(i), "v").ok());
   }
   const std::vector<std::string> order = ScanAll(1000);
   EXPECT_EQ(std::set<std::string>(order.begin(), order.end()), keys);
@@ -238,9 +235,9 @@ TEST_F(TableTest, ScansMissNothingWhileTheTableGrowsAndShrinks) {
     // First it grows, then it shrinks.
     for (int i = 0; i < 300; ++i) {
       if (others < 40'000) {
-        ASSERT_TRUE(Put(Uuid(others++), std::string(64, 'x')).ok());
+        ASSERT_TRUE(Put(BenchUuid(others++), std::string(64, 'x')).ok());
       } else {
-        Delete(Uuid(others++ - 40'000));
+        Delete(BenchUuid(others++ - 40'000));
       }
     }
   }
@@ -256,16 +253,16 @@ class SmallTableTest : public TableTest {
 TEST_F(SmallTableTest, WritesBeyondTheLimitAreRefused) {
   uint64_t n = 0;
   absl::Status status;
-  while ((status = Put(Uuid(n), std::string(64, 'v'))).ok()) ++n;
+  while ((status = Put(BenchUuid(n), std::string(64, 'v'))).ok()) ++n;
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
   EXPECT_GT(n, 10'000u);
   // Pages and what a split takes beside are counted when they are there.
   EXPECT_LE(table_.memory_bytes(), (size_t{1} << 20) + (16 << 10));
-  EXPECT_EQ(Get(Uuid(0)), std::string(64, 'v'));
+  EXPECT_EQ(Get(BenchUuid(0)), std::string(64, 'v'));
   EXPECT_EQ(Put("large", std::string(2 << 20, 'v')).code(), absl::StatusCode::kResourceExhausted);
   // What takes no more may be written; what was deleted makes room.
-  EXPECT_TRUE(Put(Uuid(0), std::string(64, 'w')).ok());
-  for (uint64_t i = 0; i < n / 2; ++i) Delete(Uuid(i));
+  EXPECT_TRUE(Put(BenchUuid(0), std::string(64, 'w')).ok());
+  for (uint64_t i = 0; i < n / 2; ++i) Delete(BenchUuid(i));
   EXPECT_TRUE(Put("new", std::string(64, 'v')).ok());
 }
 
@@ -310,10 +307,10 @@ TEST_F(TableTest, ExpiredEntriesAreSweptAFewSegmentsAtATime) {
   expires.expiry = Metadata::Change::kSet;
   for (uint64_t i = 0; i < 20'000; ++i) {
     expires.expires_at_ms = i % 2 == 0 ? 1000 : 5000;
-    ASSERT_TRUE(Put(Uuid(i), std::string(64, 'v'), expires).ok());
+    ASSERT_TRUE(Put(BenchUuid(i), std::string(64, 'v'), expires).ok());
   }
-  EXPECT_EQ(Get(Uuid(0), 999), std::string(64, 'v'));
-  EXPECT_EQ(Get(Uuid(0), 1000), "(absent)");
+  EXPECT_EQ(Get(BenchUuid(0), 999), std::string(64, 'v'));
+  EXPECT_EQ(Get(BenchUuid(0), 1000), "(absent)");
   uint64_t position = 0;
   EXPECT_FALSE(table_.Sweep(1000, 1, &position));
   EXPECT_LT(table_.sums().entries, 20'000u);
@@ -351,9 +348,9 @@ TEST_F(TableTest, ReadersNeverSeeHalfAValue) {
     for (int round = 0; !stop; ++round) {
       for (uint64_t i = 0; i < 3000; ++i) {
         if (round % 2 == 0) {
-          ASSERT_TRUE(Put(Uuid(i), std::string(300, 'x')).ok());
+          ASSERT_TRUE(Put(BenchUuid(i), std::string(300, 'x')).ok());
         } else {
-          Delete(Uuid(i));
+          Delete(BenchUuid(i));
         }
       }
     }
