@@ -9,9 +9,6 @@ namespace kvarts {
 namespace {
 
 constexpr size_t kBlockBytes = 16 << 10;
-// A block kept for reuse is no larger than this, so that one large value does
-// not stay with a connection for ever.
-constexpr size_t kMaxKeptBytes = 1 << 20;
 
 }  // namespace
 
@@ -39,7 +36,6 @@ void Bytes::ClearMore() {
     blocks_.clear();
     block_size_ = 0;
   }
-  block_used_ = 0;
 }
 
 void Bytes::Release() { *this = Bytes(); }
@@ -72,16 +68,11 @@ void Bytes::Adopt(Bytes&& other) {
   other = Bytes();
 }
 
-char* Bytes::Allocate(size_t size) {
-  if (block_size_ - block_used_ < size) {
-    const size_t block = std::max(size, kBlockBytes);
-    blocks_.push_back(std::make_unique_for_overwrite<char[]>(block));
-    block_size_ = block;
-    block_used_ = 0;
-  }
-  char* const out = blocks_.back().get() + block_used_;
-  block_used_ += size;
-  return out;
+void Bytes::AddBlock(size_t size) {
+  const size_t block = std::max(size, kBlockBytes);
+  blocks_.push_back(std::make_unique_for_overwrite<char[]>(block));
+  block_size_ = block;
+  block_used_ = 0;
 }
 
 absl::string_view Bytes::Copy(absl::string_view bytes) {

@@ -48,7 +48,11 @@ class Bytes {
   ABSL_ATTRIBUTE_ALWAYS_INLINE void Clear() {
     live_pins_ = 0;
     watched_ = Watched();
-    if (ABSL_PREDICT_FALSE(!also_watched_.empty() || !blocks_.empty())) ClearMore();
+    block_used_ = 0;
+    if (ABSL_PREDICT_FALSE(blocks_.size() > 1 || block_size_ > kMaxKeptBytes ||
+                           !also_watched_.empty())) {
+      ClearMore();
+    }
   }
   void Release();
 
@@ -80,10 +84,19 @@ class Bytes {
   // Takes all that `other` holds; views into it stay good.
   void Adopt(Bytes&& other);
   // `size` bytes to be written by the caller; stable until Clear().
-  char* Allocate(size_t size);
+  char* Allocate(size_t size) {
+    if (ABSL_PREDICT_FALSE(block_size_ - block_used_ < size)) AddBlock(size);
+    char* const out = blocks_.back().get() + block_used_;
+    block_used_ += size;
+    return out;
+  }
   absl::string_view Copy(absl::string_view bytes);
 
  private:
+  // A block kept for reuse is no larger than this, so that one large value does not stay
+  // with a connection for ever.
+  static constexpr size_t kMaxKeptBytes = 1 << 20;
+
   struct Watched {
     bool intact() const {
       return losses == nullptr || losses->load(std::memory_order_acquire) == seen;
@@ -95,6 +108,7 @@ class Bytes {
   void AddPinSlow(const Pin& pin);
   void WatchAlso(const Watched& watched);
   void ClearMore();
+  void AddBlock(size_t size);
 
   std::vector<Pin> pins_;
   size_t live_pins_ = 0;             // of them; the others may be used again

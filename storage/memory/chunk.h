@@ -5,10 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/base/attributes.h"
 #include "absl/strings/string_view.h"
 #include "base/prefetch.h"
 #include "storage/memory/extent_pool.h"
 #include "storage/memory/index_group.h"
+#include "storage/memory/key_hash.h"
 #include "storage/memory/record.h"
 #include "storage/memory/uuid_key.h"
 
@@ -18,15 +20,25 @@ namespace kvarts::memory_internal {
 class TableKey {
  public:
   // `key` must outlive it.
-  void Set(absl::string_view key) {
-    is_uuid_ = PackUuid(key, packed_);
+  void Set(absl::string_view key, const KeyHash& by) {
     bytes_ = key;
+    is_uuid_ = key.size() == kUuidTextBytes && by.Pack(key.data(), packed_, &hash);
+    if (!is_uuid_) hash = by.OfBytes(key);
+  }
+  void Set(absl::string_view key, uint64_t known_hash) {
+    bytes_ = key;
+    is_uuid_ = PackUuid(key, packed_);
+    hash = known_hash;
   }
   bool is_uuid() const { return is_uuid_; }
   absl::string_view bytes() const {
     return is_uuid_ ? absl::string_view(packed_, kUuidBytes) : bytes_;
   }
   absl::string_view text() const { return bytes_; }
+  // What the header of its record says of it.
+  RecordHeader header() const {
+    return RecordHeader(is_uuid_ ? uint32_t{RecordHeader::kUuid} : 0, 0, bytes().size());
+  }
 
   uint64_t hash = 0;
 
@@ -79,11 +91,12 @@ class Chunk {
 
   // The key's record, dead ones are none. Whatever a writer does meanwhile, it ends, and
   // touches nothing but this store's extents.
-  bool Find(const TableKey& key, int depth, Place* place) const {
+  ABSL_ATTRIBUTE_ALWAYS_INLINE bool Find(const TableKey& key, int depth, Place* place) const {
     char* const base = base_.load(std::memory_order_acquire);
     if (base == nullptr) return false;
     const uint32_t groups = groups_.load(std::memory_order_acquire);
     const absl::string_view bytes = key.bytes();
+    const uint32_t wanted = key.header().word();
     uint32_t g = Home(key.hash, depth, groups);
     for (uint32_t looked = 0; looked < groups; ++looked) {
       IndexGroup group(base + g * IndexGroup::kBytes);
@@ -93,12 +106,10 @@ class Chunk {
         char* const record = base + group.position(slot) * kWord;
         // Most records lie across two lines; where the value is, the first one says.
         PrefetchRead(record + 64);
-        const RecordLayout layout = RecordLayout::At(record);
-        if (layout.key_size != bytes.size() ||
-            layout.header.has(RecordHeader::kUuid) != key.is_uuid() ||
-            !EqualBytes(record + layout.key, bytes)) {
-          continue;
-        }
+        const RecordHeader header(Load32(record));
+        if (((header.word() ^ wanted) & RecordHeader::kOfKey) != 0) continue;
+        const RecordLayout layout = RecordLayout::At(record, header);
+        if (layout.key_size != bytes.size() || !EqualKeys(record + layout.key, key)) continue;
         *place = {this, base + g * IndexGroup::kBytes, slot, record, layout};
         return true;
       }
@@ -106,6 +117,29 @@ class Chunk {
       if (++g == groups) g = 0;
     }
     return false;
+  }
+
+  // As Find(), for most keys: null where the record is not at home, or has more than key and
+  // value, or is not there; then Find() is to be asked. The value follows the key.
+  ABSL_ATTRIBUTE_ALWAYS_INLINE char* FindPlain(const TableKey& key, int depth,
+                                               RecordHeader* header) const {
+    char* const base = base_.load(std::memory_order_acquire);
+    const uint32_t wanted = key.header().word();
+    if (ABSL_PREDICT_FALSE(base == nullptr || key.bytes().size() >= RecordHeader::kLongKey)) {
+      return nullptr;
+    }
+    IndexGroup group(base + Home(key.hash, depth, groups_.load(std::memory_order_acquire)) *
+                                IndexGroup::kBytes);
+    for (uint32_t m = group.tags().Matches(IndexGroup::Tag(key.hash)); m != 0; m &= m - 1) {
+      char* const record = base + group.position(static_cast<uint32_t>(__builtin_ctz(m))) * kWord;
+      PrefetchRead(record + 64);
+      *header = RecordHeader(Load32(record));
+      if (((header->word() ^ wanted) & (RecordHeader::kOfKey | RecordHeader::kMore)) == 0 &&
+          EqualKeys(record + kWord, key)) {
+        return record;
+      }
+    }
+    return nullptr;
   }
 
   // For who reads beside a writer.
@@ -166,6 +200,12 @@ class Chunk {
   }
 
  private:
+  static bool EqualKeys(const char* p, const TableKey& key) {
+    // Of a constant size: no loop.
+    return key.is_uuid() ? EqualBytes(p, absl::string_view(key.bytes().data(), kUuidBytes))
+                         : EqualBytes(p, key.bytes());
+  }
+
   std::atomic<char*> base_{nullptr};
   std::atomic<uint32_t> groups_{0};
   uint32_t records_ = 0;

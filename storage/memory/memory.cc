@@ -84,9 +84,11 @@ class MemoryStore final : public Store {
 
   void Read(absl::string_view key, const ReadOptions& options, ReadResults* results) override {
     ReadResult& result = results->ResetOne();
-    result.status = CheckRead(options);
-    if (result.status.ok()) result.status = CheckKey(key);
-    if (!result.status.ok()) return;
+    if (ABSL_PREDICT_FALSE(closed_ || options.snapshot != nullptr || key.size() > kMaxKeyBytes)) {
+      result.status = CheckRead(options);
+      result.status.Update(CheckKey(key));
+      return;
+    }
     TableKey table_key;
     table_->SetKey(key, &table_key);
     table_->Get(table_key, {options.value, options.stamp, NowMs()}, &result, &results->bytes());
@@ -107,11 +109,21 @@ class MemoryStore final : public Store {
                            mutations[0].kind == Mutation::Kind::kDeleteRange)) {
       return WriteAtomically(batch, options, results);
     }
+    if (mutations.size() == 1) {
+      TableKey key;
+      table_->SetKey(mutations[0].key, &key);
+      bool existed = false;
+      status = ApplyOne(key, mutations[0], &existed);
+      if (results != nullptr) {
+        results->results[0] = {status, options.report_existed && existed};
+      }
+      return status;
+    }
     TableKey keys[Table::kBatch];
     for (size_t first = 0; first < mutations.size(); first += Table::kBatch) {
       const size_t n = std::min(Table::kBatch, mutations.size() - first);
       for (size_t i = 0; i < n; ++i) table_->SetKey(mutations[first + i].key, &keys[i]);
-      if (n > 1) table_->Prefetch(absl::MakeConstSpan(keys, n));
+      table_->Prefetch(absl::MakeConstSpan(keys, n));
       for (size_t i = 0; i < n; ++i) {
         bool existed = false;
         const absl::Status applied = ApplyOne(keys[i], mutations[first + i], &existed);
@@ -208,7 +220,9 @@ class MemoryStore final : public Store {
   void SetKeys(absl::Span<const absl::string_view> keys, size_t first, TableKey* table_keys,
                ReadResults* results) const {
     for (size_t i = 0; i < keys.size(); ++i) {
-      results->mutable_result(first + i).status = CheckKey(keys[i]);
+      if (ABSL_PREDICT_FALSE(keys[i].size() > kMaxKeyBytes)) {
+        results->mutable_result(first + i).status = CheckKey(keys[i]);
+      }
       table_->SetKey(keys[i], &table_keys[i]);
     }
   }

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/base/attributes.h"
+#include "absl/base/optimization.h"
 #include "absl/strings/string_view.h"
 #include "storage/memory/shared_words.h"
 
@@ -47,6 +49,10 @@ class RecordHeader {
   };
   static constexpr uint32_t kUse = 1 << 7;
   static constexpr uint32_t kMaxUses = 3;
+  // Any of these: there is more to a record than its key and value.
+  static constexpr uint32_t kMore = kExpiry | kType | kStamp | kBlob;
+  // Of the key: equal ones are of one kind and size, if that is less than kLongKey.
+  static constexpr uint32_t kOfKey = kUuid | uint32_t{0x7ff} << 21;
   // Of the entry, not of its parts.
   static constexpr uint32_t kCarried = kMain | kMaxUses * kUse;
   static constexpr size_t kMaxInlineValue = (1 << 12) - 1;
@@ -93,34 +99,20 @@ struct RecordLayout {
   uint32_t bytes = 0;  // of all, in whole words
 
   // Of the record at `p`.
-  static RecordLayout At(const char* p) {
+  static RecordLayout At(const char* p) { return At(p, RecordHeader(Load32(p))); }
+  ABSL_ATTRIBUTE_ALWAYS_INLINE static RecordLayout At(const char* p, RecordHeader header) {
+    const size_t key_size = header.short_key();
+    if (ABSL_PREDICT_FALSE((header.word() & RecordHeader::kMore) != 0 ||
+                           key_size == RecordHeader::kLongKey)) {
+      return AtWithMore(p, header);
+    }
     RecordLayout out;
-    out.header = RecordHeader(Load32(p));
-    size_t key_size = out.header.short_key();
-    // Most records have nothing but key and value.
-    constexpr uint32_t kMore =
-        RecordHeader::kExpiry | RecordHeader::kType | RecordHeader::kStamp | RecordHeader::kBlob;
-    if ((out.header.word() & kMore) == 0 && key_size != RecordHeader::kLongKey) {
-      out.key = 4;
-      out.key_size = static_cast<uint32_t>(key_size);
-      out.value = static_cast<uint32_t>(4 + RoundToWord(key_size));
-      out.value_size = static_cast<uint32_t>(out.header.inline_value());
-      out.bytes = static_cast<uint32_t>(out.value + RoundToWord(out.value_size));
-      return out;
-    }
-    size_t at = 4;
-    if (key_size == RecordHeader::kLongKey) {
-      const size_t said = Load32(p + at);
-      key_size = said < kMaxKey ? said : kMaxKey;
-      at += 4;
-    }
-    size_t type_size = 0;
-    if (out.header.has(RecordHeader::kType)) {
-      const size_t type_at = at + (out.header.has(RecordHeader::kExpiry) ? 8 : 0) +
-                             (out.header.has(RecordHeader::kStamp) ? 8 : 0);
-      type_size = Load32(p + type_at) & kMaxType;
-    }
-    out.Place(at, type_size, key_size);
+    out.header = header;
+    out.key = 4;
+    out.key_size = static_cast<uint32_t>(key_size);
+    out.value = static_cast<uint32_t>(4 + RoundToWord(key_size));
+    out.value_size = static_cast<uint32_t>(out.header.inline_value());
+    out.bytes = static_cast<uint32_t>(out.value + RoundToWord(out.value_size));
     return out;
   }
   // Of one that is to be written.
@@ -140,6 +132,7 @@ struct RecordLayout {
   Blob* BlobOf(const char* p) const { return reinterpret_cast<Blob*>(Load2x32(p + value)); }
 
  private:
+  static RecordLayout AtWithMore(const char* p, RecordHeader header);
   void Place(size_t at, size_t type_bytes, size_t key_bytes) {
     if (header.has(RecordHeader::kExpiry)) {
       expiry = static_cast<uint32_t>(at);

@@ -60,6 +60,11 @@ class ABSL_LOCKABLE SeqLock {
       backoff.Wait();
     }
   }
+  // False where one is.
+  bool TryBeginRead(uint64_t* version) const {
+    *version = version_.load(std::memory_order_acquire);
+    return *version % 2 == 0;
+  }
   // True where all that was loaded (acquire) since is of one moment.
   bool EndRead(uint64_t version) const {
     return version_.load(std::memory_order_relaxed) == version;

@@ -14,6 +14,24 @@
 // last, is not loaded before the data. On x86 these are ordinary moves.
 //
 // Addresses are multiples of the word; the last word of some bytes is written whole.
+//
+// Where KVARTS_WIDE_LOADS is defined readers load up to sixteen bytes by one instruction,
+// at any address: more than C++ calls atomic, which is why it is said in assembly. It may
+// be torn, as a word after another is; x86 keeps the order of loads, and the compiler that
+// of volatile assembly and atomic accesses. ThreadSanitizer would not see them.
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#define KVARTS_WIDE_LOADS 1
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#undef KVARTS_WIDE_LOADS
+#endif
+#endif
+#endif
+
+#if defined(KVARTS_WIDE_LOADS)
+#include <emmintrin.h>
+#endif
+
 namespace kvarts::memory_internal {
 
 using Word16 [[gnu::may_alias]] = uint16_t;
@@ -43,6 +61,46 @@ inline void Store2x32(char* p, uint64_t v) {
   Store32(p + 4, static_cast<uint32_t>(v >> 32));
 }
 
+#if defined(KVARTS_WIDE_LOADS)
+
+inline uint64_t LoadWide64(const char* p) {
+  uint64_t out;
+  asm volatile("movq %1, %0" : "=r"(out) : "m"(*reinterpret_cast<const char(*)[8]>(p)) : "memory");
+  return out;
+}
+inline void LoadWide128(const char* from, char* to) {
+  __m128i out;
+  asm volatile("movdqu %1, %0"
+               : "=x"(out)
+               : "m"(*reinterpret_cast<const char(*)[16]>(from))
+               : "memory");
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), out);
+}
+
+// Reads `n` bytes, and up to three behind them, which are not given out.
+inline void LoadBytes(const char* from, size_t n, char* to) {
+  if (n >= 16) {
+    const char* const last = from + n - 16;
+    char* const last_to = to + n - 16;
+    for (; from < last; from += 16, to += 16) LoadWide128(from, to);
+    LoadWide128(last, last_to);
+  } else if (n >= 8) {
+    const uint64_t first = LoadWide64(from);
+    const uint64_t last = LoadWide64(from + n - 8);
+    std::memcpy(to, &first, 8);
+    std::memcpy(to + n - 8, &last, 8);
+  } else {
+    for (; n > 0; from += 4, to += 4) {
+      const uint32_t word = Load32(from);
+      const size_t some = n < 4 ? n : 4;
+      std::memcpy(to, &word, some);
+      n -= some;
+    }
+  }
+}
+
+#else
+
 // Reads `n` bytes, and up to three behind them, which are not given out.
 inline void LoadBytes(const char* from, size_t n, char* to) {
   if ((reinterpret_cast<uintptr_t>(from) & 4) != 0 && n >= 4) {
@@ -61,6 +119,8 @@ inline void LoadBytes(const char* from, size_t n, char* to) {
     n -= some;
   }
 }
+
+#endif
 
 // Fills the last word with zeros.
 inline void StoreBytes(char* to, absl::string_view bytes) {
@@ -94,6 +154,13 @@ inline void CopyWords(char* to, const char* from, size_t n) {
 inline bool EqualBytes(const char* p, absl::string_view bytes) {
   const char* q = bytes.data();
   size_t n = bytes.size();
+#if defined(KVARTS_WIDE_LOADS)
+  for (; n >= 8; p += 8, q += 8, n -= 8) {
+    uint64_t word;
+    std::memcpy(&word, q, 8);
+    if (LoadWide64(p) != word) return false;
+  }
+#endif
   for (; n >= 4; p += 4, q += 4, n -= 4) {
     uint32_t word;
     std::memcpy(&word, q, 4);

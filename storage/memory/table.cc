@@ -7,6 +7,7 @@ namespace kvarts::memory_internal {
 
 Table::Table(const Options& options)
     : options_(options),
+      hash_(options.seed, options.hash),
       pool_(RecordLayout::kMaxBytes + 4096),
       unique_(options.seed.k0 | 1),
       images_(options.max_image_bytes) {
@@ -42,22 +43,21 @@ Segment* Table::LockFor(uint64_t hash) {
   }
 }
 
-bool Table::FindIn(const Segment& segment, const TableKey& key, int depth, Chunk::Place* place) {
+bool Table::FindInChain(const Segment& segment, const TableKey& key, int depth,
+                        Chunk::Place* place) {
   const Chunk* chunk = &segment.chunk;
-  do {
+  while ((chunk = chunk->next.load(std::memory_order_acquire)) != nullptr) {
     if (chunk->Find(key, depth, place)) return true;
-    chunk = chunk->next.load(std::memory_order_acquire);
-  } while (chunk != nullptr);
+  }
   return false;
-}
-
-bool Table::IsLive(const Chunk::Place& place, int64_t now_ms) {
-  const int64_t expires_at = place.layout.ExpiresAt(place.record);
-  return expires_at == 0 || expires_at > now_ms;
 }
 
 uint64_t Table::HashOf(const char* record, const RecordLayout& layout) const {
   char short_key[64];
+  if (layout.header.has(RecordHeader::kUuid)) {
+    LoadBytes(record + layout.key, kUuidBytes, short_key);
+    return hash_.OfUuid(short_key);
+  }
   if (layout.key_size <= sizeof short_key) {
     LoadBytes(record + layout.key, layout.key_size, short_key);
     return Hash(absl::string_view(short_key, layout.key_size));

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/attributes.h"
 #include "absl/base/optimization.h"
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
@@ -22,6 +23,7 @@
 #include "storage/memory/extent_pool.h"
 #include "storage/memory/ghosts.h"
 #include "storage/memory/image.h"
+#include "storage/memory/key_hash.h"
 #include "storage/memory/seq_lock.h"
 #include "storage/memory/undo.h"
 #include "storage/read_results.h"
@@ -88,6 +90,7 @@ class Table {
  public:
   struct Options {
     HashSeed seed;
+    KeyHash::Way hash = KeyHash::Way::kFastest;
     size_t max_bytes = 0;  // 0: no limit
     bool evict = false;    // at the limit, in place of refusing
     Capabilities capabilities;
@@ -102,10 +105,7 @@ class Table {
   Table& operator=(const Table&) = delete;
 
   // `text` must outlive the key.
-  void SetKey(absl::string_view text, TableKey* key) const {
-    key->Set(text);
-    key->hash = Hash(key->bytes());
-  }
+  void SetKey(absl::string_view text, TableKey* key) const { key->Set(text, hash_); }
 
   // --- Reading ---
 
@@ -172,7 +172,8 @@ class Table {
   };
   Sums sums();
   size_t memory_bytes() const { return pool_.used(); }
-  uint64_t Hash(absl::string_view bytes) const { return SipHash<1, 3>(bytes, options_.seed); }
+  // Of anything: keyed by the seed, as the hashes of keys are.
+  uint64_t Hash(absl::string_view bytes) const { return hash_.OfBytes(bytes); }
 
  private:
   struct Directory {
@@ -211,8 +212,24 @@ class Table {
   void Remember(Segment* segment, const TableKey& key, const Chunk::Place* old) {
     if (ABSL_PREDICT_FALSE(segment->epoch != epoch_)) RememberNow(segment, key, old);
   }
-  static bool FindIn(const Segment& segment, const TableKey& key, int depth, Chunk::Place* place);
-  static bool IsLive(const Chunk::Place& place, int64_t now_ms);
+  ABSL_ATTRIBUTE_ALWAYS_INLINE static bool FindIn(const Segment& segment, const TableKey& key,
+                                                  int depth, Chunk::Place* place) {
+    if (segment.chunk.Find(key, depth, place)) return true;
+    if (ABSL_PREDICT_TRUE(segment.chunk.next.load(std::memory_order_acquire) == nullptr)) {
+      return false;
+    }
+    Chunk::Place in_chain;  // so that `place` may stay in registers
+    if (!FindInChain(segment, key, depth, &in_chain)) return false;
+    *place = in_chain;
+    return true;
+  }
+  // In the chunks behind the first.
+  static bool FindInChain(const Segment& segment, const TableKey& key, int depth,
+                          Chunk::Place* place);
+  static bool IsLive(const Chunk::Place& place, int64_t now_ms) {
+    const int64_t expires_at = place.layout.ExpiresAt(place.record);
+    return expires_at == 0 || expires_at > now_ms;
+  }
   uint64_t HashOf(const char* record, const RecordLayout& layout) const;
   static void GetKey(const char* record, const RecordLayout& layout, std::string* text);
   // The first hash behind the segment's; 0 behind the last one's.
@@ -220,15 +237,39 @@ class Table {
   uint64_t NextUnique() { return unique_.fetch_add(1, std::memory_order_relaxed); }
 
   // table_read.cc
+  void GetAny(const TableKey& key, const Want& want, ReadResult* result, Bytes* bytes);
   // Of the state that the key is in; of nobody's where it has to be made first.
   static Stamp StampOf(const Segment& segment, const TableKey& key, int64_t now_ms);
-  static absl::string_view CopyOut(const char* from, size_t size, Bytes* bytes);
-  static void Fill(const Chunk::Place& place, bool value, ReadResult* result, Bytes* bytes);
+  ABSL_ATTRIBUTE_ALWAYS_INLINE static absl::string_view CopyOut(const char* from, size_t size,
+                                                                Bytes* bytes) {
+    if (size == 0) return {};
+    char* const copy = bytes->Allocate(size);
+    LoadBytes(from, size, copy);
+    return absl::string_view(copy, size);
+  }
+  ABSL_ATTRIBUTE_ALWAYS_INLINE static void Fill(const Chunk::Place& place, bool value,
+                                                ReadResult* result, Bytes* bytes) {
+    const RecordLayout& layout = place.layout;
+    result->found = true;
+    if (layout.header.has(RecordHeader::kExpiry)) {
+      result->expires_at_ms = layout.ExpiresAt(place.record);
+    }
+    if (layout.header.has(RecordHeader::kType)) {
+      result->content_type = CopyOut(place.record + layout.type, layout.type_size, bytes);
+    }
+    if (value && !layout.header.has(RecordHeader::kBlob)) {
+      result->value = CopyOut(place.record + layout.value, layout.value_size, bytes);
+    }
+  }
 
   // table_write.cc: all with the segment's lock. New segments are put into `held`, where
   // there is one, else unlocked.
   absl::StatusOr<Step> ApplyLocked(Segment* segment, const TableKey& key, const Mutation& mutation,
                                    int64_t now_ms, Blob** blob, Held* held, bool* existed);
+  // Most puts: a value over one of the same size, with nothing else to either. False where
+  // this is another one; nothing was done.
+  bool PutOver(const Segment* segment, const TableKey& key, int depth,
+               const Mutation& mutation) const;
   absl::StatusOr<Step> Put(Segment* segment, const TableKey& key, const Chunk::Place* old,
                            bool was_live, const NewRecord& record, Held* held);
   void Erase(Segment* segment, const TableKey& key, const Chunk::Place& place);
@@ -309,6 +350,7 @@ class Table {
   void Free(Chunk* chunk);
 
   const Options options_;
+  const KeyHash hash_;
   ExtentPool pool_;
   std::atomic<uint64_t> unique_;
   std::atomic<uint64_t> batches_begun_{0};

@@ -190,6 +190,32 @@ TEST_F(TableTest, KeysOfAllSizesAreFound) {
   }
 }
 
+TEST_F(TableTest, ValuesAreWrittenOverByOnesOfTheirSizeAndOfOthers) {
+  const std::vector<std::string> keys = {BenchUuid(1), "k", std::string(35, 'k'),
+                                         std::string(2047, 'k')};
+  for (const std::string& key : keys) {
+    for (const size_t size : {0, 0, 1, 1, 15, 15, 16, 17, 17, 64, 64, 4095, 4095, 4096, 4096, 64}) {
+      for (const char c : {'a', 'b'}) {
+        ASSERT_TRUE(Put(key, std::string(size, c)).ok());
+        ASSERT_EQ(Get(key), std::string(size, c)) << size;
+      }
+    }
+  }
+  EXPECT_EQ(table_.sums().entries, keys.size());
+}
+
+TEST_F(TableTest, APutWithoutAnExpiryTakesItAway) {
+  Metadata expires;
+  expires.expiry = Metadata::Change::kSet;
+  expires.expires_at_ms = 1000;
+  ASSERT_TRUE(Put("k", "v1", expires).ok());
+  EXPECT_EQ(Get("k", 1000), "(absent)");
+  ASSERT_TRUE(Put("k", "v2").ok());
+  EXPECT_EQ(Get("k", 1000), "v2");
+  ASSERT_TRUE(Put("k", "v3", expires).ok());
+  EXPECT_EQ(Get("k", 1000), "(absent)");
+}
+
 TEST_F(TableTest, MemoryComesBackAfterOverwritingWithOtherSizes) {
   constexpr uint64_t kKeys = 20'000;
   for (uint64_t i = 0; i < kKeys; ++i) ASSERT_TRUE(Put(BenchUuid(i), std::string(64, 'v')).ok());
@@ -243,6 +269,31 @@ TEST_F(TableTest, ScansMissNothingWhileTheTableGrowsAndShrinks) {
   }
   EXPECT_EQ(seen.size(), 3000u);
   EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()).size(), 3000u);
+}
+
+// UUIDs are hashed in another way on other processors.
+TEST(PortableTableTest, KeysAreFoundByTheHashOfAnyProcessor) {
+  Table::Options options = OptionsOf(HashSeed{1, 2}, 0);
+  options.hash = KeyHash::Way::kPortable;
+  Table table(options);
+  constexpr uint64_t kKeys = 20'000;
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    const std::string name = BenchUuid(i);
+    TableKey key;
+    table.SetKey(name, &key);
+    bool existed;
+    ASSERT_TRUE(table.Apply(key, {Mutation::Kind::kPut, name, name, {}}, 0, &existed).ok());
+  }
+  EXPECT_GE(table.sums().segments, 4u);
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    const std::string name = BenchUuid(i);
+    TableKey key;
+    table.SetKey(name, &key);
+    ReadResults results;
+    results.Reset(1);
+    table.Get(key, {}, &results.mutable_result(0), &results.bytes());
+    ASSERT_EQ(results[0].value, name);
+  }
 }
 
 class SmallTableTest : public TableTest {

@@ -93,12 +93,31 @@ absl::Status Table::Apply(const TableKey& key, const Mutation& mutation, int64_t
   return step.status();
 }
 
+bool Table::PutOver(const Segment* segment, const TableKey& key, int depth,
+                    const Mutation& mutation) const {
+  using Change = Metadata::Change;
+  if (mutation.kind != Mutation::Kind::kPut || mutation.metadata.expiry == Change::kSet ||
+      mutation.metadata.content_type == Change::kSet || options_.evict ||
+      segment->epoch != epoch_) {
+    return false;
+  }
+  RecordHeader header;
+  char* const record = segment->chunk.FindPlain(key, depth, &header);
+  if (record == nullptr || header.inline_value() != mutation.value.size()) return false;
+  StoreBytes(record + kWord + RoundToWord(header.short_key()), mutation.value);
+  return true;
+}
+
 absl::StatusOr<Table::Step> Table::ApplyLocked(Segment* segment, const TableKey& key,
                                                const Mutation& mutation, int64_t now_ms,
                                                Blob** blob, Held* held, bool* existed) {
   using Change = Metadata::Change;
-  Chunk::Place place;
   const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
+  if (PutOver(segment, key, depth, mutation)) {
+    *existed = true;
+    return Step::kDone;
+  }
+  Chunk::Place place;
   const bool is_there = FindIn(*segment, key, depth, &place);
   const bool is_live = is_there && IsLive(place, now_ms);
   *existed = is_live;

@@ -78,8 +78,7 @@ void Undo::ForEach(absl::FunctionRef<void(const TableKey& key, const char* recor
       bytes = absl::string_view(text, kUuidTextBytes);
     }
     TableKey key;
-    key.Set(bytes);
-    key.hash = hash;
+    key.Set(bytes, hash);
     visit(key, record.get());
   }
 }
