@@ -101,6 +101,15 @@ void MeasureMemory() {
   for (uint64_t i = 0; i < n; i += 2) Require(store->Delete(KeyOf(i)).ok(), "delete failed");
   Report("half deleted", base, n / 2, store.get());
   std::printf("%.3f of half of loaded\n", static_cast<double>(Status("VmRSS") - base) * 2 / steady);
+  uint64_t left = 0;
+  for (uint64_t i = 1; i < n; i += 2) {
+    if (i % 100 == 1) {
+      ++left;
+    } else {
+      Require(store->Delete(KeyOf(i)).ok(), "delete failed");
+    }
+  }
+  Report("all but a hundredth deleted", base, left, store.get());
 }
 
 // --- Speed ---

@@ -104,7 +104,12 @@ class Stress {
       }
       case 4:
         if (random >> 44 & 15) break;
-        batch.DeleteRange("key1", "key2");
+        // Half of the keys, or all of them, so that segments are merged again.
+        if (random >> 48 & 15) {
+          batch.DeleteRange("key1", "key2");
+        } else {
+          batch.DeleteRange("", "");
+        }
         break;
       default:
         for (uint64_t i = 0; i < 10; ++i) batch.Put(key, value);
@@ -171,10 +176,17 @@ int64_t ResidentBytes() {
   return 0;
 }
 
-TEST(MemoryStressTest, EverythingAtOnce) {
+class MemoryStressTest : public testing::TestWithParam<bool> {};
+
+INSTANTIATE_TEST_SUITE_P(Limits, MemoryStressTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Evicting" : "Unlimited"; });
+
+TEST_P(MemoryStressTest, EverythingAtOnce) {
   MemoryOptions options;
-  options.max_memory = 3 << 20;
-  options.evict = MemoryOptions::Evict::kS3Fifo;
+  if (GetParam()) {
+    options.max_memory = 3 << 20;
+    options.evict = MemoryOptions::Evict::kS3Fifo;
+  }
   options.snapshot_path = testing::TempDir() + "/stress.snapshot";
   auto store = OpenMemoryStore(options);
   ASSERT_TRUE(store.ok()) << store.status();

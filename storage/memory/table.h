@@ -41,6 +41,7 @@ struct alignas(64) Segment {
 
   // Guarded by `lock`:
   int64_t first_expiry = INT64_MAX;  // no record expires before it
+  bool shrunk = false;               // since it was last looked at: MergeIfSmall()
   // Another one whenever counts in the index begin anew: see Table::StampOf().
   uint64_t generation = 0;
   // Of the image that was taken of it last, and what was written since the one under way
@@ -72,15 +73,18 @@ struct alignas(64) Segment {
   }
   static int Depth(uint64_t range) { return static_cast<int>(range & 63); }
   static uint64_t Prefix(uint64_t range) { return range & ~uint64_t{63}; }
+  // Of one that was merged into another, and waits to be used again. No hash is its.
+  static constexpr uint64_t kRetired = 63;
   static bool Covers(uint64_t range, uint64_t hash) {
-    const int depth = Depth(range);
-    return depth == 0 || (hash ^ range) >> (64 - depth) == 0;
+    return (hash ^ range) >> 1 >> (63 - Depth(range)) == 0 && range != kRetired;
   }
 };
 
 // Thread-safe. A hash table of records by extendible hashing: a directory leads by the
 // first bits of a hash to a segment, which is split when it is full. README.md has the
 // picture and what an entry costs.
+//
+// Two halves that have become small are merged again.
 //
 // Readers write nothing and wait for no reader; they try again where a writer was in
 // their segment meanwhile. A writer has the lock of its segment for about a microsecond,
@@ -342,6 +346,13 @@ class Table {
   absl::StatusOr<bool> Split(Segment* segment, Held* held);
   absl::Status AddChunk(Segment* segment, size_t bytes);
   void CompactIfWasteful(Segment* segment);
+  // Where the segment has shrunk, and the one beside it is small too: has both's records in
+  // the segment, and its range. Again with what is then beside it. For who has no other lock.
+  void MergeIfSmall(Segment* segment) {
+    if (ABSL_PREDICT_FALSE(segment->shrunk)) MergeSmall(segment);
+  }
+  void MergeSmall(Segment* segment);
+  bool Merge(Segment* segment, Segment* buddy);
   void Install(Segment* segment, Builder* builder);
   static uint32_t Groups(int depth, size_t records, size_t bytes);
   bool MayEnter(int depth) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -367,6 +378,7 @@ class Table {
   mutable Mutex mu_;
   std::vector<std::unique_ptr<Directory>> directories_ ABSL_GUARDED_BY(mu_);  // the newest last
   std::vector<std::unique_ptr<Segment>> segments_ ABSL_GUARDED_BY(mu_);
+  std::vector<Segment*> retired_ ABSL_GUARDED_BY(mu_);               // of them
   std::vector<std::unique_ptr<Chunk>> chunks_ ABSL_GUARDED_BY(mu_);  // that are, or were, `next`
 };
 

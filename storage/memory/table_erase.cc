@@ -50,6 +50,7 @@ void Table::EraseAll(Segment* segment) {
   segment->chunk.next.store(nullptr, std::memory_order_release);
   segment->generation = NextUnique();
   segment->first_expiry = INT64_MAX;
+  segment->shrunk = true;
   DropGhosts(segment);
 }
 
@@ -61,7 +62,9 @@ void Table::DeleteRange(absl::string_view begin,
   do {
     Segment* const segment = LockToWrite(position, /*many=*/true);
     EraseRange(segment, begin, end);
+    // Before it has another half, which is still to be gone through.
     position = EndOf(*segment);
+    MergeIfSmall(segment);
     segment->lock.Unlock();
   } while (position != 0);
 }
@@ -82,6 +85,7 @@ bool Table::Sweep(int64_t now_ms, size_t segments,
       });
       segment->first_expiry = first;
       *position = EndOf(*segment);
+      MergeIfSmall(segment);
       segment->lock.Unlock();
     } else {
       *position = EndOf(*segment);

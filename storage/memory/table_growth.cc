@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "storage/memory/chunk_builder.h"
 #include "storage/memory/held_segments.h"
 #include "storage/memory/table.h"
 
@@ -17,47 +18,6 @@ constexpr size_t kMinGroupsOfOne = 128;
 constexpr size_t kFull = Chunk::kBytes / 8 * 7;
 
 }  // namespace
-
-// Records on their way to new chunks, which it has until they are installed.
-class Table::Builder {
- public:
-  Builder(Table* table, int depth, size_t records, size_t bytes)
-      : table_(*table), depth_(depth), records_(records), bytes_(bytes) {}
-  ~Builder() {
-    for (const auto& chunk : chunks_) table_.Free(chunk.get());
-  }
-
-  absl::Status Add(const char* record, const RecordLayout& layout, uint64_t hash) {
-    if (chunks_.empty() || chunks_.back()->IsIndexFull() ||
-        !chunks_.back()->HasRoom(layout.bytes)) {
-      KVARTS_RETURN_IF_ERROR(Begin());
-    }
-    char* const to = chunks_.back()->Append(layout.bytes);
-    CopyWords(to, record, layout.bytes);
-    Store32(to, layout.header.word());
-    chunks_.back()->Insert(hash, depth_, to);
-    --records_;
-    bytes_ -= layout.bytes;
-    return absl::OkStatus();
-  }
-
-  std::vector<std::unique_ptr<Chunk>>& chunks() { return chunks_; }
-
- private:
-  absl::Status Begin() {
-    ExtentPool::Extent extent;
-    KVARTS_RETURN_IF_ERROR(table_.pool_.Take(&extent));
-    chunks_.push_back(std::make_unique<Chunk>());
-    chunks_.back()->Init(extent, Groups(depth_, records_, bytes_));
-    return absl::OkStatus();
-  }
-
-  Table& table_;
-  const int depth_;
-  size_t records_;  // still to come
-  size_t bytes_;
-  std::vector<std::unique_ptr<Chunk>> chunks_;
-};
 
 uint32_t Table::Groups(int depth, size_t records, size_t bytes) {
   // Room for a quarter more, and not for more than there can be of this size.
@@ -110,13 +70,7 @@ absl::Status Table::Rebuild(Segment* segment) {
   const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
   const Segment::Usage usage = segment->usage();
   Builder builder(this, depth, usage.records, usage.live);
-  for (Chunk* chunk = &segment->chunk; chunk != nullptr; chunk = chunk->next) {
-    for (char* record = nullptr; (record = chunk->NextRecord(record)) != nullptr;) {
-      const RecordLayout layout = RecordLayout::At(record);
-      if (layout.header.has(RecordHeader::kDead)) continue;
-      KVARTS_RETURN_IF_ERROR(builder.Add(record, layout, HashOf(record, layout)));
-    }
-  }
+  KVARTS_RETURN_IF_ERROR(builder.AddAll(segment->chunk));
   Install(segment, &builder);
   return absl::OkStatus();
 }
@@ -199,8 +153,20 @@ absl::StatusOr<bool> Table::Split(Segment* segment, Held* held) ABSL_NO_THREAD_S
       KVARTS_RETURN_IF_ERROR(((hash & bit) != 0 ? upper : lower).Add(record, layout, hash));
     }
   }
-  auto added = std::make_unique<Segment>();
-  Segment* const other = added.get();
+  std::unique_ptr<Segment> added;
+  Segment* other = nullptr;
+  {
+    MutexLock lock(&mu_);
+    if (!retired_.empty()) {
+      other = retired_.back();
+      retired_.pop_back();
+    }
+  }
+  if (other == nullptr) {
+    added = std::make_unique<Segment>();
+    other = added.get();
+  }
+  // Somebody who was led here by an old directory may have it for a moment.
   other->lock.Lock();
   other->range = Segment::Range(Segment::Prefix(range) | bit, depth + 1);
   other->first_expiry = segment->first_expiry;
@@ -209,11 +175,15 @@ absl::StatusOr<bool> Table::Split(Segment* segment, Held* held) ABSL_NO_THREAD_S
     MutexLock lock(&mu_);
     // Others may have been faster; then there is no harm in trying again.
     if (!MayEnter(depth)) {
+      other->range = Segment::kRetired;
       other->lock.Unlock();
+      if (added == nullptr) retired_.push_back(other);
       return true;
     }
-    segments_.push_back(std::move(added));
-    pool_.Charge(static_cast<int64_t>(sizeof(Segment)));
+    if (added != nullptr) {
+      segments_.push_back(std::move(added));
+      pool_.Charge(static_cast<int64_t>(sizeof(Segment)));
+    }
   }
   if (segment->undo != nullptr) {
     other->undo = std::make_unique<Undo>();
@@ -279,6 +249,7 @@ void Table::CompactIfWasteful(Segment* segment) {
   // Where there is no room for a copy now, there may be later.
   if (usage.dead > usage.live / (IsNearLimit() ? 32 : 7) + ExtentPool::kPage) {
     Rebuild(segment).IgnoreError();
+    segment->shrunk = true;
   }
 }
 

@@ -177,6 +177,38 @@ TEST_P(TableSnapshotRoomsTest, WhatIsWrittenBehindTheMomentIsNotInIt) {
   EXPECT_TRUE(TakeSnapshot(&table).empty());
 }
 
+// Segments whose images were taken merge with one another, and not with others.
+TEST_P(TableSnapshotRoomsTest, SegmentsThatAreMergedMeanwhileAreInItAsTheyWere) {
+  Table table(TableOptions(GetParam().first, GetParam().second));
+  Entries before;
+  for (int i = 0; i < 3000; ++i) {
+    before[absl::StrCat("k", i)] = Padded(i);
+    Put(&table, absl::StrCat("k", i), Padded(i));
+  }
+  const uint64_t segments = table.sums().segments;
+  ASSERT_GT(segments, 10u);
+  int images = 0;
+  Entries taken;
+  const absl::Status status = table.TakeImages([&](const Image& image) {
+    AddTo(&taken, image);
+    // At the beginning, and once half of the images are taken.
+    for (int i = images % 2; i < 2980 && images < static_cast<int>(segments); i += 2) {
+      if (images == 0 || images == static_cast<int>(segments) / 2) {
+        Delete(&table, absl::StrCat("k", i));
+      }
+    }
+    ++images;
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(taken, before);
+  // The others go, now that all are of one snapshot.
+  for (int i = 0; i < 2980; ++i) Delete(&table, absl::StrCat("k", i));
+  EXPECT_LT(table.sums().segments, segments);
+  const Entries rest = TakeSnapshot(&table);
+  EXPECT_EQ(rest.size(), 20u);
+}
+
 TEST(TableSnapshotTest, AnAtomicBatchOverAllKeysIsBehindTheMoment) {
   Table table(TableOptions(32 << 20, 32 << 20));
   for (int i = 0; i < 2000; ++i) Put(&table, absl::StrCat("k", i), Padded(i));

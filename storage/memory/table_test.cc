@@ -230,6 +230,43 @@ TEST_F(TableTest, MemoryComesBackAfterOverwritingWithOtherSizes) {
   EXPECT_LT(static_cast<double>(table_.memory_bytes()), 1.2 * static_cast<double>(steady));
 }
 
+TEST_F(TableTest, SegmentsAreMergedWhenFewKeysAreLeft) {
+  constexpr uint64_t kKeys = 40'000;
+  const auto value = [](uint64_t i) { return absl::StrCat(i, std::string(50 + i % 30, 'v')); };
+  const auto is_kept = [](uint64_t i) { return i % 100 == 7; };
+  for (uint64_t i = 0; i < kKeys; ++i) ASSERT_TRUE(Put(BenchUuid(i), value(i)).ok());
+  const Table::Sums full = table_.sums();
+  const size_t full_bytes = table_.memory_bytes();
+  ASSERT_GE(full.segments, 16u);
+  for (int round = 0; round < 2; ++round) {
+    for (uint64_t i = 0; i < kKeys; ++i) {
+      if (is_kept(i)) continue;
+      ASSERT_TRUE(Delete(BenchUuid(i)));
+    }
+    const Table::Sums few = table_.sums();
+    EXPECT_EQ(few.entries, kKeys / 100);
+    EXPECT_LE(few.segments, 4u);
+    // What is kept for the next time: segments without extents, and the directory.
+    EXPECT_LT(table_.memory_bytes(), full_bytes / 40);
+    const std::vector<std::string> scanned = ScanAll(10);
+    EXPECT_EQ(scanned.size(), kKeys / 100);
+    EXPECT_EQ(std::set<std::string>(scanned.begin(), scanned.end()).size(), kKeys / 100);
+    for (uint64_t i = 0; i < kKeys; ++i) {
+      ASSERT_EQ(Get(BenchUuid(i)), is_kept(i) ? value(i) : "(absent)");
+      if (is_kept(i)) continue;
+      ASSERT_TRUE(Put(BenchUuid(i), value(i)).ok());
+    }
+    for (uint64_t i = 0; i < kKeys; ++i) ASSERT_EQ(Get(BenchUuid(i)), value(i));
+    EXPECT_EQ(table_.sums().entries, kKeys);
+    EXPECT_LE(table_.sums().segments, full.segments + full.segments / 4);
+  }
+  table_.DeleteRange("", "");
+  EXPECT_EQ(table_.sums().entries, 0u);
+  EXPECT_EQ(table_.sums().segments, 1u);
+  ASSERT_TRUE(Put("k", "v").ok());
+  EXPECT_EQ(Get("k"), "v");
+}
+
 TEST_F(TableTest, ScansGiveEachKeyOnceAndInTheSameOrder) {
   std::set<std::string> keys;
   for (uint64_t i = 0; i < 10'000; ++i) {

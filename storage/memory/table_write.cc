@@ -82,6 +82,7 @@ absl::Status Table::Apply(const TableKey& key, const Mutation& mutation, int64_t
     Segment* const segment = LockToWrite(key.hash);
     ShrinkToShare(segment, now_ms);
     step = ApplyLocked(segment, key, mutation, now_ms, &blob, nullptr, existed);
+    MergeIfSmall(segment);
     segment->lock.Unlock();
     if (!step.ok() || *step == Step::kDone) break;
     if (*step == Step::kFull && !FreeMemory(&position, BytesFor(mutation), now_ms)) {
@@ -345,6 +346,7 @@ absl::Status Table::Modify(const TableKey& key, int64_t now_ms,
     bool existed;
     const absl::StatusOr<Step> step =
         ApplyLocked(segment, key, mutation, now_ms, &blob, nullptr, &existed);
+    MergeIfSmall(segment);
     unlock();
     if (blob != nullptr) blob->Unref();
     if (!step.ok() || *step == Step::kDone) return step.status();
