@@ -43,12 +43,6 @@ struct Attack {
   std::thread thread;
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // slow, and its own memory would be measured
-#else
-constexpr bool kSanitized = false;
-#endif
-
 constexpr int kLookups = kSanitized ? 200 : 2000;
 constexpr int kResets = kSanitized ? 500 : 5000;
 constexpr int kMegabytes = kSanitized ? 10 : 100;

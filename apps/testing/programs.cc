@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -109,6 +110,12 @@ TestSocket::TestSocket(absl::string_view address, const std::string& directory) 
 
 TestSocket::~TestSocket() {
   if (fd_ >= 0) ::close(fd_);
+}
+
+void TestSocket::SetTimeout(int seconds) {
+  const timeval timeout{seconds, 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+  ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
 }
 
 bool TestSocket::Send(absl::string_view bytes) {

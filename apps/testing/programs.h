@@ -10,6 +10,13 @@
 
 namespace kvarts {
 
+// Built for one, the programs under test are slow, and their memory is also its.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 // A directory of this test's own, empty at first; its path is absolute. A
 // program that runs in it may use short relative paths, as Unix sockets need.
 std::string TestDirectory();
@@ -44,6 +51,8 @@ class TestSocket {
   TestSocket& operator=(const TestSocket&) = delete;
 
   bool connected() const { return fd_ >= 0; }
+  // From now on sending and receiving for longer than this ends as if the peer had gone.
+  void SetTimeout(int seconds);
   // False where the peer has gone.
   bool Send(absl::string_view bytes);
   // Ends this direction; the other goes on.
