@@ -115,7 +115,13 @@ class KvServerSoakTest : public testing::Test {
     absl::PrintF("  keys of the cache, loaded again: %d\n", keys);
   }
 
-  // All clients at once, for so long and until all keys were gone over once more.
+  bool HasEvicted() {
+    RespConnection cache(cache_->resp, dir_);
+    return !absl::StrContains(cache.Ask({"INFO"}).text, "\nevicted_keys:0\r");
+  }
+
+  // All clients at once, for so long and until all keys were gone over once more. For
+  // warming up, without `memory`, until the cache is full.
   void Round(absl::Duration at_least, uint64_t seed, Soak* soak, ResidentMemory* memory) {
     soak->stop = false;
     const uint64_t scans = soak->full_scans + 2;
@@ -126,7 +132,11 @@ class KvServerSoakTest : public testing::Test {
       threads.emplace_back(drive, seed++, soak);
     }
     const absl::Time start = absl::Now();
-    while (soak->goes_on() && (absl::Now() < start + at_least || soak->full_scans < scans)) {
+    const auto is_enough = [&] {
+      return absl::Now() > start + at_least && soak->full_scans >= scans &&
+             (memory != nullptr || kSanitized || HasEvicted());
+    };
+    while (soak->goes_on() && !is_enough()) {
       const Held held = HeldBy(cache_->process.pid());
       if (memory != nullptr) memory->Add(held.resident_kib);
       if (!kSanitized) {

@@ -1,3 +1,4 @@
+#include <iterator>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -82,17 +83,18 @@ void Batch(Random* random, Soak* soak, HttpConnection* http) {
     const uint32_t version = soak->NextVersion();
     const size_t size = kPartHead + (*random)() % 5000;
     // The condition holds or not, as it comes.
-    const absl::string_view condition =
-        (*random)() % 4 == 0 ? absl::string_view("present") : absl::string_view();
+    constexpr absl::string_view kConditions[] = {"", "", "present", "absent"};
+    const absl::string_view condition = kConditions[(*random)() % std::size(kConditions)];
     return CheckStatus(
         "HTTP batch write",
-        http->Ask(
-            "POST", "/v1/batch/write", kJson,
-            absl::StrCat(
-                "{\"mutations\":[{\"put\":\"", a, "\",\"value\":\"", ValueOf(a, version, size),
-                "\"},{\"put\":\"", b, "\",\"value\":\"", ValueOf(b, version, size),
-                "\"}],\"atomic\":true",
-                condition.empty() ? "" : absl::StrCat(",\"if\":[{\"present\":\"", a, "\"}]"), "}")),
+        http->Ask("POST", "/v1/batch/write", kJson,
+                  absl::StrCat("{\"mutations\":[{\"put\":\"", a, "\",\"value\":\"",
+                               ValueOf(a, version, size), "\"},{\"put\":\"", b, "\",\"value\":\"",
+                               ValueOf(b, version, size), "\"}],\"atomic\":true",
+                               condition.empty()
+                                   ? ""
+                                   : absl::StrCat(",\"if\":[{\"", condition, "\":\"", a, "\"}]"),
+                               "}")),
         {200, 412}, soak);
   }
   const HttpReply reply = http->Ask("POST", "/v1/batch/get", kJson,
