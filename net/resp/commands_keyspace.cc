@@ -215,6 +215,8 @@ void Scan(CommandCall* call) {
   if (!ended) {
     place.position = (*cursor)->position();
     next = call->state->scans.Add(std::move(place), number);
+  } else {
+    call->state->scans.End(number);
   }
   reply->Array(2);
   reply->Bulk(absl::StrCat(next));

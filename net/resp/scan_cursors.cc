@@ -36,6 +36,19 @@ uint64_t ScanCursors::Add(ScanPlace place, uint64_t after) {
   return next_;
 }
 
+void ScanCursors::End(uint64_t number) {
+  MutexLock lock(&mu_);
+  const auto last = by_number_.find(number);
+  if (last == by_number_.end()) return;
+  Erase(last->second->before);
+  // Whoever asks again for the end is a scan that ended twice.
+  if (!ended_.empty() && ended_.back() == number) return;
+  ended_.push_back(number);
+  if (ended_.size() <= kMaxEnded) return;
+  Erase(ended_.front());
+  ended_.pop_front();
+}
+
 std::optional<ScanPlace> ScanCursors::Find(uint64_t number) {
   MutexLock lock(&mu_);
   const auto found = by_number_.find(number);

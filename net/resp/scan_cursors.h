@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <optional>
 #include <string>
@@ -27,16 +28,22 @@ struct ScanPlace {
 // A scan holds two places: the one given out last and the one before, for a
 // client that asks again after it lost an answer. Those of the scans that were
 // gone on with longest ago are forgotten where there are too many of them, or too
-// many bytes: a server that remembers every scan can be made to run out of memory.
+// many bytes: a server that remembers every scan can be made to run out of memory. Of one
+// that came to its end it holds the last place, of the kMaxEnded that ended last.
 //
 // Numbers are below 2^53: clients in JavaScript keep them as doubles. They begin
 // somewhere at random, so that one of another run is most likely unknown.
 class ScanCursors {
  public:
+  static constexpr size_t kMaxEnded = 1024;
+
   ScanCursors(size_t max_scans, size_t max_bytes);
 
   // The number of a place, not 0. `after` is the number this scan came from, or 0.
   uint64_t Add(ScanPlace place, uint64_t after);
+  // The scan that was at this number is at its end. One that is not known, or 0: nothing
+  // happens.
+  void End(uint64_t number);
   // Nothing where it is not known, or not any more.
   std::optional<ScanPlace> Find(uint64_t number);
 
@@ -64,6 +71,7 @@ class ScanCursors {
   size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
   Entries entries_ ABSL_GUARDED_BY(mu_);  // the one used last in front
   std::unordered_map<uint64_t, Entries::iterator> by_number_ ABSL_GUARDED_BY(mu_);
+  std::deque<uint64_t> ended_ ABSL_GUARDED_BY(mu_);  // the one that ended last behind
 };
 
 }  // namespace resp

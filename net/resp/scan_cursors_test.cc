@@ -48,6 +48,26 @@ TEST(ScanCursorsTest, ALongScanHoldsTwoPlaces) {
   EXPECT_EQ(cursors.size(), 3u);
 }
 
+TEST(ScanCursorsTest, OfAScanThatEndedOnePlaceIsHeldAndOfFewScans) {
+  ScanCursors cursors(10'000, 1 << 20);
+  const uint64_t slow = cursors.Add(At("slow"), 0);
+  uint64_t first = 0;
+  uint64_t last = 0;
+  for (int i = 0; i < 5000; ++i) {
+    const uint64_t begun = cursors.Add(At("a"), 0);
+    last = cursors.Add(At("b"), begun);
+    cursors.End(last);
+    if (first == 0) first = last;
+    ASSERT_TRUE(cursors.Find(last).has_value()) << "the answer may have been lost";
+    ASSERT_FALSE(cursors.Find(begun).has_value());
+  }
+  EXPECT_LE(cursors.size(), ScanCursors::kMaxEnded + 1);
+  EXPECT_FALSE(cursors.Find(first).has_value());
+  EXPECT_TRUE(cursors.Find(slow).has_value());
+  cursors.End(0);  // one of a single page
+  cursors.End(last + 1);
+}
+
 TEST(ScanCursorsTest, TheOldestAreForgottenWhenThereAreTooMany) {
   ScanCursors cursors(2, 1 << 20);
   std::vector<uint64_t> numbers;
