@@ -22,6 +22,7 @@
 #include "storage/memory/chunk.h"
 #include "storage/memory/extent_pool.h"
 #include "storage/memory/ghosts.h"
+#include "storage/memory/heap_holes.h"
 #include "storage/memory/image.h"
 #include "storage/memory/key_hash.h"
 #include "storage/memory/seq_lock.h"
@@ -286,6 +287,12 @@ class Table {
                absl::FunctionRef<bool(const char* record, const RecordLayout& layout)> condition);
   void EraseRange(Segment* segment, absl::string_view begin, absl::string_view end);
   void EraseAll(Segment* segment);
+  // Of a value that is a blob: it comes, or goes.
+  void ChargeBlob(Segment* segment, int64_t bytes) {
+    pool_.Charge(bytes);
+    segment->blob_bytes += static_cast<uint64_t>(bytes);
+    holes_.Count(bytes);
+  }
   void FreeBlob(Segment* segment, const RecordLayout& layout, const char* record);
   void LockAll(Held* held);
   // The segments of these keys, in the order of hashes.
@@ -363,6 +370,7 @@ class Table {
   const Options options_;
   const KeyHash hash_;
   ExtentPool pool_;
+  HeapHoles holes_;  // of blobs
   std::atomic<uint64_t> unique_;
   std::atomic<uint64_t> batches_begun_{0};
   std::atomic<uint64_t> batches_ended_{0};

@@ -67,6 +67,7 @@ void Table::DeleteRange(absl::string_view begin,
     MergeIfSmall(segment);
     segment->lock.Unlock();
   } while (position != 0);
+  holes_.GiveBackInTime();
 }
 
 bool Table::Sweep(int64_t now_ms, size_t segments,
@@ -87,6 +88,7 @@ bool Table::Sweep(int64_t now_ms, size_t segments,
       *position = EndOf(*segment);
       MergeIfSmall(segment);
       segment->lock.Unlock();
+      holes_.GiveBackInTime();
     } else {
       *position = EndOf(*segment);
       segment->lock.UnlockUnchanged();

@@ -127,9 +127,7 @@ bool Table::Evict(Segment* segment, int64_t now_ms) {
   }
   if (!RebuildOf(segment, kept).ok()) return false;
   for (Blob* const blob : blobs) {
-    const size_t bytes = Blob::MemoryBytes(blob->size);
-    pool_.Charge(-static_cast<int64_t>(bytes));
-    segment->blob_bytes -= bytes;
+    ChargeBlob(segment, -static_cast<int64_t>(Blob::MemoryBytes(blob->size)));
     blob->Unref();
   }
 

@@ -91,6 +91,7 @@ absl::Status Table::Apply(const TableKey& key, const Mutation& mutation, int64_t
     }
   }
   if (blob != nullptr) blob->Unref();
+  holes_.GiveBackInTime();
   return step.status();
 }
 
@@ -223,9 +224,7 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
   char* const to = chunk->Append(layout.bytes);
   record.WriteTo(to, layout, key.bytes());
   if (record.blob != nullptr) {
-    const size_t bytes = Blob::MemoryBytes(record.blob->size);
-    pool_.Charge(static_cast<int64_t>(bytes));
-    segment->blob_bytes += bytes;
+    ChargeBlob(segment, static_cast<int64_t>(Blob::MemoryBytes(record.blob->size)));
   }
   Chunk* wasteful = nullptr;
   if (old != nullptr) {
@@ -267,9 +266,7 @@ absl::StatusOr<Table::Step> Table::MakeStamp(Segment* segment, const TableKey& k
 
 void Table::FreeBlob(Segment* segment, const RecordLayout& layout, const char* record) {
   Blob* const blob = layout.BlobOf(record);
-  const size_t bytes = Blob::MemoryBytes(blob->size);
-  pool_.Charge(-static_cast<int64_t>(bytes));
-  segment->blob_bytes -= bytes;
+  ChargeBlob(segment, -static_cast<int64_t>(Blob::MemoryBytes(blob->size)));
   blob->Unref();
 }
 
@@ -349,6 +346,7 @@ absl::Status Table::Modify(const TableKey& key, int64_t now_ms,
     MergeIfSmall(segment);
     unlock();
     if (blob != nullptr) blob->Unref();
+    holes_.GiveBackInTime();
     if (!step.ok() || *step == Step::kDone) return step.status();
     if (*step == Step::kFull && !FreeMemory(&position, BytesFor(mutation), now_ms)) {
       return MemoryLimitError();
@@ -418,6 +416,7 @@ absl::Status Table::ApplyAtomically(const WriteBatch& batch, absl::Span<const Ta
   for (Blob* const blob : blobs) {
     if (blob != nullptr) blob->Unref();
   }
+  holes_.GiveBackInTime();
   return status;
 }
 
