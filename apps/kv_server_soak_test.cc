@@ -36,6 +36,9 @@ constexpr absl::Duration kSampleInterval = absl::Milliseconds(50);
 // program, notes and images of a snapshot (16 MiB each at most), up to 8 MiB of answers for
 // each of two clients that do not read, and what the heap loses between large values.
 constexpr int64_t kMostResidentKib = (32 + 96) << 10;
+// When all was deleted: the program, what the heap keeps for who asks again, and 2 MiB of
+// extents.
+constexpr int64_t kMostEmptyKib = 32 << 10;
 // The most of the last third of the time beside the most of the second.
 constexpr int64_t kMostGrowthKib = 8 << 10;
 
@@ -113,6 +116,17 @@ class KvServerSoakTest : public testing::Test {
       }
     } while (cursor != "0");
     absl::PrintF("  keys of the cache, loaded again: %d\n", keys);
+  }
+
+  // And what was full is small again.
+  void Flush() {
+    RespConnection cache(cache_->resp, dir_);
+    EXPECT_EQ(cache.Ask({"FLUSHALL"}).text, "OK");
+    const int64_t resident = HeldBy(cache_->process.pid()).resident_kib;
+    absl::PrintF("  resident, after FLUSHALL: %.1f MiB\n", static_cast<double>(resident) / 1024);
+    if (!kSanitized) {
+      EXPECT_LE(resident, kMostEmptyKib);
+    }
   }
 
   bool HasEvicted() {
@@ -217,6 +231,10 @@ TEST_F(KvServerSoakTest, EverythingAtOnceLeavesNothingBehind) {
   if (HasFatalFailure()) return;
   CheckLedger(soak);
   CheckCache();
+  Soak again(*cache_, *ledger_, soak);
+  Round(round, rounds * 100, &again, nullptr);
+  CheckLedger(again);
+  Flush();
   Stop();
 }
 

@@ -46,6 +46,13 @@ class Tally {
 struct Soak {
   Soak(const TestServer& c, const TestServer& l, std::string d)
       : cache(c), ledger(l), dir(std::move(d)) {}
+  // Goes on with what another one's servers had saved.
+  Soak(const TestServer& c, const TestServer& l, const Soak& before) : Soak(c, l, before.dir) {
+    versions = before.versions.load();
+    added = before.added.load();
+    ledger_counters = before.ledger_counters;
+    cache_counters = before.cache_counters;
+  }
 
   const TestServer& cache;
   const TestServer& ledger;
