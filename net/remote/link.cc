@@ -45,49 +45,7 @@ native::ClientOptions MakeClientOptions(const RemoteOptions& options) {
   return out;
 }
 
-// Runs `task` on the loop and waits; false where the loop has stopped.
-bool RunOn(EventLoop* loop, Task task) {
-  struct Shared {
-    Mutex mu;
-    CondVar wake;
-    bool over ABSL_GUARDED_BY(mu) = false;
-    bool ran ABSL_GUARDED_BY(mu) = false;
-  };
-  auto shared = std::make_shared<Shared>();
-  // Its end comes with the task's, run or not.
-  std::shared_ptr<void> end(nullptr, [shared](void*) {
-    MutexLock lock(&shared->mu);
-    shared->over = true;
-    shared->wake.SignalAll();
-  });
-  loop->Post([shared, end = std::move(end), task = std::move(task)]() mutable {
-    task();
-    MutexLock lock(&shared->mu);
-    shared->ran = true;
-  });
-  MutexLock lock(&shared->mu);
-  while (!shared->over) shared->wake.Wait(&shared->mu);
-  return shared->ran;
-}
-
 }  // namespace
-
-absl::Status Unshared(const absl::Status& status) {
-  return absl::Status(status.code(), status.message());
-}
-
-absl::Status WaitingCall::Wait() {
-  MutexLock lock(&mu_);
-  while (!done_) wake_.Wait(&mu_);
-  return std::move(status_);
-}
-
-void WaitingCall::OnDone(const absl::Status& status) {
-  MutexLock lock(&mu_);
-  done_ = true;
-  status_ = Unshared(status);
-  wake_.Signal();
-}
 
 LeaseKeeper::LeaseKeeper(std::shared_ptr<native::Client> client)
     : client_(std::move(client)), timer_(client_->loop()->NewTimer()) {}
@@ -137,23 +95,12 @@ absl::StatusOr<std::shared_ptr<Link>> Link::Open(Transport* transport, absl::str
 }
 
 absl::Status Link::Handshake() {
-  struct Shared {
-    Mutex mu;
-    CondVar wake;
-    bool done ABSL_GUARDED_BY(mu) = false;
-    absl::StatusOr<native::ServerHello> hello ABSL_GUARDED_BY(mu) =
-        absl::UnavailableError("no hello");
-  } shared;
-  client_->Open([&shared](absl::StatusOr<native::ServerHello> hello) {
-    MutexLock lock(&shared.mu);
-    shared.hello = hello.ok() ? std::move(hello) : Unshared(hello.status());
-    shared.done = true;
-    shared.wake.Signal();
+  StatusWaiter opened;
+  client_->Open([this, &opened](absl::StatusOr<native::ServerHello> hello) {
+    if (hello.ok()) server_ = *std::move(hello);
+    opened.Done(hello.status());
   });
-  MutexLock lock(&shared.mu);
-  while (!shared.done) shared.wake.Wait(&shared.mu);
-  if (!shared.hello.ok()) return shared.hello.status();
-  server_ = *std::move(shared.hello);
+  if (absl::Status status = opened.Wait(); !status.ok()) return status;
   capabilities_ = native::FromProto(server_.capabilities());
   capabilities_.may_block = true;
   return absl::OkStatus();
@@ -164,7 +111,7 @@ Link::~Link() {
     leases_.reset();
     client_->Shutdown();
   };
-  if (!RunOn(loop_, end)) end();
+  if (!RunOnLoop(loop_, end)) end();
 }
 
 native::Request Link::NewRequest(native::Operation operation, absl::Duration timeout) {

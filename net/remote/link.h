@@ -10,33 +10,24 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "base/cond_var.h"
-#include "base/mutex.h"
 #include "net/native/client.h"
 #include "net/native/native.pb.h"
 #include "net/remote/remote_store.h"
+#include "net/waiting.h"
 #include "storage/capabilities.h"
 
 namespace kvarts {
 namespace remote {
 
-// The same status, in memory of its own: for one that goes to another thread.
-// Abseil counts the references to a status in its prebuilt library, where
-// ThreadSanitizer does not see it.
-absl::Status Unshared(const absl::Status& status);
-
 // A call that a thread waits for.
 class WaitingCall : public native::ClientCall {
  public:
   // Not on the loop, once. Returns when OnDone() has come, with its status.
-  absl::Status Wait();
-  void OnDone(const absl::Status& status) override;
+  absl::Status Wait() { return waiter_.Wait(); }
+  void OnDone(const absl::Status& status) override { waiter_.Done(status); }
 
  private:
-  Mutex mu_;
-  CondVar wake_;
-  bool done_ ABSL_GUARDED_BY(mu_) = false;
-  absl::Status status_ ABSL_GUARDED_BY(mu_);
+  StatusWaiter waiter_;
 };
 
 // Prolongs the leases of snapshots in the background. On the client's loop only.

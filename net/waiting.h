@@ -1,0 +1,37 @@
+#ifndef KVARTS_NET_WAITING_H_
+#define KVARTS_NET_WAITING_H_
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "base/cond_var.h"
+#include "base/mutex.h"
+#include "net/event_loop.h"
+
+namespace kvarts {
+
+// The same status, in memory of its own: for one that goes to another thread.
+// Abseil counts the references to a status in its prebuilt library, where
+// ThreadSanitizer does not see it.
+absl::Status Unshared(const absl::Status& status);
+
+// Thread-safe. What one thread waits for and another, a loop's, says: once.
+class StatusWaiter {
+ public:
+  // Not on the loop that is to say it. Returns what Done() was given.
+  absl::Status Wait();
+  void Done(const absl::Status& status);
+
+ private:
+  Mutex mu_;
+  CondVar wake_;
+  bool done_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status status_ ABSL_GUARDED_BY(mu_);
+};
+
+// Thread-safe; not on the loop. Runs `task` there and waits for its end; false
+// where the loop has stopped and will not.
+bool RunOnLoop(EventLoop* loop, Task task);
+
+}  // namespace kvarts
+
+#endif  // KVARTS_NET_WAITING_H_
