@@ -1,0 +1,81 @@
+#include "net/resp/client/store_link.h"
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "net/resp/client/store_calls.h"
+
+namespace kvarts {
+namespace resp_client {
+namespace {
+
+// Of one MGET: a server gathers its reply in memory.
+constexpr size_t kKeysPerCall = 128;
+
+ClientOptions MakeClientOptions(const RespStoreOptions& options) {
+  ClientOptions out;
+  out.password = options.password;
+  out.connect_timeout = options.connect_timeout;
+  return out;
+}
+
+}  // namespace
+
+StoreLink::StoreLink(Transport* transport, absl::string_view address,
+                     const RespStoreOptions& options)
+    : options_(options),
+      own_loops_(options.loop == nullptr ? EventLoops::New(1) : nullptr),
+      loop_(options.loop == nullptr ? own_loops_->loop(0) : options.loop),
+      client_(Client::New(transport, loop_, address, MakeClientOptions(options))) {}
+
+absl::StatusOr<std::shared_ptr<StoreLink>> StoreLink::Open(Transport* transport,
+                                                           absl::string_view address,
+                                                           const RespStoreOptions& options) {
+  std::shared_ptr<StoreLink> link(new StoreLink(transport, address, options));
+  StatusWaiter opened;
+  link->client_->Open([&opened](const absl::Status& status) { opened.Done(status); });
+  if (absl::Status status = opened.Wait(); !status.ok()) return status;
+  return link;
+}
+
+StoreLink::~StoreLink() {
+  const auto end = [this] { client_->Shutdown(); };
+  if (!RunOnLoop(loop_, end)) end();
+}
+
+void StoreLink::Start(const std::shared_ptr<WaitingCall>& call, absl::Duration timeout) {
+  if (loop_->InLoop()) {
+    return call->OnDone(absl::FailedPreconditionError(
+        "a remote store was called on its own loop, where nothing can answer it"));
+  }
+  client_->Start(call, timeout);
+}
+
+void StoreLink::Read(absl::Span<const absl::string_view> keys, bool value, absl::Duration timeout,
+                     ReadResults* results) {
+  results->Reset(keys.size());
+  std::vector<std::shared_ptr<GetCall>> calls;
+  std::vector<uint32_t> places;
+  const auto start = [&] {
+    if (places.empty()) return;
+    calls.push_back(std::make_shared<GetCall>(keys, std::move(places), value, expiry(), results));
+    places.clear();
+    Start(calls.back(), timeout);
+  };
+  for (size_t i = 0; i < keys.size(); ++i) {
+    // No call under way has this place.
+    if (absl::Status status = CheckKey(keys[i]); !status.ok()) {
+      results->mutable_result(i).status = status;
+      continue;
+    }
+    places.push_back(static_cast<uint32_t>(i));
+    if (places.size() == kKeysPerCall) start();
+  }
+  start();
+  // The errors are in the results.
+  for (const std::shared_ptr<GetCall>& call : calls) call->Wait().IgnoreError();
+}
+
+}  // namespace resp_client
+}  // namespace kvarts
