@@ -29,9 +29,11 @@
 #include "storage/fs/file_system.h"
 #include "storage/spec.h"
 #include "storage/store.h"
+#include "testing/bench/connection_run.h"
 #include "testing/bench/load.h"
-#include "testing/bench/native_run.h"
+#include "testing/bench/native_connection.h"
 #include "testing/bench/report.h"
+#include "testing/bench/resp_connection.h"
 #include "testing/bench/run.h"
 
 DEFINE_string(store, "tcp://127.0.0.1:7700", "The store to load.");
@@ -54,8 +56,8 @@ DEFINE_uint64(batch, 64, "Keys of an mget.");
 DEFINE_uint64(scan_entries, 100, "Entries of a scan.");
 DEFINE_bool(load, false, "Put all records into the store first.");
 DEFINE_int32(threads, 1,
-             "Of a store in this process: threads, with one request each at a time. Of a server of "
-             "the native protocol: event loops, among which connections are dealt out.");
+             "Of a store in this process: threads, with one request each at a time. Of a server: "
+             "event loops, among which connections are dealt out.");
 DEFINE_int32(connections, 1, "Of a store behind a network: connections.");
 DEFINE_int32(pipeline, 1, "Of a store behind a network: requests at a time on each connection.");
 DEFINE_double(rate, 0,
@@ -88,6 +90,7 @@ constexpr char kUsage[] =
     "  kv_bench --write_data=my.data && kv_build my.data\n"
     "  kv_bench --store=bisect:my.data --mix=mget:1 --threads=2      in this process\n"
     "  kv_bench --store=tcp://HOST:7700 --connections=50 --rate=20000\n"
+    "  kv_bench --store=resp://HOST:6379 --connections=50            redis-server, say\n"
     "\n"
     "Exits 1 where a request failed or a value was wrong. Stores:\n";
 
@@ -168,13 +171,13 @@ absl::StatusOr<RunOptions> RunFlags() {
 // How requests get to the store.
 enum class Way : unsigned char {
   kHere = 0,  // calls, on --threads threads
-  kNative,    // connections of the native protocol, on event loops
+  kServer,    // connections of the native protocol or of RESP, on event loops
   kRemote,    // calls on stores that wait for a network, on a thread for each
 };
 
-Way ChooseWay(absl::string_view scheme, bool native) {
-  if (native) return Way::kNative;
-  return scheme == "resp" || scheme == "cluster" ? Way::kRemote : Way::kHere;
+Way ChooseWay(absl::string_view scheme, bool server) {
+  if (server) return Way::kServer;
+  return scheme == "cluster" ? Way::kRemote : Way::kHere;
 }
 
 // Which of --threads, --connections and --pipeline count depends on the way.
@@ -203,7 +206,7 @@ absl::Status SetParallelism(Way way, BenchReport* report) {
   report->pipeline = FLAGS_pipeline;
   report->run.in_flight = static_cast<int>(in_flight);
   report->threads =
-      way == Way::kNative ? std::min(FLAGS_threads, FLAGS_connections) : report->run.in_flight;
+      way == Way::kServer ? std::min(FLAGS_threads, FLAGS_connections) : report->run.in_flight;
   return absl::OkStatus();
 }
 
@@ -302,11 +305,19 @@ absl::StatusOr<std::vector<std::unique_ptr<Store>>> OpenStores(const StoreFactor
 }
 
 // Bad options of a server's spec are bad usage; a file that is not there is not.
-absl::StatusOr<std::optional<NativeServer>> NativeServerFlag(Transport* transport,
-                                                             const StoreSpec& spec) {
-  absl::StatusOr<std::optional<NativeServer>> server = FindNativeServer(transport, spec);
+absl::StatusOr<std::optional<NetworkServer>> ServerFlag(Transport* transport,
+                                                        const StoreSpec& spec) {
+  absl::StatusOr<std::optional<NetworkServer>> server = FindServer(transport, spec);
   if (!absl::IsInvalidArgument(server.status())) return server;
   return FlagError("store", server.status().message());
+}
+
+BenchConnectionFactory ConnectionsTo(Transport* transport, const NetworkServer& server,
+                                     absl::Duration timeout) {
+  if (server.own_transport != nullptr) transport = server.own_transport.get();
+  const auto connections =
+      server.protocol == NetworkServer::Protocol::kResp ? RespConnections : NativeConnections;
+  return connections(transport, server.address, server.password, timeout);
 }
 
 absl::StatusOr<int> Main(Transport* transport, const std::vector<std::string>& args) {
@@ -332,9 +343,8 @@ absl::StatusOr<int> Main(Transport* transport, const std::vector<std::string>& a
   KVARTS_ASSIGN_OR_RETURN(report.run, RunFlags());
   const absl::StatusOr<StoreSpec> spec = StoreSpec::Parse(FLAGS_store);
   if (!spec.ok()) return FlagError("store", spec.status().message());
-  KVARTS_ASSIGN_OR_RETURN(const std::optional<NativeServer> native,
-                          NativeServerFlag(transport, *spec));
-  const Way way = ChooseWay(spec->scheme(), native.has_value());
+  KVARTS_ASSIGN_OR_RETURN(const std::optional<NetworkServer> server, ServerFlag(transport, *spec));
+  const Way way = ChooseWay(spec->scheme(), server.has_value());
   KVARTS_RETURN_IF_ERROR(SetParallelism(way, &report));
 
   StoresOptions stores_options;
@@ -366,17 +376,13 @@ absl::StatusOr<int> Main(Transport* transport, const std::vector<std::string>& a
   }
   int code = 0;
   if (FLAGS_duration > 0) {
-    NativeRunOptions options;
+    ConnectionRunOptions options;
     options.threads = report.threads;
     options.connections = report.connections;
-    if (native.has_value()) {
-      options.password = native->password;
-      if (native->own_transport != nullptr) transport = native->own_transport.get();
-    }
     absl::StatusOr<RunResult> result =
-        native.has_value()
-            ? RunOnNative(transport, native->address, options, &workload, report.run,
-                          BenchClock::Real(), bar.get())
+        server.has_value()
+            ? RunOnConnections(ConnectionsTo(transport, *server, report.run.timeout), options,
+                               &workload, report.run, BenchClock::Real(), bar.get())
             : RunOnStores(pointers, &workload, report.run, BenchClock::Real(), bar.get());
     bar->Finish();
     if (!result.ok()) return Named(result.status());

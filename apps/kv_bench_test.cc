@@ -129,6 +129,68 @@ TEST_F(KvBenchTest, MeasuresAServerInBothLoops) {
   EXPECT_EQ(open.at("misses"), "0");
 }
 
+TEST_F(KvBenchTest, MeasuresAServerOverRespInBothLoops) {
+  WriteData(2000);
+  const auto server = Serve({"--resp=127.0.0.1:0"});
+  const std::string store = absl::StrCat("--store=resp://", server->resp);
+  const auto closed = Json({store, "--records=2000", "--requests=3000", "--connections=3",
+                            "--pipeline=4", "--mix=get:1,mget:1", "--batch=10", "--miss=0.1"});
+  EXPECT_EQ(closed.at("requests"), "3000");
+  EXPECT_EQ(closed.at("errors"), "0");
+  EXPECT_EQ(closed.at("unexpected_misses"), "0");
+  EXPECT_EQ(closed.at("wrong_values"), "0");
+  EXPECT_GT(Number(closed, "misses"), 0);
+  EXPECT_EQ(closed.at("loop.connections"), "3");
+  EXPECT_EQ(closed.at("loop.threads"), "1");
+  const auto open = Json({store, "--records=2000", "--rate=2000", "--duration=0.5",
+                          "--arrivals=fixed", "--connections=5", "--threads=2"});
+  EXPECT_EQ(open.at("loop.kind"), "open");
+  EXPECT_EQ(open.at("requests"), "1000");
+  EXPECT_EQ(open.at("start_delay_ns.count"), "1000");
+  EXPECT_EQ(open.at("misses"), "0");
+  EXPECT_EQ(open.at("wrong_values"), "0");
+  // Other values than the data set's are seen.
+  EXPECT_EQ(
+      Run({store, "--records=2000", "--value_bytes=63", "--requests=100", "--warmup=0"}).exit_code,
+      1);
+}
+
+TEST_F(KvBenchTest, LoadsARespServerAndWritesToIt) {
+  const TestServer server({"apps/testing/model_server"}, dir_);
+  const std::string store = absl::StrCat("--store=resp://", server.resp);
+  const auto loaded = Json({store, "--load", "--records=3000", "--duration=0"});
+  EXPECT_EQ(loaded.at("load.records"), "3000");
+  ProcessOptions options;
+  options.directory = dir_;
+  EXPECT_EQ(RunProcess({"apps/kv_client", store, "count"}, options).out, "3000\n");
+  const auto fields = Json({store, "--records=3000", "--distribution=latest",
+                            "--mix=get:50,put:30,insert:10,scan:10", "--scan_entries=20",
+                            "--requests=2000", "--connections=2"});
+  EXPECT_EQ(fields.at("errors"), "0");
+  EXPECT_EQ(fields.at("wrong_values"), "0");
+  EXPECT_GE(Number(fields, "operations.scan.keys"),
+            20 * Number(fields, "operations.scan.requests"));
+  EXPECT_EQ(RunProcess({"apps/kv_client", store, "count"}, options).out,
+            absl::StrCat(3000 + Number(fields, "operations.insert.requests"), "\n"));
+  EXPECT_EQ(Json({store, "--records=3000", "--mix=delete:1", "--requests=100"}).at("errors"), "0");
+}
+
+TEST_F(KvBenchTest, AnErrorReplyOfARespServerIsCountedWithItsText) {
+  const TestServer server({"apps/kv_server", "--store=memory:?max_memory=2MiB",
+                           "--listen=", "--http=", "--resp=127.0.0.1:0"},
+                          dir_);
+  const ProcessResult result =
+      Run({absl::StrCat("--store=resp://", server.resp), "--mix=put:1", "--value_bytes=1KB",
+           "--requests=10000", "--warmup=0", "--json"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err,
+              HasSubstr(" requests failed, the first with: OOM command not allowed when used "
+                        "memory > 'maxmemory'."));
+  const auto fields = ParseFlatJson(result.out);
+  ASSERT_TRUE(fields.has_value()) << result.out;
+  EXPECT_GT(Number(*fields, "error_codes.RESOURCE_EXHAUSTED"), 0);
+}
+
 TEST_F(KvBenchTest, MeasuresAServerWithTlsAndAPassword) {
   WriteData(100);
   WriteTestCertificate(Path("good"), "IP:127.0.0.1");
@@ -255,14 +317,16 @@ TEST_F(KvBenchTest, AServerThatStandsStillIsInTheLatencyOfAllThatWasDue) {
 
 TEST_F(KvBenchTest, AServerThatGoesAwayEndsTheRunWithOneLine) {
   WriteData(1000);
-  for (const std::string rate : {"0", "3000"}) {
-    const auto server = Serve();
+  for (const bool resp : {false, true}) {
+    const std::string rate = resp ? "0" : "3000";
+    const auto server = Serve({"--resp=127.0.0.1:0"});
+    const std::string store = resp ? absl::StrCat("resp://", server->resp) : server->native;
     ProcessOptions options;
     options.directory = dir_;
     options.merge_errors = true;
     Process bench(
-        Command({absl::StrCat("--store=", server->native), "--records=1000", "--duration=600",
-                 "--warmup=0", "--connections=4", "--timeout=0.5", absl::StrCat("--rate=", rate)}),
+        Command({absl::StrCat("--store=", store), "--records=1000", "--duration=600", "--warmup=0",
+                 "--connections=4", "--timeout=0.5", absl::StrCat("--rate=", rate)}),
         options);
     EXPECT_THAT(bench.ReadLine(), StartsWith("running: "));  // it runs
     server->process.Signal(SIGKILL);
@@ -271,7 +335,7 @@ TEST_F(KvBenchTest, AServerThatGoesAwayEndsTheRunWithOneLine) {
     do {
       line = bench.ReadLine();
     } while (absl::StartsWith(line, "running: "));
-    EXPECT_THAT(line, StartsWith(absl::StrCat("kv_bench: ", server->native, ": ")));
+    EXPECT_THAT(line, StartsWith(absl::StrCat("kv_bench: ", store, ": ")));
     EXPECT_EQ(bench.ReadAll(), "");
     EXPECT_EQ(bench.Wait(), 1);
   }
@@ -319,6 +383,8 @@ TEST_F(KvBenchTest, BadUsageIsOneLineAndExit2) {
            {"--store=null:", "--threads=0"},
            {"--store=null:", "--connections=2"},
            {"--store=null:", "--pipeline=2"},
+           {"--store=resp://nonsense"},
+           {"--store=resp://127.0.0.1:1?x=1"},
            {"--store=unix:nobody", "--connections=0"},
            {"--store=unix:nobody", "--connections=4000", "--pipeline=4000"},
            {"--store=null:", "--rate=-1"},

@@ -44,6 +44,27 @@ TEST_F(KvClientTest, PutsGetsAndDeletes) {
   EXPECT_EQ(Client({"count"}).out, "1\n");
 }
 
+TEST_F(KvClientTest, TalksToARespServerToo) {
+  const auto client = [this](std::vector<std::string> args) {
+    args.insert(args.begin(), {"apps/kv_client", absl::StrCat("--store=resp://", server_.resp)});
+    ProcessOptions options;
+    options.directory = dir_;
+    return RunProcess(args, options);
+  };
+  EXPECT_EQ(client({"put", "a", "two\nlines"}).exit_code, 0);
+  EXPECT_EQ(client({"get", "a"}).out, "two\nlines\n");
+  EXPECT_EQ(Client({"get", "a"}).out, "two\nlines\n") << "it is one store";
+  EXPECT_EQ(client({"get", "b"}).err, "kv_client: b: there is no such key\n");
+  EXPECT_EQ(client({"delete", "a", "b"}).err, "kv_client: b: there is no such key\n");
+  WriteTestFile(absl::StrCat(dir_, "/data"), TestData(5000));
+  EXPECT_EQ(client({"load", "data"}).out, "5000 records loaded\n");
+  EXPECT_EQ(client({"count"}).out, "5000\n");
+  const std::string out = client({"scan"}).out;
+  EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 5000);
+  EXPECT_EQ(client({"scan", absl::StrCat("--prefix=", TestKey(7).substr(0, 8))}).out,
+            absl::StrCat(TestKey(7), " value 7\n"));
+}
+
 TEST_F(KvClientTest, AbsentKeysAreLinesOnStderrAndTheOthersArePrinted) {
   EXPECT_EQ(Client({"put", "a", "1"}).exit_code, 0);
   EXPECT_EQ(Client({"put", "b", ""}).exit_code, 0);

@@ -16,6 +16,7 @@
 #include "base/size.h"
 #include "base/status_macros.h"
 #include "net/remote/remote_store.h"
+#include "net/resp/client/resp_store.h"
 #include "net/tls/tls.h"
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
@@ -175,13 +176,23 @@ OpenResult OpenNullSpec(StoreSpec& spec) {
   return NewNullStore();
 }
 
-// Of a spec whose scheme is tcp, tls or unix; takes its options.
-absl::StatusOr<NativeServer> TakeNativeServer(Transport* transport, StoreSpec& spec) {
-  NativeServer server;
-  server.address = absl::StrCat(spec.scheme() == "unix" ? "unix:" : "tcp://", spec.target());
+// Of a spec whose scheme is tcp, tls, unix or resp; takes its options.
+absl::StatusOr<NetworkServer> TakeServer(Transport* transport, StoreSpec& spec) {
+  NetworkServer server;
+  if (spec.scheme() == "unix") {
+    server.address = absl::StrCat("unix:", spec.target());
+  } else if (spec.scheme() == "resp" && absl::StartsWith(spec.target(), "unix:")) {
+    server.address = spec.target();
+  } else {
+    server.address = absl::StrCat("tcp://", spec.target());
+  }
   TlsOptions tls;
   if (spec.scheme() == "tls") tls.ca_file = spec.Take("ca");
   const std::string password_file = spec.Take("password_file");
+  if (spec.scheme() == "resp") {
+    server.protocol = NetworkServer::Protocol::kResp;
+    KVARTS_ASSIGN_OR_RETURN(server.expiry, spec.TakeBool("expiry", false));
+  }
   KVARTS_RETURN_IF_ERROR(spec.Finish());
   if (!password_file.empty()) {
     KVARTS_ASSIGN_OR_RETURN(server.password, ReadPasswordFile(password_file));
@@ -193,12 +204,20 @@ absl::StatusOr<NativeServer> TakeNativeServer(Transport* transport, StoreSpec& s
 }
 
 OpenResult OpenNativeSpec(Transport* transport, StoreSpec& spec) {
-  KVARTS_ASSIGN_OR_RETURN(const NativeServer server, TakeNativeServer(transport, spec));
+  KVARTS_ASSIGN_OR_RETURN(const NetworkServer server, TakeServer(transport, spec));
   RemoteOptions remote;
   remote.password = server.password;
   remote.own_transport = server.own_transport;
   if (server.own_transport != nullptr) transport = server.own_transport.get();
   return OpenRemoteStore(transport, server.address, remote);
+}
+
+OpenResult OpenRespSpec(Transport* transport, StoreSpec& spec) {
+  KVARTS_ASSIGN_OR_RETURN(const NetworkServer server, TakeServer(transport, spec));
+  RespStoreOptions resp;
+  resp.password = server.password;
+  resp.expiry = server.expiry;
+  return OpenRespStore(transport, server.address, resp);
 }
 
 }  // namespace
@@ -218,13 +237,17 @@ StoreFactories AllStores(const StoresOptions& options) {
   stores.Add("tcp", "tcp://HOST:PORT?password_file=PATH", native);
   stores.Add("tls", "tls://HOST:PORT?ca=PATH&password_file=PATH", native);
   stores.Add("unix", "unix:PATH?password_file=PATH", native);
+  stores.Add("resp", "resp://HOST:PORT?password_file=PATH&expiry=BOOL",
+             [options](StoreSpec& spec) { return OpenRespSpec(options.transport, spec); });
   return stores;
 }
 
-absl::StatusOr<std::optional<NativeServer>> FindNativeServer(Transport* transport, StoreSpec spec) {
+absl::StatusOr<std::optional<NetworkServer>> FindServer(Transport* transport, StoreSpec spec) {
   const std::string& scheme = spec.scheme();
-  if (scheme != "tcp" && scheme != "tls" && scheme != "unix") return std::nullopt;
-  return TakeNativeServer(transport, spec);
+  if (scheme != "tcp" && scheme != "tls" && scheme != "unix" && scheme != "resp") {
+    return std::nullopt;
+  }
+  return TakeServer(transport, spec);
 }
 
 std::string DataFileSpec(absl::string_view path) {

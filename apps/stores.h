@@ -31,16 +31,20 @@ struct StoresOptions {
 // for a bad spec only.
 StoreFactories AllStores(const StoresOptions& options);
 
-// A server of the native protocol, for who drives connections to it by hand.
-struct NativeServer {
-  std::string address;
+// A server, for who drives connections to it by hand.
+struct NetworkServer {
+  enum class Protocol : unsigned char { kNative = 0, kResp };
+
+  Protocol protocol = Protocol::kNative;
+  std::string address;  // as the transport has it
   std::string password;
+  bool expiry = false;  // of a RESP server: as a store, it has it
   // Of it alone, for TLS; null: the one that was handed in.
   std::shared_ptr<Transport> own_transport;
 };
 
 // The server that a spec names, or nothing for a store that is not one.
-absl::StatusOr<std::optional<NativeServer>> FindNativeServer(Transport* transport, StoreSpec spec);
+absl::StatusOr<std::optional<NetworkServer>> FindServer(Transport* transport, StoreSpec spec);
 
 // The spec of a data file: "my data" is "bisect:my%20data".
 std::string DataFileSpec(absl::string_view path);

@@ -120,12 +120,13 @@ TEST_F(StoresTest, BadSpecsAreInvalidAndListTheKnown) {
   EXPECT_NE(scheme.status().message().find(
                 "bisect:DATA_FILE?index=PATH, dict:DATA_FILE, "
                 "memory:?max_memory=SIZE&evict=s3fifo&snapshot=PATH&save_on_exit=BOOL, null:, "
-                "tcp://HOST:PORT"),
+                "resp://HOST:PORT?password_file=PATH&expiry=BOOL, tcp://HOST:PORT"),
             absl::string_view::npos)
       << scheme.status();
   for (const char* spec :
        {"bisect:", "bisect:x?y=1", "tcp://127.0.0.1:1?z=1", "tcp://nonsense",
-        "tcp://127.0.0.1:99999", "null:x", "null:?x=1", "memory:x", "memory:?max_memory=x",
+        "tcp://127.0.0.1:99999", "resp://nonsense", "resp://127.0.0.1:1?z=1",
+        "resp://127.0.0.1:1?expiry=x", "null:x", "null:?x=1", "memory:x", "memory:?max_memory=x",
         "memory:?max_memory=1MiB&evict=lru", "memory:?evict=s3fifo", "memory:?save_on_exit=1",
         "dict:", "dict:x?index=y"}) {
     EXPECT_EQ(Open(spec).status().code(), absl::StatusCode::kInvalidArgument)
@@ -165,9 +166,32 @@ TEST_F(StoresTest, NullTakesWritesAndHoldsNothing) {
 }
 
 TEST_F(StoresTest, NobodyThereIsUnavailable) {
-  const auto store = Open("unix:nobody-is-there");
-  EXPECT_FALSE(store.ok());
-  EXPECT_NE(store.status().code(), absl::StatusCode::kInvalidArgument) << store.status();
+  for (const char* spec : {"unix:nobody-is-there", "resp:unix:nobody-is-there"}) {
+    const auto store = Open(spec);
+    EXPECT_FALSE(store.ok());
+    EXPECT_NE(store.status().code(), absl::StatusCode::kInvalidArgument) << store.status();
+  }
+}
+
+TEST_F(StoresTest, ServersAreFoundInTheirSpecs) {
+  const auto find = [this](absl::string_view spec) {
+    return FindServer(transport_.get(), *StoreSpec::Parse(spec));
+  };
+  using Protocol = NetworkServer::Protocol;
+  const std::string password = Write("password", "secret\n");
+  auto server = find(absl::StrCat("resp://h:1?expiry=true&password_file=", password));
+  ASSERT_TRUE(server.ok() && server->has_value()) << server.status();
+  EXPECT_EQ((*server)->protocol, Protocol::kResp);
+  EXPECT_EQ((*server)->address, "tcp://h:1");
+  EXPECT_EQ((*server)->password, "secret");
+  EXPECT_TRUE((*server)->expiry);
+  EXPECT_EQ((*find("resp:unix:some/path"))->address, "unix:some/path");
+  server = find("tcp://h:1");
+  EXPECT_EQ((*server)->protocol, Protocol::kNative);
+  EXPECT_EQ((*server)->address, "tcp://h:1");
+  EXPECT_EQ((*find("unix:some/path"))->address, "unix:some/path");
+  EXPECT_FALSE(find("null:")->has_value());
+  EXPECT_FALSE(find("tcp://h:1?expiry=true").ok());
 }
 
 TEST_F(StoresTest, PasswordsAreFirstLines) {

@@ -1,21 +1,15 @@
-#include "testing/bench/native_run.h"
+#include "testing/bench/connection_run.h"
 
 #include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
-#include <random>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "base/coding.h"
 #include "base/cond_var.h"
 #include "base/mutex.h"
-#include "net/event_loop.h"
-#include "net/native/client.h"
-#include "net/native/wire.h"
-#include "testing/bench/native_call.h"
 
 namespace kvarts {
 namespace {
@@ -53,8 +47,8 @@ class LoopDriver {
   LoopDriver(RunControl* control, EventLoop* loop) : control_(control), loop_(loop) {}
 
   // Before Start(), on any thread: room for one request more at a time.
-  void AddSlot(std::shared_ptr<native::Client> client, bool ordered, uint64_t stream) {
-    slots_.push_back(std::make_unique<Slot>(control_, std::move(client), ordered, stream));
+  void AddSlot(BenchConnection* connection, uint64_t stream) {
+    slots_.push_back(std::make_unique<Slot>(control_, connection, stream));
   }
   void Start() {
     lane_.emplace(control_);
@@ -70,10 +64,10 @@ class LoopDriver {
 
  private:
   struct Slot {
-    Slot(RunControl* control, std::shared_ptr<native::Client> client, bool ordered, uint64_t stream)
-        : source(control->workload(), stream), call(std::move(client), control, ordered) {}
+    Slot(RunControl* control, BenchConnection* connection, uint64_t stream)
+        : source(control->workload(), stream), call(connection->NewCall(control)) {}
     RequestSource source;
-    NativeRequest call;
+    const std::unique_ptr<BenchCall> call;
     const BenchRequest* request = nullptr;
     int64_t start = 0;  // or when it was due
   };
@@ -86,7 +80,7 @@ class LoopDriver {
       if (--running_ == 0) End();
       return;
     }
-    slot->call.Start(slot->request, [this, slot] {
+    slot->call->Start(slot->request, [this, slot] {
       Count(slot);
       Begin(slot);
     });
@@ -115,7 +109,7 @@ class LoopDriver {
       }
       free_.pop_front();
       lane_->Sends(slot->start, now);
-      slot->call.Start(slot->request, [this, slot] {
+      slot->call->Start(slot->request, [this, slot] {
         Count(slot);
         free_.push_back(slot);
         SendDue();
@@ -129,7 +123,7 @@ class LoopDriver {
   void Count(Slot* slot) {
     const int64_t end = control_->clock().NowNs();
     OperationTally* const tally = lane_->TallyOf(*slot->request, control_->IsCounted(slot->start));
-    lane_->Done(*slot->request, slot->start, end, slot->call.Judged(tally));
+    lane_->Done(*slot->request, slot->start, end, slot->call->Judged(tally));
   }
 
   void End() {
@@ -152,24 +146,18 @@ class LoopDriver {
 // Connections, and the loops they live on.
 class Connections {
  public:
-  Connections(Transport* transport, absl::string_view address, const NativeRunOptions& options,
-              absl::Duration timeout)
+  Connections(const BenchConnectionFactory& new_connection, const ConnectionRunOptions& options)
       : loops_(EventLoops::New(options.threads)) {
-    std::random_device random;
     for (int i = 0; i < options.connections; ++i) {
-      native::ClientOptions client;
-      for (int k = 0; k < 4; ++k) AppendLE32(&client.client_id, random());
-      client.password = options.password;
-      client.connect_timeout = timeout;
-      clients_.push_back(
-          native::Client::New(transport, loops_->loop(i % options.threads), address, client));
+      EventLoop* const loop = loops_->loop(i % options.threads);
+      connections_.push_back({loop, new_connection(loop)});
     }
   }
   ~Connections() {
-    Countdown ended(clients_.size());
-    for (const auto& client : clients_) {
-      client->loop()->Post([&client, &ended] {
-        client->Shutdown();
+    Countdown ended(connections_.size());
+    for (const Entry& entry : connections_) {
+      entry.loop->Post([&entry, &ended] {
+        entry.connection->Shutdown();
         ended.Tick();
       });
     }
@@ -178,46 +166,39 @@ class Connections {
   }
 
   absl::Status Open() {
-    Countdown opened(clients_.size());
-    for (const auto& client : clients_) {
-      client->Open([this, &opened](const absl::StatusOr<native::ServerHello>& hello) {
-        if (hello.ok()) {
-          MutexLock lock(&mu_);
-          ordered_ = native::FromProto(hello->capabilities()).ordered_scan != Support::kAbsent;
-        }
-        opened.Tick(hello.status());
-      });
+    Countdown opened(connections_.size());
+    for (const Entry& entry : connections_) {
+      entry.connection->Open([&opened](const absl::Status& status) { opened.Tick(status); });
     }
     return opened.Wait();
   }
 
   EventLoops& loops() { return *loops_; }
-  size_t size() const { return clients_.size(); }
-  const std::shared_ptr<native::Client>& client(size_t i) const { return clients_[i]; }
-  bool ordered() {
-    MutexLock lock(&mu_);
-    return ordered_;
-  }
+  size_t size() const { return connections_.size(); }
+  BenchConnection* connection(size_t i) const { return connections_[i].connection.get(); }
 
  private:
+  struct Entry {
+    EventLoop* loop;
+    std::unique_ptr<BenchConnection> connection;
+  };
+
   const std::unique_ptr<EventLoops> loops_;
-  std::vector<std::shared_ptr<native::Client>> clients_;
-  Mutex mu_;
-  bool ordered_ ABSL_GUARDED_BY(mu_) = false;
+  std::vector<Entry> connections_;
 };
 
 }  // namespace
 
-absl::StatusOr<RunResult> RunOnNative(Transport* transport, absl::string_view address,
-                                      const NativeRunOptions& native, Workload* workload,
-                                      const RunOptions& options, const BenchClock* clock,
-                                      ProgressSink* progress) {
-  NativeRunOptions fitted = native;
-  fitted.threads = std::min(native.threads, native.connections);
+absl::StatusOr<RunResult> RunOnConnections(const BenchConnectionFactory& new_connection,
+                                           const ConnectionRunOptions& given, Workload* workload,
+                                           const RunOptions& options, const BenchClock* clock,
+                                           ProgressSink* progress) {
+  ConnectionRunOptions fitted = given;
+  fitted.threads = std::min(given.threads, given.connections);
   // The loops end before what runs on them.
   std::unique_ptr<RunControl> control;
   std::vector<std::unique_ptr<LoopDriver>> drivers;
-  Connections connections(transport, address, fitted, options.timeout);
+  Connections connections(new_connection, fitted);
   if (absl::Status status = connections.Open(); !status.ok()) return status;
   control = std::make_unique<RunControl>(workload, options, clock);
   for (int i = 0; i < fitted.threads; ++i) {
@@ -225,8 +206,7 @@ absl::StatusOr<RunResult> RunOnNative(Transport* transport, absl::string_view ad
   }
   for (size_t i = 0; i < static_cast<size_t>(options.in_flight); ++i) {
     const size_t connection = i % connections.size();
-    drivers[connection % drivers.size()]->AddSlot(connections.client(connection),
-                                                  connections.ordered(), i);
+    drivers[connection % drivers.size()]->AddSlot(connections.connection(connection), i);
   }
   for (int i = 0; i < fitted.threads; ++i) {
     connections.loops().loop(i)->Post(
