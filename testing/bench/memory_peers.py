@@ -1,15 +1,22 @@
 #!/usr/bin/env python3
 """The memory store behind kv_server, beside redis-server and memcached: what an entry of
-a UUID and 64 B takes, and GET and SET rates with the server's processor time a request.
+a UUID and 64 B takes, GET and SET rates with the server's processor time a request, and
+the latencies of an open loop.
 
-    ./bazelw build //apps:kv_server && testing/bench/memory_peers.py
+    ./bazelw build //apps:kv_server //apps:kv_bench && testing/bench/memory_peers.py
 
-Needs redis-server, redis-benchmark, memcached, memcaslap and taskset. Server and client
-have a core each; with --threads=2 the server has both. All servers are asked in turn,
-round by round; the table has medians.
+Needs redis-server, redis-benchmark, memcached, memcaslap and taskset; --only=latency
+needs redis-server and taskset. Server and client have a core each; with --threads=2 the
+server has both. All servers are asked in turn, round by round; the table has medians.
+
+The latencies: the highest rate of a closed loop first, 95 % GET and 5 % SET on 50
+connections; then an open loop at half of Redis's highest rate, the same for both, and at
+half of each one's own. kv_bench loads both servers, over RESP, and counts a request's
+latency from when it was due.
 """
 
 import argparse
+import json
 import os
 import random
 import re
@@ -177,25 +184,80 @@ def measure_speed(args, folder):
                   f"{cpu / peer[1]:6.2f}")
 
 
+def kv_bench(args, port, flags):
+    """One run of the mix on core 1; its JSON."""
+    ran = subprocess.run(
+        ["taskset", "-c", "1", args.kv_bench, f"--store=resp://127.0.0.1:{port}",
+         f"--records={args.keys}", f"--value_bytes={VALUE}", "--mix=get:95,put:5",
+         "--connections=50", "--json"] + flags, capture_output=True, text=True)
+    if ran.returncode == 0:
+        result = json.loads(ran.stdout)
+        if result["unexpected_misses"] == 0:
+            return result
+    sys.exit(f"memory_peers: kv_bench said: {ran.stderr}{ran.stdout}")
+
+
+def measure_latency(args, folder):
+    timed = [f"--warmup={args.warmup}", f"--duration={args.seconds}"]
+    servers = Servers(args, folder)
+    try:
+        peers = {"redis": servers.redis()[1], "kvarts": servers.kvarts()[1]}
+        for port in peers.values():
+            kv_bench(args, port, ["--load", "--duration=0"])
+        rates = {name: [] for name in peers}
+        for _ in range(args.rounds):
+            for name, port in peers.items():
+                rates[name].append(kv_bench(args, port, timed)["requests_per_s"])
+        highest = {name: statistics.median(r) for name, r in rates.items()}
+        cases = {}
+        for _ in range(args.rounds):
+            for case, rate_of in [("half of redis's", lambda name: highest["redis"] / 2),
+                                  ("half of its own", lambda name: highest[name] / 2)]:
+                for name, port in peers.items():
+                    rate = rate_of(name)
+                    result = kv_bench(args, port, timed + [f"--rate={rate:.0f}"])
+                    figures = [rate, result["requests_per_s"], result["cpu_s"] / result["elapsed_s"]]
+                    for of in ["latency_ns", "start_delay_ns"]:
+                        figures += [result[of][q] / 1000 for q in ["p50", "p99", "p999"]]
+                    cases.setdefault((case, name), []).append(figures)
+    finally:
+        servers.stop()
+    for name, rate in highest.items():
+        print(f"{name}: closed loop, at most {rate:.0f} requests/s "
+              f"(rounds: {', '.join(f'{r:.0f}' for r in rates[name])})")
+    print(f"{'open loop at':16} {'server':8} {'wanted/s':>9} {'done/s':>9} {'client':>7} "
+          f"{'p50 us':>8} {'p99 us':>8} {'p99.9 us':>9}   sent late: p50, p99, p99.9 us")
+    for (case, name), runs in cases.items():
+        rate, done, client, p50, p99, p999, *late = [statistics.median(c) for c in zip(*runs)]
+        print(f"{case:16} {name:8} {rate:9.0f} {done:9.0f} {client:7.0%} {p50:8.1f} {p99:8.1f} "
+              f"{p999:9.1f}   {', '.join(f'{l:.1f}' for l in late)}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kv_server", default="bazel-bin/apps/kv_server")
+    parser.add_argument("--kv_bench", default="bazel-bin/apps/kv_bench")
     parser.add_argument("--entries", type=int, default=2_000_000, help="of the memory's part")
     parser.add_argument("--keys", type=int, default=1_000_000, help="of the speed's part")
     parser.add_argument("--requests", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=["memory", "speed"])
+    parser.add_argument("--seconds", type=float, default=10, help="of each run of the latencies")
+    parser.add_argument("--warmup", type=float, default=2, help="seconds before they count")
+    parser.add_argument("--only", choices=["memory", "speed", "latency"])
     args = parser.parse_args()
-    for program in ["redis-server", "redis-benchmark", "memcached", "memcaslap", "taskset"]:
+    programs = ["redis-server", "taskset"]
+    if args.only != "latency":
+        programs += ["redis-benchmark", "redis-cli", "memcached", "memcaslap"]
+    for program in programs:
         if shutil.which(program) is None:
             sys.exit(f"memory_peers: {program} is not installed")
     folder = tempfile.mkdtemp(prefix="memory_peers.")
     try:
-        if args.only != "speed":
-            measure_memory(args, folder)
-        if args.only != "memory":
-            measure_speed(args, folder)
+        for part, measure in [("memory", measure_memory), ("speed", measure_speed),
+                              ("latency", measure_latency)]:
+            if args.only in [None, part]:
+                measure(args, folder)
     finally:
         shutil.rmtree(folder)
 
