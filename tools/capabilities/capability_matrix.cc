@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "net/remote/served_store.h"
+#include "net/resp/client/served_resp.h"
 #include "storage/bisect/conformance/bisect_fixture.h"
 #include "storage/dict/conformance/dict_fixture.h"
 #include "storage/memory/conformance/memory_fixture.h"
@@ -21,6 +22,15 @@ StoreFixtureFactory Remote(const StoreFixtureFactory& new_backing) {
   };
 }
 
+// ... of RESP, as what another server holds.
+StoreFixtureFactory Resp(const StoreFixtureFactory& new_backing, bool expiry) {
+  return [new_backing, expiry] {
+    const TestTransport& loopback = TestTransports()[0];
+    return std::make_unique<RespFixture>(new_backing(), loopback.make(), loopback.new_address,
+                                         expiry);
+  };
+}
+
 }  // namespace
 }  // namespace kvarts
 
@@ -37,6 +47,8 @@ int main(int argc, char** argv) {
           {"null", [] { return std::make_unique<kvarts::NullFixture>(); }},
           {"remote_model", kvarts::Remote(kvarts::NewModelFixture)},
           {"remote_bisect", kvarts::Remote(kvarts::NewBisectFixture)},
+          {"resp", kvarts::Resp(kvarts::NewMemoryFixture, /*expiry=*/false)},
+          {"resp_expiry", kvarts::Resp(kvarts::NewMemoryFixture, /*expiry=*/true)},
       },
       "./bazelw run //tools/capabilities:capability_matrix");
 }
