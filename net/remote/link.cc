@@ -97,8 +97,9 @@ absl::StatusOr<std::shared_ptr<Link>> Link::Open(Transport* transport, absl::str
 absl::Status Link::Handshake() {
   StatusWaiter opened;
   client_->Open([this, &opened](absl::StatusOr<native::ServerHello> hello) {
-    if (hello.ok()) server_ = *std::move(hello);
-    opened.Done(hello.status());
+    const absl::Status status = hello.status();
+    if (status.ok()) server_ = *std::move(hello);
+    opened.Done(status);
   });
   if (absl::Status status = opened.Wait(); !status.ok()) return status;
   capabilities_ = native::FromProto(server_.capabilities());

@@ -41,9 +41,9 @@ struct ConnectionRunOptions {
 // loops: no thread waits for an answer, so that a thousand connections cost a
 // client no more than one.
 absl::StatusOr<RunResult> RunOnConnections(const BenchConnectionFactory& new_connection,
-                                           const ConnectionRunOptions& connections,
-                                           Workload* workload, const RunOptions& options,
-                                           const BenchClock* clock, ProgressSink* progress);
+                                           const ConnectionRunOptions& given, Workload* workload,
+                                           const RunOptions& options, const BenchClock* clock,
+                                           ProgressSink* progress);
 
 }  // namespace kvarts
 
