@@ -204,10 +204,12 @@ def measure_latency(args, folder):
         peers = {"redis": servers.redis()[1], "kvarts": servers.kvarts()[1]}
         for port in peers.values():
             kv_bench(args, port, ["--load", "--duration=0"])
-        rates = {name: [] for name in peers}
+        rates, busy = {name: [] for name in peers}, {name: [] for name in peers}
         for _ in range(args.rounds):
             for name, port in peers.items():
-                rates[name].append(kv_bench(args, port, timed)["requests_per_s"])
+                result = kv_bench(args, port, timed)
+                rates[name].append(result["requests_per_s"])
+                busy[name].append(result["cpu_s"] / result["elapsed_s"])
         highest = {name: statistics.median(r) for name, r in rates.items()}
         cases = {}
         for _ in range(args.rounds):
@@ -224,7 +226,8 @@ def measure_latency(args, folder):
         servers.stop()
     for name, rate in highest.items():
         print(f"{name}: closed loop, at most {rate:.0f} requests/s "
-              f"(rounds: {', '.join(f'{r:.0f}' for r in rates[name])})")
+              f"(rounds: {', '.join(f'{r:.0f}' for r in rates[name])}), "
+              f"kv_bench busy {statistics.median(busy[name]):.0%}")
     print(f"{'open loop at':16} {'server':8} {'wanted/s':>9} {'done/s':>9} {'client':>7} "
           f"{'p50 us':>8} {'p99 us':>8} {'p99.9 us':>9}   sent late: p50, p99, p99.9 us")
     for (case, name), runs in cases.items():
