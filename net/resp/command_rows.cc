@@ -199,7 +199,7 @@ constexpr Command kCommands[] = {
      "Saves all keys in the background.", BgSave, nullptr},
     {"lastsave", 1, kLocal | kFast, 0, 0, 0, Group::kServer, "",
      "Returns when all keys were saved last, as a Unix time.", LastSave, nullptr},
-    {"save", 1, kLocal | kNeedsStore | kAdmin, 0, 0, 0, Group::kServer, "",
+    {"save", 1, kLocal | kNeedsStore | kAdmin | kNotQueued, 0, 0, 0, Group::kServer, "",
      "Saves all keys, and answers when that is done.", Save, nullptr},
     {"command", -1, kLocal | kContainer, 0, 0, 0, Group::kServer, "", "Tells about all commands.",
      CommandAll, nullptr},

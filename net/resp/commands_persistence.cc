@@ -49,8 +49,10 @@ void BgSave(CommandCall* call) {
     return call->reply->Error(kSyntaxError);
   }
   if (!CheckSaves(call)) return;
+  // Not call->store(): that of a transaction ends with EXEC.
+  Store* const store = call->serving->runner->store();
   const bool started = call->serving->runner->RunAside(
-      [store = call->store(), state = call->state] { SaveNow(store, state).IgnoreError(); });
+      [store, state = call->state] { SaveNow(store, state).IgnoreError(); });
   if (!started) return call->reply->Error(kInProgress);
   call->reply->Simple("Background saving started");
 }

@@ -124,6 +124,25 @@ TEST_F(PersistenceTest, ArgumentsAreThoseOfRedis) {
   EXPECT_EQ(Ask("LASTSAVE now"), "-ERR wrong number of arguments for 'lastsave' command\r\n");
 }
 
+// EXEC's own view of the store is gone when the save is done.
+TEST_F(PersistenceTest, ASaveFromATransactionIsOfTheStore) {
+  store_->Hold();
+  EXPECT_EQ(Ask("MULTI"), "+OK\r\n");
+  EXPECT_EQ(Ask("SET a b"), "+QUEUED\r\n");
+  EXPECT_EQ(Ask("BGSAVE"), "+QUEUED\r\n");
+  EXPECT_EQ(Ask("EXEC"), "*2\r\n+OK\r\n+Background saving started\r\n");
+  EXPECT_EQ(Ask("GET a"), "$1\r\nb\r\n");
+  store_->LetGo(absl::OkStatus());
+  AwaitIdle();
+  EXPECT_EQ(Ask("LASTSAVE"), ":1600000000\r\n");
+}
+
+TEST_F(PersistenceTest, SaveIsRefusedWithinATransaction) {
+  EXPECT_EQ(Ask("MULTI"), "+OK\r\n");
+  EXPECT_EQ(Ask("SAVE"), "-ERR Command not allowed inside a transaction\r\n");
+  EXPECT_EQ(Ask("EXEC"), "-EXECABORT Transaction discarded because of previous errors.\r\n");
+}
+
 TEST(PersistenceOfNothingTest, IsAnError) {
   SessionHarness server;
   const auto connection = server.Connect();
