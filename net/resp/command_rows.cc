@@ -207,7 +207,7 @@ constexpr Command kCommands[] = {
      nullptr},
     {"command|docs", -2, kLocal, 0, 0, 0, Group::kServer, "[command ...]", "Explains commands.",
      CommandDocs, nullptr},
-    {"command|getkeys", -3, kLocal, 0, 0, 0, Group::kServer, "command [argument ...]",
+    {"command|getkeys", -4, kLocal, 0, 0, 0, Group::kServer, "command [argument ...]",
      "Returns the keys of a command.", CommandGetKeys, nullptr},
     {"command|help", 2, kLocal, 0, 0, 0, Group::kServer, "", "Lists the subcommands.", Help,
      nullptr},

@@ -175,10 +175,11 @@ void CommandDocs(CommandCall* call) {
   for (const Command* command : commands) AnswerDocs(*command, call->reply);
 }
 
-// COMMAND LIST [FILTERBY MODULE name|ACLCAT category|PATTERN pattern]
+// COMMAND LIST [FILTERBY MODULE name|ACLCAT category|PATTERN pattern]: subcommands too.
 void CommandList(CommandCall* call) {
   const auto args = call->args;
-  std::vector<const Command*> commands = TopLevel();
+  std::vector<const Command*> commands;
+  for (const Command& command : Commands()) commands.push_back(&command);
   if (args.size() != 2) {
     if (args.size() != 5 || !absl::EqualsIgnoreCase(args[2], "FILTERBY")) {
       return call->reply->Error(kSyntaxError);

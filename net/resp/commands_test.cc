@@ -332,7 +332,10 @@ TEST(CommandTableTest, CommandTellsAboutAllOfThem) {
   }
   EXPECT_EQ(harness.Ask(*connection, {"COMMAND", "COUNT"}), absl::StrCat(":", top, "\r\n"));
   EXPECT_THAT(harness.Ask(*connection, {"COMMAND"}), StartsWith(absl::StrCat("*", top, "\r\n*10")));
-  EXPECT_THAT(harness.Ask(*connection, {"COMMAND", "LIST"}), StartsWith(absl::StrCat("*", top)));
+  EXPECT_THAT(harness.Ask(*connection, {"COMMAND", "LIST"}),
+              StartsWith(absl::StrCat("*", Commands().size(), "\r\n")));
+  EXPECT_EQ(harness.Ask(*connection, {"COMMAND", "LIST", "FILTERBY", "PATTERN", "config|*re*"}),
+            "*2\r\n$16\r\nconfig|resetstat\r\n$14\r\nconfig|rewrite\r\n");
   const std::string docs = harness.Ask(*connection, {"COMMAND", "DOCS"});
   EXPECT_THAT(docs, StartsWith(absl::StrCat("*", 2 * top, "\r\n")));
   for (const Command& command : Commands()) {
