@@ -61,17 +61,18 @@ const Setting* FindSetting(absl::string_view name) {
   return nullptr;
 }
 
-// Null where `text` may be set; else why not. `*value` is for set().
-std::string WhyNot(const ServerState& state, const Setting& setting, absl::string_view text,
-                   int64_t* value) {
-  if (setting.set == nullptr) {
-    // Programs set what is so already, to be sure of it.
-    return text == setting.get(state) ? "" : "can't set immutable config";
-  }
+// Empty where `text` is a value that may be set, which is then `*value`; else why not.
+std::string WhyNot(const Setting& setting, absl::string_view text, int64_t* value) {
+  if (setting.set == nullptr) return "";
   if (!ParseInteger(text, value)) return "argument couldn't be parsed into an integer";
   if (*value >= setting.least) return "";
   return absl::StrCat("argument must be between ", setting.least, " and ",
                       std::numeric_limits<int64_t>::max(), " inclusive");
+}
+
+void Refuse(CommandCall* call, absl::string_view name, absl::string_view why_not) {
+  call->reply->Error(absl::StrCat("ERR CONFIG SET failed (possibly related to argument '",
+                                  Shown(name), "') - ", why_not));
 }
 
 }  // namespace
@@ -96,30 +97,32 @@ void ConfigGet(CommandCall* call) {
   }
 }
 
-// All of them, or none.
+// All of them, or none. The names are looked at before the values.
 void ConfigSet(CommandCall* call) {
   const auto args = call->args.subspan(2);
   if (args.size() > kMaxNames) return call->reply->Error(kTooManyNames);
   if (args.size() % 2 != 0) return call->reply->Error(kSyntaxError);
   std::vector<std::pair<const Setting*, int64_t>> wanted;
-  std::string failed;
   for (size_t i = 0; i < args.size(); i += 2) {
     const Setting* const setting = FindSetting(args[i]);
     if (setting == nullptr) {
       return call->reply->Error(absl::StrCat(
           "ERR Unknown option or number of arguments for CONFIG SET - '", Shown(args[i]), "'"));
     }
-    int64_t value = 0;
-    std::string why_not = WhyNot(*call->state, *setting, args[i + 1], &value);
-    for (const auto& [other, other_value] : wanted) {
-      if (other == setting) why_not = "duplicate parameter";
+    for (const auto& [other, value] : wanted) {
+      if (other == setting) return Refuse(call, args[i], "duplicate parameter");
     }
-    wanted.emplace_back(setting, value);
-    if (why_not.empty() || !failed.empty()) continue;
-    failed = absl::StrCat("ERR CONFIG SET failed (possibly related to argument '", setting->name,
-                          "') - ", why_not);
+    // Programs set what is so already, to be sure of it.
+    if (setting->set == nullptr && args[i + 1] != setting->get(*call->state)) {
+      return Refuse(call, args[i], "can't set immutable config");
+    }
+    wanted.emplace_back(setting, 0);
   }
-  if (!failed.empty()) return call->reply->Error(failed);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    auto& [setting, value] = wanted[i];
+    const std::string why_not = WhyNot(*setting, args[2 * i + 1], &value);
+    if (!why_not.empty()) return Refuse(call, setting->name, why_not);
+  }
   for (const auto& [setting, value] : wanted) {
     if (setting->set != nullptr) setting->set(call->state, value);
   }
