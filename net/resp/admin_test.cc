@@ -117,6 +117,14 @@ TEST_P(AdminTest, RepliesAreLeftOutOnRequest) {
   EXPECT_EQ(harness.Send(*connection, "MULTI\r\nCLIENT REPLY OFF\r\nEXEC\r\n"),
             "+OK\r\n-ERR Command not allowed inside a transaction\r\n"
             "-EXECABORT Transaction discarded because of previous errors.\r\n");
+  // RESET ends OFF; its own reply is still left out by SKIP.
+  EXPECT_EQ(harness.Send(*connection, "CLIENT REPLY OFF\r\nPING\r\nRESET\r\nPING\r\n"),
+            "+RESET\r\n+PONG\r\n");
+  EXPECT_EQ(harness.Send(*connection, "CLIENT REPLY SKIP\r\nRESET\r\nPING\r\n"), "+PONG\r\n");
+  // What cannot be understood ends the connection, but not with a word.
+  EXPECT_EQ(harness.Send(*connection, "PING\r\nCLIENT REPLY OFF\r\n*x\r\n"), "+PONG\r\n");
+  harness.End(*connection);
+  EXPECT_TRUE(connection->over());
 }
 
 TEST_P(AdminTest, SlowCommandsAreNoted) {

@@ -58,33 +58,26 @@ void Hello(CommandCall* call) {
     }
     if (protocol < 2 || protocol > 3) return reply->Error("NOPROTO unsupported protocol version");
   }
-  absl::string_view user;
-  absl::string_view password;
-  absl::string_view name;
-  bool authenticate = false;
-  bool set_name = false;
+  // Each option is done as it comes, also where a later one is wrong.
   for (size_t i = 2; i < args.size(); ++i) {
     const size_t left = args.size() - 1 - i;
     if (absl::EqualsIgnoreCase(args[i], "AUTH") && left >= 2) {
-      authenticate = true;
-      user = args[++i];
-      password = args[++i];
+      if (!LetIn(call, args[i + 1], args[i + 2])) return;
+      i += 2;
     } else if (absl::EqualsIgnoreCase(args[i], "SETNAME") && left >= 1) {
-      set_name = true;
-      name = args[++i];
+      const absl::string_view name = args[++i];
       if (!CheckClientName(call, "Client names", name)) return;
+      call->connection->client->SetName(name);
     } else {
       return reply->Error(absl::StrCat("ERR Syntax error in HELLO option '", Shown(args[i]), "'"));
     }
   }
-  if (authenticate && !LetIn(call, user, password)) return;
   if (!call->connection->authenticated) {
     return reply->Error(
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
         "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
         "RESP protocol version at the same time");
   }
-  if (set_name) call->connection->client->SetName(name);
   SetProtocol(call, static_cast<int>(protocol));
   reply->Map(7);
   reply->Bulk("server");
@@ -120,7 +113,9 @@ void Reset(CommandCall* call) {
   SetProtocol(call, 2);
   call->connection->client->SetName("");
   call->connection->transaction.reset();
-  call->connection->replies = Connection::Replies::kOn;
+  // The reply to this command stays left out, where CLIENT REPLY SKIP said so.
+  Connection::Replies* const replies = &call->connection->replies;
+  if (*replies != Connection::Replies::kSkip) *replies = Connection::Replies::kOn;
   call->connection->authenticated = call->state->options.password.empty();
   call->reply->Simple("RESET");
 }

@@ -84,7 +84,9 @@ Interpreter::Outcome Interpreter::RunAll(size_t room) {
       case RequestParser::Result::kNeedMore:
         return Outcome::kStarved;
       case RequestParser::Result::kError:
-        Fail(absl::StrCat("ERR ", parser_.error()));
+        if (connection_.replies == Connection::Replies::kOn) {
+          Fail(absl::StrCat("ERR ", parser_.error()));
+        }
         return Outcome::kEnd;
     }
     ++counts_.commands;

@@ -149,18 +149,19 @@ RequestParser::Result RequestParser::Multibulk() {
   while (arguments_left_ > 0) {
     if (bulk_bytes_ < 0) {
       if (at_ == end_) return Result::kNeedMore;
-      if (ABSL_PREDICT_FALSE(buffer_[at_] != '$')) {
-        const char c = buffer_[at_];
-        return Fail(
-            absl::StrCat("Protocol error: expected '$', got '", absl::string_view(&c, 1), "'"));
-      }
-      const size_t line_begin = at_++;
+      const size_t line_begin = at_;
+      const char type = buffer_[at_];
+      if (ABSL_PREDICT_TRUE(type == '$')) ++at_;
       int64_t length = 0;
       const Line line = ReadLength(&length);
       if (line == Line::kPart) {
         at_ = line_begin;
         if (end_ - at_ <= kMaxLineBytes) return Result::kNeedMore;
         return Fail("Protocol error: too big bulk count string");
+      }
+      if (ABSL_PREDICT_FALSE(type != '$')) {
+        return Fail(
+            absl::StrCat("Protocol error: expected '$', got '", absl::string_view(&type, 1), "'"));
       }
       const auto most = static_cast<int64_t>(limits_.max_bulk_bytes);
       if (ABSL_PREDICT_FALSE(line == Line::kBad || length < 0 || length > most)) {
@@ -185,7 +186,7 @@ RequestParser::Result RequestParser::Multibulk() {
 }
 
 // A number and "\r\n", at at_, which goes behind it. As in other servers any byte
-// may stand for the newline.
+// may stand for the newline, and what is wrong with a line is said once it is whole.
 RequestParser::Line RequestParser::ReadLength(int64_t* length) {
   const char* const line = buffer_.get() + at_;
   const char* const end = buffer_.get() + end_;
@@ -194,7 +195,7 @@ RequestParser::Line RequestParser::ReadLength(int64_t* length) {
   while (p != end && IsDigit(*p) && p - line < 10) value = value * 10 + (*p++ - '0');
   if (ABSL_PREDICT_FALSE(p == end || *p != '\r' || p == line || (*line == '0' && p - line > 1))) {
     p = static_cast<const char*>(std::memchr(p, '\r', static_cast<size_t>(end - p)));
-    if (p == nullptr) return Line::kPart;
+    if (p == nullptr || end - p < 2) return Line::kPart;
     if (!ParseLength({line, static_cast<size_t>(p - line)}, &value)) return Line::kBad;
   }
   if (end - p < 2) return Line::kPart;

@@ -123,11 +123,20 @@ TEST(RequestParserTest, WhatIsNoRequestIsSaidInTheWordsClientsKnow) {
   EXPECT_EQ(Error("*1\r\n$\r\n"), "Protocol error: invalid bulk length");
   EXPECT_EQ(Error("*1\r\n$1x\r\n"), "Protocol error: invalid bulk length");
   EXPECT_EQ(Error("*1\r\n$67108865\r\n"), "Protocol error: invalid bulk length");
+  EXPECT_EQ(Error("*1\r\n\r\n"), "Protocol error: expected '$', got '\r'");
   const std::string line((64 << 10) + 1, 'x');
   EXPECT_EQ(Error(line), "Protocol error: too big inline request");
   EXPECT_EQ(Error(line + "\n"), "Protocol error: too big inline request");
   EXPECT_EQ(Error("*" + line), "Protocol error: too big mbulk count string");
   EXPECT_EQ(Error("*1\r\n$" + line), "Protocol error: too big bulk count string");
+  EXPECT_EQ(Error("*1\r\n" + line), "Protocol error: too big bulk count string");
+}
+
+TEST(RequestParserTest, WhatIsWrongIsSaidOnceItsLineIsWhole) {
+  for (const char* part : {"*x", "*x\r", "*1\r\nGET", "*1\r\nGET\r", "*1\r\n\r", "*1\r\n$x\r"}) {
+    EXPECT_EQ(Error(part), "no error") << part;
+    EXPECT_NE(Error(absl::StrCat(part, "\r\n")), "no error") << part;
+  }
 }
 
 TEST(RequestParserTest, ALineMayHave64KiB) {
