@@ -34,11 +34,13 @@ Rule RuleOf(const std::vector<std::string>& args, bool settled) {
   // What has expired is counted by redis-server until it is looked at.
   if (name == "DBSIZE") return settled ? Rule::kExact : Rule::kShape;
   const std::string second = args.size() > 1 ? absl::AsciiStrToUpper(args[1]) : "";
+  if (second == "HELP") return Rule::kShape;
   if (name == "CLIENT") {
     return second == "ID" || second == "INFO" || second == "LIST" ? Rule::kShape : Rule::kExact;
   }
   if (name == "SCAN") return Rule::kScan;
   if (name == "CONFIG" && second == "GET") return Rule::kShape;
+  if (name == "COMMAND" && second == "GETKEYS") return Rule::kExact;
   // What has expired takes memory there until it is looked at.
   if (name == "MEMORY" && second == "USAGE") return Rule::kLoose;
   for (const char* own : {"INFO", "RANDOMKEY", "TIME", "OBJECT", "MEMORY", "COMMAND", "HELLO",

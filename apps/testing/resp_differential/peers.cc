@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "apps/testing/programs.h"
 #include "apps/testing/resp_differential/reply.h"
 #include "gtest/gtest.h"
@@ -46,6 +47,12 @@ class SessionPeer final : public Peer {
     if (!bytes.empty()) taken.push_back("more than was asked for: " + bytes);
     return taken;
   }
+  std::string AskToTheEnd(absl::string_view bytes) override {
+    const auto connection = harness_->Connect();
+    const std::string answer = harness_->Send(*connection, bytes);
+    harness_->End(*connection);
+    return absl::StrCat(answer, connection->over() ? "" : " and no end");
+  }
 
  private:
   const std::function<std::unique_ptr<Store>()> new_store_;
@@ -81,6 +88,13 @@ class SocketPeer final : public Peer {
       }
     }
     return taken;
+  }
+  std::string AskToTheEnd(absl::string_view bytes) override {
+    TestSocket socket(address_, directory_);
+    EXPECT_TRUE(socket.connected()) << address_;
+    socket.Send(bytes);
+    socket.CloseWrite();
+    return socket.ReceiveAll();
   }
 
  private:

@@ -23,6 +23,8 @@ class Peer {
   // where there is none. Fewer where it ended.
   virtual std::vector<std::string> Ask(int connection, absl::string_view requests,
                                        size_t replies) = 0;
+  // All that comes back to `bytes` on a connection of their own, which ends behind them.
+  virtual std::string AskToTheEnd(absl::string_view bytes) = 0;
 };
 
 // Sessions in this thread, over a store that `new_store` makes anew for each sequence.

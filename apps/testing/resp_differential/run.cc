@@ -6,7 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "apps/testing/resp_differential/compare.h"
 #include "apps/testing/resp_differential/reply.h"
 #include "net/resp/session_harness.h"
@@ -19,11 +22,36 @@ std::string Request(const std::vector<std::string>& args) {
   return resp::Request(std::vector<absl::string_view>(args.begin(), args.end()));
 }
 
+// A longer line is an error of the protocol.
+constexpr size_t kLongestLine = 60000;
+
+std::string Line(const std::vector<std::string>& args) {
+  std::string line;
+  for (const std::string& arg : args) {
+    absl::StrAppend(&line, line.empty() ? "\"" : " \"");
+    for (const char c : arg) {
+      const bool plain = absl::ascii_isalnum(static_cast<unsigned char>(c));
+      absl::StrAppend(&line, plain ? std::string(1, c)
+                                   : absl::StrCat("\\x", absl::Hex(c & 0xff, absl::kZeroPad2)));
+    }
+    absl::StrAppend(&line, "\"");
+  }
+  return absl::StrCat(line, "\r\n");
+}
+
+std::string Request(const Step& step) {
+  if (step.form == Step::Form::kLine) {
+    std::string line = Line(step.args);
+    if (line.size() <= kLongestLine) return line;
+  }
+  return Request(step.args);
+}
+
 // All keys of a SCAN that is gone on with to its end, or its error.
 std::string ScanAll(const Step& step, Peer* peer) {
   std::vector<std::string> args = step.args;
   std::set<std::string> keys;
-  for (int page = 0; page < 1000; ++page) {
+  for (int page = 0; page < 5000; ++page) {
     const std::vector<std::string> replies = peer->Ask(step.connection, Request(args), 1);
     if (replies.empty()) return "no reply";
     absl::string_view bytes = replies[0];
@@ -40,6 +68,29 @@ std::string ScanAll(const Step& step, Peer* peer) {
   return "a scan without an end";
 }
 
+// On a connection of its own, so that the sequence's may be within a transaction.
+std::string WaitUntilGone(const Step& step, Peer* peer) {
+  constexpr int kAskers = 1000;
+  const std::string request = Request({"EXISTS", step.args[0]});
+  const absl::Time end = absl::Now() + absl::Seconds(60);
+  while (absl::Now() < end) {
+    const std::vector<std::string> replies = peer->Ask(kAskers, request, 1);
+    if (replies != std::vector<std::string>{":1\r\n"}) return replies.empty() ? "" : replies[0];
+  }
+  return "still there";
+}
+
+std::string AskAlone(const Step& step, Peer* peer) {
+  switch (step.form) {
+    case Step::Form::kScanAll:
+      return ScanAll(step, peer);
+    case Step::Form::kRaw:
+      return peer->AskToTheEnd(step.args[0]);
+    default:
+      return WaitUntilGone(step, peer);
+  }
+}
+
 }  // namespace
 
 std::string Compare(const Sequence& sequence, Peer* expected, Peer* actual,
@@ -54,20 +105,21 @@ std::string Compare(const Sequence& sequence, Peer* expected, Peer* actual,
   }
   for (size_t i = 0; i < sequence.steps.size();) {
     const Step& first = sequence.steps[i];
-    if (first.scans_all) {
-      const std::string wanted = ScanAll(first, expected);
-      const std::string got = ScanAll(first, actual);
+    if (!first.is_plain()) {
+      const std::string wanted = AskAlone(first, expected);
+      const std::string got = AskAlone(first, actual);
       if (wanted != got) {
-        return absl::StrCat(ToText(first), "\nexpected ", wanted, "\n  actual ", got);
+        return absl::StrCat(ToText(first), "\nexpected ", Escaped(wanted), "\n  actual ",
+                            Escaped(got));
       }
       ++i;
       continue;
     }
     size_t end = i + 1;
-    std::string requests = Request(first.args);
+    std::string requests = Request(first);
     while (end < sequence.steps.size() && sequence.steps[end - 1].with_next &&
-           sequence.steps[end].connection == first.connection && !sequence.steps[end].scans_all) {
-      requests += Request(sequence.steps[end++].args);
+           sequence.steps[end].connection == first.connection && sequence.steps[end].is_plain()) {
+      requests += Request(sequence.steps[end++]);
     }
     const std::vector<std::string> wanted = expected->Ask(first.connection, requests, end - i);
     const std::vector<std::string> got = actual->Ask(first.connection, requests, end - i);

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "apps/testing/resp_differential/compare.h"
+#include "apps/testing/resp_differential/script.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/memory/memory.h"
@@ -45,6 +46,18 @@ TEST(RespDifferentialTest, AllStoresAnswerTheSame) {
   }
 }
 
+TEST(RespDifferentialTest, AllStoresAnswerTheScriptsTheSame) {
+  uint64_t false_conflicts = 0;
+  const std::unique_ptr<Peer> model = ModelPeer();
+  const std::unique_ptr<Peer> memory = NewSessionPeer([] { return NewMemoryStore(); });
+  const std::vector<Script> scripts = AllScripts();
+  EXPECT_GT(scripts.size(), 200u);
+  for (const Script& script : scripts) {
+    EXPECT_EQ(Compare(script.sequence, model.get(), memory.get(), &false_conflicts), "")
+        << script.name;
+  }
+}
+
 // A server with a fault in one reply.
 class FaultyPeer final : public Peer {
  public:
@@ -59,6 +72,7 @@ class FaultyPeer final : public Peer {
     }
     return answers;
   }
+  std::string AskToTheEnd(absl::string_view bytes) override { return peer_->AskToTheEnd(bytes); }
 
  private:
   const std::unique_ptr<Peer> peer_ = ModelPeer();
@@ -85,6 +99,33 @@ TEST(RespDifferentialTest, AFaultIsFoundAndShrunk) {
     EXPECT_LE(shrunk.steps.size(), 6u) << ToText(shrunk);
     EXPECT_NE(Compare(shrunk, model.get(), &faulty), "");
   }
+}
+
+TEST(ScriptTest, AScriptComesInFourWays) {
+  const std::vector<Script> scripts = ParseScripts("file",
+                                                   "# Nothing.\n"
+                                                   "== What it is\n"
+                                                   "SET k \"a\\x00 b\" <xy*3>z\n"
+                                                   "1> GET k\n"
+                                                   "@scan 0 COUNT 5\n"
+                                                   "@repeat 3 SET key:# #\n"
+                                                   "@raw *1\\r\\n<ab*2>\n"
+                                                   "@gone k\n");
+  ASSERT_EQ(scripts.size(), 4u);
+  EXPECT_EQ(scripts[0].name, "file: What it is (RESP2)");
+  EXPECT_EQ(ToText(scripts[0].sequence),
+            "0: RESP2\n1: RESP2\n"
+            "0: \"SET\" \"k\" \"a\\x00 b\" \"xyxyxyz\"\n"
+            "1: \"GET\" \"k\"\n"
+            "0: \"SCAN\" \"0\" \"COUNT\" \"5\" (to the end)\n"
+            "0: \"SET\" \"key:0\" \"0\" (with the next)\n"
+            "0: \"SET\" \"key:1\" \"1\" (with the next)\n"
+            "0: \"SET\" \"key:2\" \"2\"\n"
+            "0: \"*1\\r\\nabab\" (as it is)\n"
+            "0: \"k\" (until it is gone)\n");
+  EXPECT_EQ(scripts[1].name, "file: What it is (RESP2, at once)");
+  EXPECT_TRUE(scripts[1].sequence.steps[0].with_next);
+  EXPECT_EQ(scripts[2].sequence.protocols, (std::vector<int>{3, 3}));
 }
 
 TEST(CompareTest, RepliesAgreeAsTheirCommandsSay) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "apps/testing/resp_differential/random_bytes.h"
 #include "apps/testing/resp_differential/reply.h"
 
 namespace kvarts {
@@ -106,10 +107,12 @@ constexpr Form kForms[] = {
     {1, "CLIENT UNPAUSE"},
     {1, "COMMAND COUNT"},
     {1, "COMMAND INFO GET"},
-    {1, "COMMAND GETKEYS SET <k> <v>"},
+    {2, "COMMAND GETKEYS <command>"},
+    {1, "COMMAND LIST FILTERBY PATTERN <glob>"},
     {1, "COMMAND DOCS GET"},
     {1, "CONFIG GET save"},
     {1, "CONFIG SET slowlog-max-len <int>"},
+    {1, "CONFIG SET slowlog-max-len <int> latency-monitor-threshold <int>"},
     {1, "CONFIG RESETSTAT"},
     {1, "INFO <section>"},
     {1, "SLOWLOG GET <int>"},
@@ -119,7 +122,9 @@ constexpr Form kForms[] = {
     {1, "HELLO 2"},
     {1, "HELLO 3"},
     {1, "HELLO <int>"},
+    {1, "HELLO 3 <hello>"},
     {1, "AUTH <v>"},
+    {1, "AUTH default <v>"},
     {1, "NOSUCHCOMMAND <v>"},
     {1, "OBJECT NOSUCH <k>"},
     {1, "CLIENT NOSUCH <k>"},
@@ -171,6 +176,8 @@ class Generator {
     return words;
   }
 
+  std::string Bytes() { return RandomBytes(&random_); }
+
  private:
   // One of "a|b|c".
   std::string Of(absl::string_view words) {
@@ -214,6 +221,8 @@ class Generator {
       add(OneIn(2) ? "999999999" : OneIn(2) ? "0" : "x");
     } else if (word == "<switch>") {
       add(OneIn(3) ? "maybe" : OneIn(2) ? "on" : "OFF");
+    } else if (word == "<command>") {
+      for (std::string& part : Command(false)) words->push_back(std::move(part));
     } else if (word == "<section>") {
       add(OneIn(2) ? "server" : OneIn(2) ? "keyspace" : "nosuch");
     } else if (word == "<flush>") {
@@ -267,6 +276,8 @@ class Generator {
         default:
           return add("TYPE", OneIn(2) ? "string" : OneIn(2) ? "hash" : "STRING");
       }
+    } else if (of == "<hello>") {
+      OneIn(2) ? add("AUTH", OneIn(3) ? "nobody" : "default", "x") : add("SETNAME", "me");
     } else if (of == "<memory>") {
       if (OneIn(2)) add("SAMPLES", Integer());
     }
@@ -319,6 +330,7 @@ class Generator {
       case 7:
         return std::string(Below(100), 'x');
       case 8:
+        if (OneIn(100)) return std::string(60000 + Below(90000), 'z');
         return OneIn(10) ? std::string(5000 + Below(3000), 'y') : "short";
       default: {
         std::string letters;
@@ -385,7 +397,7 @@ void AddEnd(Sequence* sequence) {
     Step step;
     step.args = std::move(words);
     step.settled = true;
-    step.scans_all = scans;
+    if (scans) step.form = Step::Form::kScanAll;
     sequence->steps.push_back(std::move(step));
   };
   add({"RESET"}, false);
@@ -409,13 +421,21 @@ Sequence Generate(uint64_t seed, size_t steps) {
     Step step;
     if (generator.OneIn(3)) connection = generator.Below(connections);
     step.connection = static_cast<int>(connection);
+    if (generator.OneIn(30)) {
+      step.form = Step::Form::kRaw;
+      step.args = {generator.Bytes()};
+      sequence.steps.push_back(std::move(step));
+      continue;
+    }
     step.args = generator.Command(in_transaction[connection]);
     const std::string name = absl::AsciiStrToUpper(step.args[0]);
     if (name == "MULTI") in_transaction[connection] = true;
     if (name == "EXEC" || name == "DISCARD" || name == "RESET") in_transaction[connection] = false;
     if (name == "SCAN" && !in_transaction[connection] && step.args.size() > 1 &&
-        step.args[1] == "0") {
-      step.scans_all = generator.OneIn(2);
+        step.args[1] == "0" && generator.OneIn(2)) {
+      step.form = Step::Form::kScanAll;
+    } else if (generator.OneIn(8)) {
+      step.form = Step::Form::kLine;
     }
     step.with_next = generator.OneIn(3);
     sequence.steps.push_back(std::move(step));
@@ -425,9 +445,11 @@ Sequence Generate(uint64_t seed, size_t steps) {
 }
 
 std::string ToText(const Step& step) {
+  static constexpr const char* kForms[] = {"", " (as a line)", " (to the end)", " (as it is)",
+                                           " (until it is gone)"};
   std::string text = absl::StrCat(step.connection, ":");
   for (const std::string& arg : step.args) absl::StrAppend(&text, " \"", Escaped(arg), "\"");
-  return absl::StrCat(text, step.scans_all ? " (to the end)" : "",
+  return absl::StrCat(text, kForms[static_cast<size_t>(step.form)],
                       step.with_next ? " (with the next)" : "");
 }
 

@@ -10,11 +10,22 @@ namespace kvarts {
 namespace resp_differential {
 
 struct Step {
+  enum class Form : unsigned char {
+    kRequest,    // an array of bulk strings
+    kLine,       // the same as a line of quoted words, where it is short enough
+    kScanAll,    // a SCAN, whose cursors are followed to the end
+    kRaw,        // the bytes args[0], on a connection of their own, and then its end
+    kUntilGone,  // no request: waits until the key args[0] has expired
+  };
+
   int connection = 0;
   std::vector<std::string> args;
+  Form form = Form::kRequest;
   bool with_next = false;  // sent together with the next of the same connection
-  bool scans_all = false;  // a SCAN, whose cursors are followed to the end
   bool settled = false;    // nothing that has expired is still counted
+
+  // One reply to one request, which may be sent together with others.
+  bool is_plain() const { return form == Form::kRequest || form == Form::kLine; }
 };
 
 // Requests of several connections, one after the other.

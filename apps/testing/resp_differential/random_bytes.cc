@@ -1,0 +1,76 @@
+#include "apps/testing/resp_differential/random_bytes.h"
+
+#include <cstddef>
+#include <iterator>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+
+namespace kvarts {
+namespace resp_differential {
+namespace {
+
+// Whose replies are the same to the byte, whoever is asked.
+constexpr absl::string_view kLines[] = {
+    "PING",
+    "ping x",
+    "ECHO \"a b\"",
+    "SET a b",
+    "SET b 'c d'",
+    "GET a",
+    "APPEND a \"\\x00x\"",
+    "MGET a b",
+    "INCR c",
+    "DEL a c",
+    "",
+    "GETRANGE a 0 1",
+    "MULTI",
+    "EXEC",
+    "NOSUCH x",
+    "GET",
+    "QUIT",
+};
+// Those that mean something to a parser.
+constexpr absl::string_view kBytes = "*$\r\n-+ 019\"'\\x:\t\v\xff";
+
+}  // namespace
+
+std::string RandomBytes(std::mt19937_64* random) {
+  const auto below = [random](size_t n) { return (*random)() % n; };
+  std::string bytes;
+  for (size_t n = 1 + below(4); n > 0; --n) {
+    const absl::string_view line = kLines[below(std::size(kLines))];
+    if (below(2) == 0) {
+      absl::StrAppend(&bytes, line, below(4) == 0 ? "\n" : "\r\n");
+      continue;
+    }
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
+    absl::StrAppend(&bytes, "*", words.size(), "\r\n");
+    for (const absl::string_view word : words) {
+      absl::StrAppend(&bytes, "$", word.size(), "\r\n", word, "\r\n");
+    }
+  }
+  for (size_t n = below(4); n > 0 && !bytes.empty(); --n) {
+    const size_t at = below(bytes.size());
+    const char byte = kBytes[below(kBytes.size())];
+    switch (below(4)) {
+      case 0:
+        bytes.erase(at, 1 + below(3));
+        break;
+      case 1:
+        bytes.insert(at, 1, byte);
+        break;
+      case 2:
+        bytes[at] = byte;
+        break;
+      default:
+        bytes.resize(at);
+    }
+  }
+  return bytes;
+}
+
+}  // namespace resp_differential
+}  // namespace kvarts
