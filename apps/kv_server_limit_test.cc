@@ -59,6 +59,28 @@ TEST(KvServerLimitTest, WritesBeyondItAreRefusedAsRedisRefusesThem) {
   EXPECT_EQ(lines.back(), ":0");
 }
 
+// As a whole: of a transaction that needs more nothing is done.
+TEST(KvServerLimitTest, TransactionsThatOnlyReadOrDeleteAreCarriedOut) {
+  const std::string dir = TestDirectory();
+  TestServer server(Command({"--store=memory:", "--max_memory=1MiB"}), dir, {});
+  Write(server, dir);
+  const auto ask = [&](const std::string& requests) {
+    TestSocket socket(server.resp, dir);
+    socket.Send(absl::StrCat(requests, "QUIT\r\n"));
+    return socket.ReceiveAll();
+  };
+  EXPECT_EQ(ask("MULTI\r\nSTRLEN key:0\r\nPING\r\nEXEC\r\n"),
+            "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1000\r\n+PONG\r\n+OK\r\n");
+  const std::string large(60000, 'v');
+  EXPECT_EQ(ask(absl::StrCat("MULTI\r\nSET large ", large, "\r\nAPPEND large ", large,
+                             "\r\nDEL key:0\r\nEXEC\r\nEXISTS key:0 large\r\n")),
+            absl::StrCat("+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n-EXECABORT Transaction discarded "
+                         "because of: ",
+                         kOom + 1, "\r\n:1\r\n+OK\r\n"));
+  EXPECT_EQ(ask("MULTI\r\nSET k v\r\nDISCARD\r\nMULTI\r\nDEL key:0\r\nEXEC\r\n"),
+            "+OK\r\n+QUEUED\r\n+OK\r\n+OK\r\n+QUEUED\r\n*1\r\n:1\r\n+OK\r\n");
+}
+
 TEST(KvServerLimitTest, OthersAreEvictedOnRequest) {
   const std::string dir = TestDirectory();
   for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
