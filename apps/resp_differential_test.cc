@@ -1,8 +1,8 @@
-// The same random commands to redis-server and to kvarts: every reply is compared. Needs
+// The same commands to redis-server and to kvarts: every reply is compared. Needs
 // redis-server 7.0 (Debian's package), hence "manual":
 //   ./bazelw run //apps:resp_differential_test -- --seconds=20
-// A difference is printed with its seed and the fewest commands that show it; --seed
-// begins there.
+// Random ones, and those of apps/testing/resp_differential/scripts. A difference is printed
+// with its seed and the fewest commands that show it; --seed begins there.
 
 #include <gflags/gflags.h>
 #include <sys/stat.h>
@@ -13,25 +13,31 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "apps/testing/process.h"
 #include "apps/testing/programs.h"
 #include "apps/testing/resp_differential/peers.h"
 #include "apps/testing/resp_differential/run.h"
+#include "apps/testing/resp_differential/script.h"
 #include "apps/testing/resp_differential/sequence.h"
 #include "gtest/gtest.h"
 #include "storage/memory/memory.h"
 #include "testing/model/model_store.h"
 
 DEFINE_string(redis_server, "/usr/bin/redis-server", "what to compare with");
-DEFINE_string(kvarts, "memory",
-              "what is compared: sessions over a store, `model` or `memory`, or the address "
-              "of a server that allows FLUSHALL, 127.0.0.1:7379");
-DEFINE_double(seconds, 20, "how long");
+DEFINE_string(kvarts, "server,memory",
+              "what is compared, one after the other: `server`, a kv_server that is started; "
+              "`memory` or `model`, sessions over such a store; or the address of a server that "
+              "allows FLUSHALL, 127.0.0.1:7379");
+DEFINE_string(store, "memory:", "what the kv_server serves; files are in a directory of the test");
+DEFINE_double(seconds, 10, "how long random commands are sent to each");
 DEFINE_uint64(seed, 0, "of the first sequence; 0: at random");
 DEFINE_uint64(steps, 200, "commands of a sequence");
 DEFINE_bool(go_on, false, "after a difference; else it ends the test");
@@ -40,10 +46,12 @@ namespace kvarts {
 namespace resp_differential {
 namespace {
 
-std::unique_ptr<Peer> NewKvarts() {
-  if (FLAGS_kvarts == "model") return NewSessionPeer([] { return NewModelStore(); });
-  if (FLAGS_kvarts == "memory") return NewSessionPeer([] { return NewMemoryStore(); });
-  return NewSocketPeer(FLAGS_kvarts, "/");
+using Ull = unsigned long long;  // NOLINT(google-runtime-int): what %llu takes
+
+ProcessOptions In(const std::string& directory) {
+  ProcessOptions options;
+  options.directory = directory;
+  return options;
 }
 
 // In a directory of its own; keeps nothing.
@@ -65,52 +73,110 @@ class RedisServer {
   std::unique_ptr<Peer> NewPeer() { return NewSocketPeer("unix:redis.sock", directory_); }
 
  private:
-  static ProcessOptions In(const std::string& directory) {
-    ProcessOptions options;
-    options.directory = directory;
-    return options;
-  }
-
   const std::string directory_;
   Process process_;
 };
 
-TEST(RespDifferentialTest, EveryReplyIsThatOfRedis) {
-  ASSERT_EQ(::access(FLAGS_redis_server.c_str(), X_OK), 0)
-      << "there is no " << FLAGS_redis_server
-      << ": this test compares with it. Debian: apt-get install redis-server; elsewhere say "
-         "where it is by --redis_server";
-  RedisServer redis;
-  const std::unique_ptr<Peer> expected = redis.NewPeer();
-  const std::unique_ptr<Peer> actual = NewKvarts();
-  uint64_t seed = FLAGS_seed != 0 ? FLAGS_seed : std::random_device()();
-  const uint64_t first = seed;
-  const absl::Time end = absl::Now() + absl::Seconds(FLAGS_seconds);
-  uint64_t commands = 0;
-  int differences = 0;
-  uint64_t false_conflicts = 0;
-  // The model keeps a stamp for each key.
-  uint64_t* const allowed = FLAGS_kvarts == "model" ? nullptr : &false_conflicts;
-  for (; absl::Now() < end; ++seed) {
-    const Sequence sequence = Generate(seed, FLAGS_steps);
-    commands += sequence.steps.size();
-    const std::string difference = Compare(sequence, expected.get(), actual.get(), allowed);
-    if (difference.empty()) continue;
-    ++differences;
-    const Sequence fewer = Shrink(sequence, expected.get(), actual.get(), allowed);
-    ADD_FAILURE() << "--seed=" << seed << ":\n"
-                  << difference << "\nthe fewest commands that differ:\n"
-                  << ToText(fewer) << Compare(fewer, expected.get(), actual.get(), allowed);
-    if (!FLAGS_go_on) break;
+// What is compared, and what it lives in.
+struct Kvarts {
+  explicit Kvarts(const std::string& kind) {
+    if (kind == "model") {
+      peer = NewSessionPeer([] { return NewModelStore(); });
+    } else if (kind == "memory") {
+      peer = NewSessionPeer([] { return NewMemoryStore(); });
+    } else if (kind == "server") {
+      const std::string directory = TestDirectory();
+      const std::vector<std::string> command = {"apps/kv_server",
+                                                absl::StrCat("--store=", FLAGS_store),
+                                                "--listen=", "--http=", "--resp=127.0.0.1:0"};
+      server = std::make_unique<TestServer>(command, directory, In(directory));
+      EXPECT_NE(server->resp, "") << server->process.Errors();
+      peer = NewSocketPeer(server->resp, directory);
+    } else {
+      peer = NewSocketPeer(kind, "/");
+    }
+    // The model keeps a stamp for each key.
+    allowed = kind == "model" ? nullptr : &false_conflicts;
   }
-  std::printf(
-      "seeds %llu to %llu, %llu commands, %d differences, "
-      "%llu transactions given up without a reason\n",
-      static_cast<unsigned long long>(first),     // NOLINT(google-runtime-int)
-      static_cast<unsigned long long>(seed),      // NOLINT(google-runtime-int)
-      static_cast<unsigned long long>(commands),  // NOLINT(google-runtime-int)
-      differences,
-      static_cast<unsigned long long>(false_conflicts));  // NOLINT(google-runtime-int)
+
+  std::unique_ptr<TestServer> server;
+  std::unique_ptr<Peer> peer;
+  uint64_t false_conflicts = 0;
+  uint64_t* allowed;
+};
+
+std::vector<std::string> Kinds() { return absl::StrSplit(FLAGS_kvarts, ','); }
+
+class RespDifferentialTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(::access(FLAGS_redis_server.c_str(), X_OK), 0)
+        << "there is no " << FLAGS_redis_server
+        << ": this test compares with it. Debian: apt-get install redis-server; elsewhere say "
+           "where it is by --redis_server";
+    redis_ = std::make_unique<RedisServer>();
+    expected_ = redis_->NewPeer();
+  }
+
+  // Both are still there: nothing that was asked has ended one.
+  void Difference(const std::string& name, const Sequence& sequence, const std::string& difference,
+                  Kvarts* kvarts) {
+    const Sequence fewer =
+        Shrink(sequence, expected_.get(), kvarts->peer.get(), kvarts->allowed, /*runs=*/200);
+    ADD_FAILURE() << name << ":\n"
+                  << difference << "\nthe fewest commands that differ:\n"
+                  << ToText(fewer)
+                  << Compare(fewer, expected_.get(), kvarts->peer.get(), kvarts->allowed);
+  }
+
+  std::unique_ptr<RedisServer> redis_;
+  std::unique_ptr<Peer> expected_;
+};
+
+TEST_F(RespDifferentialTest, EveryReplyOfTheScriptsIsThatOfRedis) {
+  for (const std::string& kind : Kinds()) {
+    Kvarts kvarts(kind);
+    uint64_t commands = 0;
+    int differences = 0;
+    const std::vector<Script> scripts = AllScripts();
+    for (const Script& script : scripts) {
+      commands += script.sequence.steps.size();
+      const std::string difference =
+          Compare(script.sequence, expected_.get(), kvarts.peer.get(), kvarts.allowed);
+      if (difference.empty()) continue;
+      ++differences;
+      Difference(absl::StrCat(kind, ": ", script.name), script.sequence, difference, &kvarts);
+    }
+    std::printf("%s: %zu scripts, %llu commands, %d differences, %llu given up\n", kind.c_str(),
+                scripts.size(), static_cast<Ull>(commands), differences,
+                static_cast<Ull>(kvarts.false_conflicts));
+  }
+}
+
+TEST_F(RespDifferentialTest, EveryReplyIsThatOfRedis) {
+  for (const std::string& kind : Kinds()) {
+    Kvarts kvarts(kind);
+    uint64_t seed = FLAGS_seed != 0 ? FLAGS_seed : std::random_device()();
+    const uint64_t first = seed;
+    const absl::Time end = absl::Now() + absl::Seconds(FLAGS_seconds);
+    uint64_t commands = 0;
+    int differences = 0;
+    for (; absl::Now() < end; ++seed) {
+      const Sequence sequence = Generate(seed, FLAGS_steps);
+      commands += sequence.steps.size();
+      const std::string difference =
+          Compare(sequence, expected_.get(), kvarts.peer.get(), kvarts.allowed);
+      if (difference.empty()) continue;
+      ++differences;
+      Difference(absl::StrCat(kind, ": --seed=", seed), sequence, difference, &kvarts);
+      if (!FLAGS_go_on) break;
+    }
+    std::printf(
+        "%s: seeds %llu to %llu, %llu commands, %d differences, "
+        "%llu transactions given up without a reason\n",
+        kind.c_str(), static_cast<Ull>(first), static_cast<Ull>(seed), static_cast<Ull>(commands),
+        differences, static_cast<Ull>(kvarts.false_conflicts));
+  }
 }
 
 }  // namespace
