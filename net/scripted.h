@@ -37,12 +37,15 @@ class ScriptedLoop final : public EventLoop {
   void Run() {
     running_ = true;
     while (true) {
+      {
+        MutexLock lock(&mu_);
+        if (tasks_.empty()) break;
+      }
       std::deque<Task> tasks;
       {
         MutexLock lock(&mu_);
         tasks.swap(tasks_);
       }
-      if (tasks.empty()) break;
       for (Task& task : tasks) {
         task();
         task = nullptr;

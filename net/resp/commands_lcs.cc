@@ -35,8 +35,8 @@ class LengthTable {
   uint32_t At(size_t i, size_t j) const { return lengths_[i * row_ + j]; }
 
   // Refuses to be too large.
-  static bool Fits(absl::string_view a, absl::string_view b) {
-    return (a.size() + 1) * (b.size() + 1) * sizeof(uint32_t) <= kMaxValueBytes;
+  static bool Fits(absl::string_view a, absl::string_view b, size_t most) {
+    return (a.size() + 1) * (b.size() + 1) * sizeof(uint32_t) <= most;
   }
 
  private:
@@ -119,7 +119,7 @@ void Lcs(CommandCall* call) {
   }
   const absl::string_view a = results[0].value;
   const absl::string_view b = results[1].value;
-  if (!LengthTable::Fits(a, b)) {
+  if (!LengthTable::Fits(a, b, call->state->options.max_value_bytes)) {
     return reply->Error(
         "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
   }

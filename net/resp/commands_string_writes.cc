@@ -226,13 +226,14 @@ void GetEx(CommandCall* call) {
 }
 
 void Append(CommandCall* call) {
+  const size_t most = call->state->options.max_value_bytes;
   size_t size = 0;
   const absl::Status status =
       call->store()->Modify(call->args[1], WriteOptions(),
                             [&](const ReadResult& current) -> absl::StatusOr<Modification> {
                               std::string value = absl::StrCat(current.value, call->args[2]);
                               size = value.size();
-                              if (size > kMaxValueBytes) return ReplyError(kTooLong);
+                              if (size > most) return ReplyError(kTooLong);
                               CountCopy(call, size);
                               return Modification::Put(std::move(value));
                             });
@@ -246,7 +247,8 @@ void SetRange(CommandCall* call) {
   if (offset < 0) return call->reply->Error("ERR offset is out of range");
   const absl::string_view part = call->args[3];
   const auto at = static_cast<uint64_t>(offset);
-  if (!part.empty() && (at > kMaxValueBytes || at + part.size() > kMaxValueBytes)) {
+  const size_t most = call->state->options.max_value_bytes;
+  if (!part.empty() && (at > most || at + part.size() > most)) {
     return call->reply->Error(kTooLong);
   }
   size_t size = 0;

@@ -273,6 +273,24 @@ TEST_P(CommandsTest, AnMGetOfManyKeysIsAnsweredInParts) {
             "+PONG\r\n");
 }
 
+TEST_P(CommandsTest, ValuesGrowToALimit) {
+  RespOptions options = Options();
+  options.max_value_bytes = 1000;
+  SessionHarness harness(NewModel(), options);
+  const auto connection = harness.Connect();
+  const std::string too_long = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n";
+  EXPECT_EQ(harness.Ask(*connection, {"SETRANGE", "k", "999", "x"}), ":1000\r\n");
+  EXPECT_EQ(harness.Ask(*connection, {"SETRANGE", "k", "999", "xy"}), too_long);
+  EXPECT_EQ(harness.Ask(*connection, {"SETRANGE", "k", "9223372036854775807", "x"}), too_long);
+  EXPECT_EQ(harness.Ask(*connection, {"APPEND", "k", "x"}), too_long);
+  EXPECT_EQ(harness.Ask(*connection, {"APPEND", "k", ""}), ":1000\r\n");
+  EXPECT_THAT(harness.Ask(*connection, {"LCS", "k", "k"}), StartsWith("-ERR Insufficient memory"));
+  EXPECT_THAT(harness.Ask(*connection, {"CONFIG", "GET", "proto-max-bulk-len"}),
+              HasSubstr("\r\n$4\r\n1000\r\n"));
+  EXPECT_EQ(harness.Ask(*connection, {"ECHO", std::string(1001, 'x')}),
+            "-ERR Protocol error: invalid bulk length\r\n");
+}
+
 TEST_P(CommandsTest, AKeyThatIsTooLongIsAnError) {
   SessionHarness harness(NewModel(), Options());
   const std::string key((64 << 10) + 1, 'k');

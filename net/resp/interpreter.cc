@@ -70,6 +70,7 @@ void Interpreter::UpdateGate() {
   }
   RequestLimits limits;
   if (!connection_.authenticated) limits = RequestLimits::BeforeAuthentication();
+  limits.max_bulk_bytes = std::min(limits.max_bulk_bytes, state_->options.max_value_bytes);
   limits.max_request_bytes = std::min(limits.max_request_bytes, state_->options.max_request_bytes);
   parser_.SetLimits(limits);
 }

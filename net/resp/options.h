@@ -15,6 +15,9 @@ struct RespOptions {
   // FLUSHALL and FLUSHDB are refused without it.
   bool allow_flush = false;
 
+  // Of an argument, of a value that grows, and of LCS's table: proto-max-bulk-len. Not more
+  // than a store's kMaxValueBytes.
+  size_t max_value_bytes = 64 << 20;
   // What one connection may cost: a request, and the answers that wait for it to
   // read. Above the latter it is not read from.
   size_t max_request_bytes = 80 << 20;
