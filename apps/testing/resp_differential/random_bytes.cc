@@ -32,8 +32,8 @@ constexpr absl::string_view kLines[] = {
     "GET",
     "QUIT",
 };
-// Those that mean something to a parser.
-constexpr absl::string_view kBytes = "*$\r\n-+ 019\"'\\x:\t\v\xff";
+// Those that mean something to a parser; not of what makes another command, such as XDEL.
+constexpr absl::string_view kBytes = "*$\r\n-+ 019\"'\\:\t\v\xff";
 
 }  // namespace
 

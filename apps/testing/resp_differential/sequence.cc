@@ -152,7 +152,7 @@ constexpr char kCursors[] =
     "|-0|00|+0| 0|x|0x0|0 |1.0|18446744073709551616|99999999999999999999999";
 constexpr char kWords[] =
     "NX|XX|GT|LT|GET|EX|PX|EXAT|PXAT|KEEPTTL|PERSIST|REPLACE|DB|LEN|IDX|MATCH|COUNT|TYPE|"
-    "ASYNC|SYNC|x||0|*";
+    "ASYNC|x||0|*";
 
 class Generator {
  public:
