@@ -43,8 +43,8 @@ Rule RuleOf(const std::vector<std::string>& args, bool settled) {
   if (name == "COMMAND" && second == "GETKEYS") return Rule::kExact;
   // What has expired takes memory there until it is looked at.
   if (name == "MEMORY" && second == "USAGE") return Rule::kLoose;
-  for (const char* own : {"INFO", "RANDOMKEY", "TIME", "OBJECT", "MEMORY", "COMMAND", "HELLO",
-                          "SLOWLOG", "LATENCY"}) {
+  for (const char* own : {"INFO", "LASTSAVE", "RANDOMKEY", "TIME", "OBJECT", "MEMORY", "COMMAND",
+                          "HELLO", "SLOWLOG", "LATENCY"}) {
     if (name == own) return Rule::kShape;
   }
   return Rule::kExact;
