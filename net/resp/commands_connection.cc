@@ -75,8 +75,8 @@ void Hello(CommandCall* call) {
   if (!call->connection->authenticated) {
     return reply->Error(
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
-        "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
-        "RESP protocol version at the same time");
+        "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
+        "protocol version at the same time");
   }
   SetProtocol(call, static_cast<int>(protocol));
   reply->Map(7);

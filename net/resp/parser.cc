@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "absl/base/optimization.h"
@@ -134,7 +135,9 @@ RequestParser::Result RequestParser::Next() {
         return Fail("Protocol error: too big mbulk count string");
       }
       const auto most = static_cast<int64_t>(limits_.max_arguments);
-      if (line == Line::kBad || (count > most && limits_.authenticated)) {
+      const bool too_many =
+          count > (limits_.authenticated ? most : int64_t{std::numeric_limits<int32_t>::max()});
+      if (line == Line::kBad || too_many) {
         return Fail("Protocol error: invalid multibulk length");
       }
       if (count > most) return Fail("Protocol error: unauthenticated multibulk length");
@@ -165,7 +168,8 @@ RequestParser::Result RequestParser::Multibulk() {
       }
       const auto most = static_cast<int64_t>(limits_.max_bulk_bytes);
       if (ABSL_PREDICT_FALSE(line == Line::kBad || length < 0 || length > most)) {
-        return Fail(line == Line::kWhole && length > most && !limits_.authenticated
+        return Fail(line == Line::kWhole && length > most && !limits_.authenticated &&
+                            length <= static_cast<int64_t>(RequestLimits().max_bulk_bytes)
                         ? "Protocol error: unauthenticated bulk length"
                         : "Protocol error: invalid bulk length");
       }

@@ -148,6 +148,11 @@ TEST(RequestParserTest, WhoIsNotLetInYetMaySendLittle) {
   const RequestLimits limits = RequestLimits::BeforeAuthentication();
   EXPECT_EQ(Error("*11\r\n", limits), "Protocol error: unauthenticated multibulk length");
   EXPECT_EQ(Error("*1\r\n$16385\r\n", limits), "Protocol error: unauthenticated bulk length");
+  // What nobody may send.
+  EXPECT_EQ(Error("*2147483647\r\n", limits), "Protocol error: unauthenticated multibulk length");
+  EXPECT_EQ(Error("*2147483648\r\n", limits), "Protocol error: invalid multibulk length");
+  EXPECT_EQ(Error("*1\r\n$67108864\r\n", limits), "Protocol error: unauthenticated bulk length");
+  EXPECT_EQ(Error("*1\r\n$67108865\r\n", limits), "Protocol error: invalid bulk length");
   const Request most(10, std::string(16384, 'x'));
   EXPECT_THAT(Parse(Multibulk(most), limits).requests, ElementsAre(most));
 }
