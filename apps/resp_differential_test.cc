@@ -51,16 +51,20 @@ using Ull = unsigned long long;  // NOLINT(google-runtime-int): what %llu takes
 ProcessOptions In(const std::string& directory) {
   ProcessOptions options;
   options.directory = directory;
+  // Where kv_server takes relative paths from; `bazel run` sets it to where the user stands.
+  options.env["BUILD_WORKING_DIRECTORY"] = directory;
   return options;
 }
 
 // In a directory of its own; keeps nothing.
 class RedisServer {
  public:
-  RedisServer()
+  explicit RedisServer(const std::string& password)
       : directory_(TestDirectory()),
+        password_(password),
         process_({FLAGS_redis_server, "--port", "0", "--unixsocket", "redis.sock", "--save", "",
-                  "--databases", "1", "--proto-max-bulk-len", "64mb", "--dir", directory_},
+                  "--databases", "1", "--proto-max-bulk-len", "64mb", "--dir", directory_,
+                  "--requirepass", password},
                  In(directory_)) {
     std::string line;
     do {
@@ -70,30 +74,36 @@ class RedisServer {
     EXPECT_NE(line, "") << process_.Errors();
   }
 
-  std::unique_ptr<Peer> NewPeer() { return NewSocketPeer("unix:redis.sock", directory_); }
+  std::unique_ptr<Peer> NewPeer() {
+    return NewSocketPeer("unix:redis.sock", directory_, password_);
+  }
 
  private:
   const std::string directory_;
+  const std::string password_;
   Process process_;
 };
 
 // What is compared, and what it lives in.
 struct Kvarts {
-  explicit Kvarts(const std::string& kind) {
+  explicit Kvarts(const std::string& kind, const std::string& password = "") {
     if (kind == "model") {
-      peer = NewSessionPeer([] { return NewModelStore(); });
+      peer = NewSessionPeer([] { return NewModelStore(); }, password);
     } else if (kind == "memory") {
-      peer = NewSessionPeer([] { return NewMemoryStore(); });
+      peer = NewSessionPeer([] { return NewMemoryStore(); }, password);
     } else if (kind == "server") {
       const std::string directory = TestDirectory();
-      const std::vector<std::string> command = {"apps/kv_server",
-                                                absl::StrCat("--store=", FLAGS_store),
-                                                "--listen=", "--http=", "--resp=127.0.0.1:0"};
+      std::vector<std::string> command = {"apps/kv_server", absl::StrCat("--store=", FLAGS_store),
+                                          "--listen=", "--http=", "--resp=127.0.0.1:0"};
+      if (!password.empty()) {
+        WriteTestFile(absl::StrCat(directory, "/password"), password);
+        command.emplace_back("--password_file=password");
+      }
       server = std::make_unique<TestServer>(command, directory, In(directory));
       EXPECT_NE(server->resp, "") << server->process.Errors();
-      peer = NewSocketPeer(server->resp, directory);
+      peer = NewSocketPeer(server->resp, directory, password);
     } else {
-      peer = NewSocketPeer(kind, "/");
+      peer = NewSocketPeer(kind, "/", password);
     }
     // The model keeps a stamp for each key.
     allowed = kind == "model" ? nullptr : &false_conflicts;
@@ -114,8 +124,30 @@ class RespDifferentialTest : public testing::Test {
         << "there is no " << FLAGS_redis_server
         << ": this test compares with it. Debian: apt-get install redis-server; elsewhere say "
            "where it is by --redis_server";
-    redis_ = std::make_unique<RedisServer>();
+    StartRedis("");
+  }
+
+  void StartRedis(const std::string& password) {
+    expected_.reset();
+    redis_.reset();
+    redis_ = std::make_unique<RedisServer>(password);
     expected_ = redis_->NewPeer();
+  }
+
+  void RunScripts(const std::string& kind, const std::vector<Script>& scripts, Kvarts* kvarts) {
+    uint64_t commands = 0;
+    int differences = 0;
+    for (const Script& script : scripts) {
+      commands += script.sequence.steps.size();
+      const std::string difference =
+          Compare(script.sequence, expected_.get(), kvarts->peer.get(), kvarts->allowed);
+      if (difference.empty()) continue;
+      ++differences;
+      Difference(absl::StrCat(kind, ": ", script.name), script.sequence, difference, kvarts);
+    }
+    std::printf("%s: %zu scripts, %llu commands, %d differences, %llu given up\n", kind.c_str(),
+                scripts.size(), static_cast<Ull>(commands), differences,
+                static_cast<Ull>(kvarts->false_conflicts));
   }
 
   // Both are still there: nothing that was asked has ended one.
@@ -136,20 +168,16 @@ class RespDifferentialTest : public testing::Test {
 TEST_F(RespDifferentialTest, EveryReplyOfTheScriptsIsThatOfRedis) {
   for (const std::string& kind : Kinds()) {
     Kvarts kvarts(kind);
-    uint64_t commands = 0;
-    int differences = 0;
-    const std::vector<Script> scripts = AllScripts();
-    for (const Script& script : scripts) {
-      commands += script.sequence.steps.size();
-      const std::string difference =
-          Compare(script.sequence, expected_.get(), kvarts.peer.get(), kvarts.allowed);
-      if (difference.empty()) continue;
-      ++differences;
-      Difference(absl::StrCat(kind, ": ", script.name), script.sequence, difference, &kvarts);
-    }
-    std::printf("%s: %zu scripts, %llu commands, %d differences, %llu given up\n", kind.c_str(),
-                scripts.size(), static_cast<Ull>(commands), differences,
-                static_cast<Ull>(kvarts.false_conflicts));
+    RunScripts(kind, AllScripts(), &kvarts);
+  }
+}
+
+TEST_F(RespDifferentialTest, EveryReplyOfTheScriptsIsThatOfRedisWithAPassword) {
+  StartRedis(kScriptPassword);
+  for (const std::string& kind : Kinds()) {
+    if (absl::StrContains(kind, ':')) continue;  // it has the password that it has
+    Kvarts kvarts(kind, kScriptPassword);
+    RunScripts(kind, AllScripts(/*with_password=*/true), &kvarts);
   }
 }
 

@@ -29,13 +29,14 @@ std::vector<std::string> TakeReplies(std::string* bytes, size_t most) {
 
 class SessionPeer final : public Peer {
  public:
-  explicit SessionPeer(std::function<std::unique_ptr<Store>()> new_store)
-      : new_store_(std::move(new_store)) {}
+  SessionPeer(std::function<std::unique_ptr<Store>()> new_store, std::string password)
+      : new_store_(std::move(new_store)), password_(std::move(password)) {}
 
   void Reset() override {
     connections_.clear();
     RespOptions options;
     options.allow_flush = true;
+    options.password = password_;
     harness_ = std::make_unique<resp::SessionHarness>(new_store_(), options);
   }
   std::vector<std::string> Ask(int connection, absl::string_view requests,
@@ -56,17 +57,21 @@ class SessionPeer final : public Peer {
 
  private:
   const std::function<std::unique_ptr<Store>()> new_store_;
+  const std::string password_;
   std::unique_ptr<resp::SessionHarness> harness_;
   std::map<int, std::unique_ptr<resp::SessionHarness::Connection>> connections_;
 };
 
 class SocketPeer final : public Peer {
  public:
-  SocketPeer(std::string address, std::string directory)
-      : address_(std::move(address)), directory_(std::move(directory)) {}
+  SocketPeer(std::string address, std::string directory, std::string password)
+      : address_(std::move(address)),
+        directory_(std::move(directory)),
+        password_(std::move(password)) {}
 
   void Reset() override {
     connections_.clear();
+    if (!password_.empty()) Ask(0, resp::Request({"AUTH", password_}), 1);
     const std::vector<std::string> flushed = Ask(0, resp::Request({"FLUSHALL"}), 1);
     EXPECT_EQ(flushed, std::vector<std::string>{"+OK\r\n"}) << address_;
     connections_.clear();
@@ -100,17 +105,20 @@ class SocketPeer final : public Peer {
  private:
   const std::string address_;
   const std::string directory_;
+  const std::string password_;
   std::map<int, std::unique_ptr<TestSocket>> connections_;
 };
 
 }  // namespace
 
-std::unique_ptr<Peer> NewSessionPeer(std::function<std::unique_ptr<Store>()> new_store) {
-  return std::make_unique<SessionPeer>(std::move(new_store));
+std::unique_ptr<Peer> NewSessionPeer(std::function<std::unique_ptr<Store>()> new_store,
+                                     const std::string& password) {
+  return std::make_unique<SessionPeer>(std::move(new_store), password);
 }
 
-std::unique_ptr<Peer> NewSocketPeer(const std::string& address, const std::string& directory) {
-  return std::make_unique<SocketPeer>(address, directory);
+std::unique_ptr<Peer> NewSocketPeer(const std::string& address, const std::string& directory,
+                                    const std::string& password) {
+  return std::make_unique<SocketPeer>(address, directory, password);
 }
 
 }  // namespace resp_differential

@@ -27,12 +27,15 @@ class Peer {
   virtual std::string AskToTheEnd(absl::string_view bytes) = 0;
 };
 
-// Sessions in this thread, over a store that `new_store` makes anew for each sequence.
-std::unique_ptr<Peer> NewSessionPeer(std::function<std::unique_ptr<Store>()> new_store);
+// Sessions in this thread, over a store that `new_store` makes anew for each sequence. With a
+// password, where one is given.
+std::unique_ptr<Peer> NewSessionPeer(std::function<std::unique_ptr<Store>()> new_store,
+                                     const std::string& password = "");
 
 // A server at "HOST:PORT", or "unix:PATH" of a path below `directory`. FLUSHALL must be
-// allowed there.
-std::unique_ptr<Peer> NewSocketPeer(const std::string& address, const std::string& directory);
+// allowed there; `password` is the server's.
+std::unique_ptr<Peer> NewSocketPeer(const std::string& address, const std::string& directory,
+                                    const std::string& password = "");
 
 }  // namespace resp_differential
 }  // namespace kvarts

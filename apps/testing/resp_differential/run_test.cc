@@ -58,6 +58,16 @@ TEST(RespDifferentialTest, AllStoresAnswerTheScriptsTheSame) {
   }
 }
 
+TEST(RespDifferentialTest, AllStoresAnswerTheScriptsTheSameWithAPassword) {
+  const std::unique_ptr<Peer> model =
+      NewSessionPeer([] { return NewModelStore(); }, kScriptPassword);
+  const std::unique_ptr<Peer> memory =
+      NewSessionPeer([] { return NewMemoryStore(); }, kScriptPassword);
+  for (const Script& script : AllScripts(/*with_password=*/true)) {
+    EXPECT_EQ(Compare(script.sequence, model.get(), memory.get()), "") << script.name;
+  }
+}
+
 // A server with a fault in one reply.
 class FaultyPeer final : public Peer {
  public:

@@ -26,6 +26,7 @@ namespace resp_differential {
 namespace {
 
 constexpr char kFolder[] = "apps/testing/resp_differential/scripts";
+constexpr char kPasswordFolder[] = "apps/testing/resp_differential/scripts_password";
 
 // A place in a file that is not understood.
 class Place {
@@ -179,9 +180,10 @@ std::vector<Script> ParseScripts(absl::string_view file, absl::string_view text)
   return scripts;
 }
 
-std::vector<Script> AllScripts() {
+std::vector<Script> AllScripts(bool with_password) {
   std::vector<std::string> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
+  const char* const folder = with_password ? kPasswordFolder : kFolder;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     paths.push_back(entry.path().string());
   }
   std::sort(paths.begin(), paths.end());

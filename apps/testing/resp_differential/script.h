@@ -32,8 +32,10 @@ struct Script {
 // Dies of what it does not understand.
 std::vector<Script> ParseScripts(absl::string_view file, absl::string_view text);
 
-// All of scripts/, in the runfiles.
-std::vector<Script> AllScripts();
+// All of scripts/, in the runfiles; or of scripts_password/, for servers whose password is
+// kScriptPassword.
+std::vector<Script> AllScripts(bool with_password = false);
+inline constexpr char kScriptPassword[] = "secret";
 
 }  // namespace resp_differential
 }  // namespace kvarts
