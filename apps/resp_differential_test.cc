@@ -5,15 +5,16 @@
 // with its seed and the fewest commands that show it; --seed begins there.
 
 #include <gflags/gflags.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <random>
 #include <string>
-#include <utility>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -56,11 +57,31 @@ ProcessOptions In(const std::string& directory) {
   return options;
 }
 
-// In a directory of its own; keeps nothing.
+// Of this process alone, gone with the object: two of this test may run at once, outside of
+// Bazel in one /tmp.
+class Directory {
+ public:
+  Directory() : path_(absl::StrCat(testing::TempDir(), "/resp_differential.XXXXXX")) {
+    EXPECT_NE(::mkdtemp(path_.data()), nullptr) << path_;
+  }
+  ~Directory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Keeps nothing.
 class RedisServer {
  public:
-  explicit RedisServer(const std::string& password)
-      : directory_(TestDirectory()),
+  RedisServer(const std::string& directory, const std::string& password)
+      : directory_(directory),
         password_(password),
         process_({FLAGS_redis_server, "--port", "0", "--unixsocket", "redis.sock", "--save", "",
                   "--databases", "1", "--proto-max-bulk-len", "64mb", "--dir", directory_,
@@ -86,13 +107,12 @@ class RedisServer {
 
 // What is compared, and what it lives in.
 struct Kvarts {
-  explicit Kvarts(const std::string& kind, const std::string& password = "") {
+  Kvarts(const std::string& kind, const std::string& directory, const std::string& password = "") {
     if (kind == "model") {
       peer = NewSessionPeer([] { return NewModelStore(); }, password);
     } else if (kind == "memory") {
       peer = NewSessionPeer([] { return NewMemoryStore(); }, password);
     } else if (kind == "server") {
-      const std::string directory = TestDirectory();
       std::vector<std::string> command = {"apps/kv_server", absl::StrCat("--store=", FLAGS_store),
                                           "--listen=", "--http=", "--resp=127.0.0.1:0"};
       if (!password.empty()) {
@@ -130,7 +150,7 @@ class RespDifferentialTest : public testing::Test {
   void StartRedis(const std::string& password) {
     expected_.reset();
     redis_.reset();
-    redis_ = std::make_unique<RedisServer>(password);
+    redis_ = std::make_unique<RedisServer>(directory_.path(), password);
     expected_ = redis_->NewPeer();
   }
 
@@ -161,13 +181,14 @@ class RespDifferentialTest : public testing::Test {
                   << Compare(fewer, expected_.get(), kvarts->peer.get(), kvarts->allowed);
   }
 
+  const Directory directory_;
   std::unique_ptr<RedisServer> redis_;
   std::unique_ptr<Peer> expected_;
 };
 
 TEST_F(RespDifferentialTest, EveryReplyOfTheScriptsIsThatOfRedis) {
   for (const std::string& kind : Kinds()) {
-    Kvarts kvarts(kind);
+    Kvarts kvarts(kind, directory_.path());
     RunScripts(kind, AllScripts(), &kvarts);
   }
 }
@@ -176,14 +197,14 @@ TEST_F(RespDifferentialTest, EveryReplyOfTheScriptsIsThatOfRedisWithAPassword) {
   StartRedis(kScriptPassword);
   for (const std::string& kind : Kinds()) {
     if (absl::StrContains(kind, ':')) continue;  // it has the password that it has
-    Kvarts kvarts(kind, kScriptPassword);
+    Kvarts kvarts(kind, directory_.path(), kScriptPassword);
     RunScripts(kind, AllScripts(/*with_password=*/true), &kvarts);
   }
 }
 
 TEST_F(RespDifferentialTest, EveryReplyIsThatOfRedis) {
   for (const std::string& kind : Kinds()) {
-    Kvarts kvarts(kind);
+    Kvarts kvarts(kind, directory_.path());
     uint64_t seed = FLAGS_seed != 0 ? FLAGS_seed : std::random_device()();
     const uint64_t first = seed;
     const absl::Time end = absl::Now() + absl::Seconds(FLAGS_seconds);
