@@ -1,6 +1,7 @@
 #include "net/event_loop.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <boost/asio/basic_waitable_timer.hpp>
@@ -23,6 +24,17 @@ using SteadyClock = std::chrono::steady_clock;
 using SteadyTimer =
     boost::asio::basic_waitable_timer<SteadyClock, boost::asio::wait_traits<SteadyClock>,
                                       boost::asio::io_context::executor_type>;
+
+// Has the kernel run this thread, once it is woken, when a core is free, and not in place
+// of another thread there. Where there are more threads than cores, that one is often the
+// client, or another loop, in the middle of what it sends: each loop then found a request
+// or two where it could have found many. On a free core nothing changes.
+void DoNotPreempt() {
+  // Not where somebody has chosen otherwise for the process.
+  if (::sched_getscheduler(0) != SCHED_OTHER) return;
+  const sched_param none{};
+  ::sched_setscheduler(0, SCHED_BATCH, &none);
+}
 
 // How often a turn looks for new work before the context may look for events.
 constexpr int kRoundsPerTurn = 16;
@@ -187,8 +199,11 @@ void AsioLoop::RunTasks() {
   running_.clear();
 }
 
-void AsioLoop::StartThread(int index) {
-  thread_ = std::thread([this, index] { ThreadMain(index); });
+void AsioLoop::StartThread(int index, int one_of) {
+  thread_ = std::thread([this, index, one_of] {
+    if (one_of > 1) DoNotPreempt();
+    ThreadMain(index);
+  });
 }
 
 void AsioLoop::ThreadMain(int index) {
@@ -226,7 +241,7 @@ class AsioLoops final : public EventLoops {
  public:
   explicit AsioLoops(int threads) {
     for (int i = 0; i < std::max(threads, 1); ++i) loops_.push_back(std::make_unique<AsioLoop>());
-    for (int i = 0; i < size(); ++i) loops_[i]->StartThread(i);
+    for (int i = 0; i < size(); ++i) loops_[i]->StartThread(i, size());
   }
   ~AsioLoops() override { Stop(); }
 

@@ -123,7 +123,8 @@ class AsioLoop final : public EventLoop {
   std::unique_ptr<Timer> NewTimer() override;
 
   // For EventLoops, in this order.
-  void StartThread(int index);
+  // `one_of`: of so many loops.
+  void StartThread(int index, int one_of);
   void RequestStop();
   void Join();
   void DestroyTasks();

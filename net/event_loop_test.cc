@@ -1,6 +1,7 @@
 #include "net/event_loop.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <memory>
 #include <thread>
@@ -51,6 +52,18 @@ TEST(EventLoopTest, TaskPostedOnTheLoopRunsAfterTheCallAndAfterEarlierOnes) {
   });
   ASSERT_TRUE(done.AwaitValue(true));
   EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
+}
+
+TEST(EventLoopTest, LoopsThatMayCrowdACoreDoNotPreempt) {
+  if (::sched_getscheduler(0) != SCHED_OTHER) GTEST_SKIP() << "the process has a policy";
+  for (const int n : {1, 2}) {
+    auto loops = EventLoops::New(n);
+    for (int i = 0; i < n; ++i) {
+      int policy = -1;
+      RunOn(loops->loop(i), [&policy] { policy = ::sched_getscheduler(0); });
+      EXPECT_EQ(policy, n == 1 ? SCHED_OTHER : SCHED_BATCH);
+    }
+  }
 }
 
 TEST(EventLoopTest, InLoopIsTrueOnTheLoopsOwnThreadOnly) {

@@ -155,8 +155,8 @@ def measure_speed(args, folder):
     try:
         peers = {"redis": servers.redis(), "kvarts": servers.kvarts()}
         memcached = servers.memcached()
-        both = servers.kvarts(threads=2, core="")
-        for pid, port in [*peers.values(), both]:
+        free = {f"{n} thread{'s' * (n - 1)}": servers.kvarts(threads=n, core="") for n in [1, 2]}
+        for pid, port in [*peers.values(), *free.values()]:
             redis_benchmark(argparse.Namespace(**{**vars(args), "requests": 300_000}), pid, port, 64,
                             "set")
         for _ in range(args.rounds):
@@ -167,9 +167,10 @@ def measure_speed(args, folder):
                             redis_benchmark(args, pid, port, p, command))
                 cases.setdefault((f"{command.upper()} -P 1", "memcached"), []).append(
                     memcaslap(args, *memcached, command, folder))
-                for name, (pid, port) in [("1 thread", peers["kvarts"]), ("2 threads", both)]:
-                    cases.setdefault((f"{command.upper()} -P 16, 2 cores", name), []).append(
-                        redis_benchmark(args, pid, port, 16, command, core=""))
+                for p in [1, 16, 64]:
+                    for name, (pid, port) in free.items():
+                        cases.setdefault((f"{command.upper()} -P {p}, 2 cores", name), []).append(
+                            redis_benchmark(args, pid, port, p, command, core=""))
     finally:
         servers.stop()
     print(f"{'':20} {'server':10} {'requests/s':>11} {'CPU us':>8} {'x rate':>7} {'x CPU':>6}")
