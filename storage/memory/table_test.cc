@@ -267,6 +267,49 @@ TEST_F(TableTest, SegmentsAreMergedWhenFewKeysAreLeft) {
   EXPECT_EQ(Get("k"), "v");
 }
 
+TEST_F(TableTest, WhatExpiresIsSweptFromMergedSegmentsToo) {
+  constexpr uint64_t kKeys = 20'000;
+  Metadata expires;
+  expires.expiry = Metadata::Change::kSet;
+  expires.expires_at_ms = 1000;
+  // One of them: in the half that goes, sooner or later.
+  for (uint64_t soon = 0; soon < 800; soon += 100) {
+    for (uint64_t i = 0; i < kKeys; ++i) {
+      ASSERT_TRUE(Put(BenchUuid(i), std::string(64, 'v')).ok());
+    }
+    // Last: what is split gives its first expiry to both halves.
+    ASSERT_TRUE(Put(BenchUuid(soon), std::string(64, 'v'), expires).ok());
+    const uint64_t segments = table_.sums().segments;
+    for (uint64_t i = 0; i < kKeys; ++i) {
+      if (i % 100 == 0) continue;
+      ASSERT_TRUE(Delete(BenchUuid(i)));
+    }
+    ASSERT_LT(table_.sums().segments, segments / 2);
+    EXPECT_EQ(table_.sums().entries, kKeys / 100);
+    uint64_t position = 0;
+    EXPECT_TRUE(table_.Sweep(1000, 1000, &position));
+    EXPECT_EQ(table_.sums().entries, kKeys / 100 - 1) << soon;
+    table_.DeleteRange("", "");
+  }
+}
+
+// A segment that was emptied takes in its other half, which is still to be emptied.
+TEST_F(TableTest, ARangeIsDeletedFromSegmentsThatAreMergedMeanwhile) {
+  constexpr uint64_t kKeys = 40'000;
+  for (const uint64_t left : {10, 25, 40}) {
+    for (uint64_t i = 0; i < kKeys; ++i) {
+      ASSERT_TRUE(Put(BenchUuid(i), std::string(64, 'v')).ok());
+    }
+    for (uint64_t i = 0; i < kKeys; ++i) {
+      if (i % left == 0) continue;
+      ASSERT_TRUE(Delete(BenchUuid(i)));
+    }
+    EXPECT_GT(table_.sums().segments, 1u);
+    table_.DeleteRange("", "g");
+    EXPECT_EQ(table_.sums().entries, 0u) << left;
+  }
+}
+
 TEST_F(TableTest, ScansGiveEachKeyOnceAndInTheSameOrder) {
   std::set<std::string> keys;
   for (uint64_t i = 0; i < 10'000; ++i) {
@@ -456,6 +499,25 @@ TEST_F(TableTest, ReadersNeverSeeHalfAValue) {
   }
   stop = true;
   for (std::thread& thread : threads) thread.join();
+}
+
+// Of one size, so that each is written over the one before it.
+TEST_F(TableTest, AValueThatIsWrittenOverIsNeverSeenByHalf) {
+  ASSERT_TRUE(Put("hot", std::string(4000, 'a')).ok());
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> reads{0};
+  std::thread reader([&] {
+    while (!stop) {
+      const std::string value = Get("hot");
+      ASSERT_EQ(value, std::string(4000, value[0]));
+      ++reads;
+    }
+  });
+  for (int round = 0; (round < 300'000 || reads < 20'000) && !HasFailure(); ++round) {
+    ASSERT_TRUE(Put("hot", std::string(4000, static_cast<char>('a' + round % 26))).ok());
+  }
+  stop = true;
+  reader.join();
 }
 
 }  // namespace
