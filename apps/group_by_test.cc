@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -26,6 +27,18 @@
 
 namespace kvarts {
 namespace {
+
+// As the zstd program makes it, which not every machine has: with a checksum.
+std::string ZstdPacked(const std::string& text) {
+  ZSTD_CCtx* const context = ZSTD_createCCtx();
+  ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+  std::string packed(ZSTD_compressBound(text.size()), '\0');
+  const size_t size = ZSTD_compress2(context, &packed[0], packed.size(), text.data(), text.size());
+  ZSTD_freeCCtx(context);
+  EXPECT_FALSE(ZSTD_isError(size));
+  packed.resize(size);
+  return packed;
+}
 
 // A case of testdata/group_by/*.test; tsv.test says how they are written.
 struct Case {
@@ -325,9 +338,8 @@ TEST_F(GroupByTest, MemoryStaysWithinItsBound) {
 TEST_F(GroupByTest, CompressedInputIsUnpackedAndDamageIsNamed) {
   const Rows rows(20000, 300, 10);
   Write("rows", rows.text);
-  for (const std::string command : {"gzip -c rows > rows.gz", "zstd -q -f rows -o rows.zst"}) {
-    ASSERT_EQ(std::system(absl::StrCat("cd ", dir_, " && ", command).c_str()), 0) << command;
-  }
+  ASSERT_EQ(std::system(absl::StrCat("cd ", dir_, " && gzip -c rows > rows.gz").c_str()), 0);
+  Write("rows.zst", ZstdPacked(rows.text));
   for (const std::string name : {"rows.gz", "rows.zst"}) {
     const ProcessResult whole = Run({"--order=key", absl::StrCat("--input=", name)});
     EXPECT_EQ(whole.exit_code, 0) << whole.err;
