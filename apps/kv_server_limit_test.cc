@@ -99,6 +99,64 @@ TEST(KvServerLimitTest, OthersAreEvictedOnRequest) {
   }
 }
 
+std::string Ask(TestSocket* socket, absl::string_view request, absl::string_view end) {
+  socket->Send(absl::StrCat(request, "\r\n"));
+  std::string reply;
+  while (!absl::EndsWith(reply, end)) {
+    const std::string more = socket->ReceiveSome();
+    if (more.empty()) break;
+    reply += more;
+  }
+  return reply;
+}
+
+TEST(KvServerLimitTest, SettingsAreThoseThatHold) {
+  const std::string dir = TestDirectory();
+  TestServer server(
+      Command({"--store=memory:", "--max_memory=1MiB", "--evict=s3fifo", "--max_clients=7"}), dir,
+      {});
+  TestSocket socket(server.resp, dir);
+  EXPECT_EQ(Ask(&socket, "CONFIG GET maxmemory*", "allkeys-s3fifo\r\n"),
+            "*4\r\n$9\r\nmaxmemory\r\n$7\r\n1048576\r\n$16\r\nmaxmemory-policy\r\n"
+            "$14\r\nallkeys-s3fifo\r\n");
+  EXPECT_EQ(Ask(&socket, "CONFIG GET maxclients", "7\r\n"),
+            "*2\r\n$10\r\nmaxclients\r\n$1\r\n7\r\n");
+  // What it cannot change it refuses to; what is so already is no change.
+  EXPECT_THAT(Ask(&socket, "CONFIG SET maxmemory 0", "\r\n"),
+              testing::StartsWith("-ERR CONFIG SET failed"));
+  EXPECT_EQ(Ask(&socket, "CONFIG SET maxmemory 1048576", "\r\n"), "+OK\r\n");
+  TestServer unlimited(Command({"--store=memory:"}), dir, {});
+  TestSocket other(unlimited.resp, dir);
+  EXPECT_EQ(Ask(&other, "CONFIG SET maxmemory 0", "\r\n"), "+OK\r\n");
+  EXPECT_THAT(Ask(&other, "CONFIG SET maxmemory 1048576", "\r\n"),
+              testing::StartsWith("-ERR CONFIG SET failed"));
+}
+
+TEST(KvServerLimitTest, InfoCountsExpiriesAndRefusals) {
+  const std::string dir = TestDirectory();
+  TestServer server(Command({"--store=memory:", "--max_clients=1"}), dir, {});
+  TestSocket socket(server.resp, dir);
+  EXPECT_EQ(Ask(&socket, "SET a 1 EX 1000", "\r\n"), "+OK\r\n");
+  EXPECT_EQ(Ask(&socket, "SET b 1", "\r\n"), "+OK\r\n");
+  EXPECT_EQ(Ask(&socket, "SET c 1 PX 86400000", "\r\n"), "+OK\r\n");
+  EXPECT_THAT(Ask(&socket, "INFO keyspace", "avg_ttl=0\r\n\r\n"),
+              HasSubstr("db0:keys=3,expires=2,"));
+  EXPECT_EQ(Ask(&socket, "PERSIST a", "\r\n"), ":1\r\n");
+  EXPECT_EQ(Ask(&socket, "SET c 2 PX 1", "\r\n"), "+OK\r\n");
+  while (Ask(&socket, "EXISTS c", "\r\n") != ":0\r\n") {
+  }
+  EXPECT_THAT(Ask(&socket, "INFO keyspace", "avg_ttl=0\r\n\r\n"),
+              HasSubstr("db0:keys=2,expires=0,"));
+  {
+    TestSocket refused(server.resp, dir);
+    EXPECT_EQ(refused.ReceiveAll(), "");
+  }
+  socket.Send("INFO stats\r\nQUIT\r\n");
+  const std::string stats = socket.ReceiveAll();
+  EXPECT_THAT(stats, HasSubstr("\r\nexpired_keys:1\r\n"));
+  EXPECT_THAT(stats, HasSubstr("\r\nrejected_connections:1\r\n"));
+}
+
 TEST(KvServerLimitTest, LimitsOfOtherStoresAreUsageErrors) {
   const std::string dir = TestDirectory();
   const auto run = [&](std::vector<std::string> args) {

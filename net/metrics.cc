@@ -76,6 +76,11 @@ void ProtocolMetrics::Accepted() {
   open_.fetch_add(1, std::memory_order_relaxed);
 }
 void ProtocolMetrics::Closed() { open_.fetch_sub(1, std::memory_order_relaxed); }
+int ProtocolMetrics::max_clients() const {
+  MutexLock lock(&mu_);
+  return max_clients_;
+}
+
 void ProtocolMetrics::Refused() { refused_.fetch_add(1, std::memory_order_relaxed); }
 
 ProtocolStats ProtocolMetrics::Collect() const {

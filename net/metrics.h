@@ -63,6 +63,9 @@ class ProtocolMetrics {
   void Refused();
 
   ProtocolStats Collect() const;
+  // Two of its fields, without the rest.
+  int64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+  int max_clients() const;
 
  private:
   // What one thread counts: it alone writes, so that no instruction locks. 19 KB,

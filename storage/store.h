@@ -70,6 +70,8 @@ struct StoreStats {
   // Of a store whose Sync() writes all of it to a file: when that was done last, in Unix
   // milliseconds; 0: never.
   std::optional<int64_t> saved_at_ms;
+  // Why that failed the last time; empty where it did not.
+  std::string save_error;
   // More, for people: name and value, in an order of the store's own.
   std::vector<std::pair<std::string, std::string>> details;
 };
@@ -138,8 +140,8 @@ class Store {
   virtual absl::Status Sync();
 
   // Ends the store: later calls are kFailedPrecondition, and those under way
-  // finish or fail so. What was lent out stays good. A second Close() is OK. The
-  // destructor closes too, and hides errors.
+  // finish or fail so. What was lent out stays good. A second Close() is OK, or tries
+  // again what the first one could not save. The destructor closes too, and hides errors.
   virtual absl::Status Close() = 0;
 
   // Conveniences, for single keys. Values are copies.

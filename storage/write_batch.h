@@ -23,6 +23,11 @@ struct Metadata {
   absl::string_view type;  // at most 255 bytes, for kSet
 
   static Metadata Keep() { return {Change::kKeep, 0, Change::kKeep, {}}; }
+  // That of an entry as reads and scans have it: 0 and "" are none.
+  static Metadata Of(int64_t expires_at_ms, absl::string_view content_type) {
+    return {expires_at_ms == 0 ? Change::kClear : Change::kSet, expires_at_ms,
+            content_type.empty() ? Change::kClear : Change::kSet, content_type};
+  }
 };
 
 struct Mutation {

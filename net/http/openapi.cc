@@ -88,6 +88,8 @@ constexpr char kSchemas[] = R"json({
  "entries_exact":{"type":"boolean"},
  "memory_bytes":{"type":"integer"},
  "disk_bytes":{"type":"integer"},
+ "saved_at_ms":{"type":"integer","description":"When all of it was saved last; 0: never. Only of stores that save themselves to a file."},
+ "save_error":{"type":"string","description":"Why the last try to save it failed; empty where it did not."},
  "details":{"$ref":"#/components/schemas/Pairs"},
  "capabilities":{"type":"object","additionalProperties":{"type":"string"}}}},
 "Pairs":{"type":"array","items":{"type":"object","required":["name","value"],"properties":{

@@ -32,7 +32,12 @@ std::string JsonStats(const Capabilities& capabilities, const StoreStats& stats)
   std::string out = absl::StrCat(
       "\"entries\":", stats.entries, ",\"entries_exact\":", stats.entries_exact ? "true" : "false",
       ",\"memory_bytes\":", stats.memory_bytes, ",\"disk_bytes\":", stats.disk_bytes,
-      ",\"details\":", JsonPairs(stats.details), ",\"capabilities\":{");
+      ",\"details\":", JsonPairs(stats.details));
+  if (stats.saved_at_ms.has_value()) {
+    absl::StrAppend(&out, ",\"saved_at_ms\":", *stats.saved_at_ms,
+                    ",\"save_error\":", JsonQuote(stats.save_error));
+  }
+  absl::StrAppend(&out, ",\"capabilities\":{");
   const Capabilities& c = capabilities;
   const std::pair<const char*, const char*> named[] = {
       {"write", ToText(c.write)},
@@ -226,6 +231,13 @@ void PrometheusMetrics(const HttpContext& context, HttpCall* call) {
              static_cast<double>(stats->memory_bytes), out);
       Single("kvarts_store_disk_bytes", "gauge", "Bytes of all files.",
              static_cast<double>(stats->disk_bytes), out);
+      if (stats->saved_at_ms.has_value()) {
+        Single("kvarts_store_saved_timestamp_seconds", "gauge",
+               "When all of the store was saved last, as a Unix time; 0: never.",
+               static_cast<double>(*stats->saved_at_ms) / 1000, out);
+        Single("kvarts_store_save_failed", "gauge", "1 where the last try to save it failed.",
+               stats->save_error.empty() ? 0 : 1, out);
+      }
     }
   }
   AppendProtocols(Collect(*context.info), out);

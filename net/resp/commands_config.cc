@@ -21,31 +21,50 @@ constexpr size_t kMaxSettingBytes = 256;
 
 struct Setting {
   const char* name;
-  std::string (*get)(const ServerState& state);
+  std::string (*get)(const ServerState& state, const StoreStats& stats);
   // Null: it is a flag of the server, or has one value only.
   void (*set)(ServerState* state, int64_t value);
   int64_t least = 0;
 };
 
 constexpr Setting kSettings[] = {
-    {"appendonly", [](const ServerState&) -> std::string { return "no"; }, nullptr},
-    {"databases", [](const ServerState&) -> std::string { return "1"; }, nullptr},
+    {"appendonly", [](const ServerState&, const StoreStats&) -> std::string { return "no"; },
+     nullptr},
+    {"databases", [](const ServerState&, const StoreStats&) -> std::string { return "1"; },
+     nullptr},
     {"latency-monitor-threshold",
-     [](const ServerState& state) { return absl::StrCat(state.latency_log.threshold()); },
+     [](const ServerState& state, const StoreStats&) {
+       return absl::StrCat(state.latency_log.threshold());
+     },
      [](ServerState* state, int64_t value) { state->latency_log.set_threshold(value); }},
-    {"maxmemory", [](const ServerState&) -> std::string { return "0"; }, nullptr},
-    {"maxmemory-policy", [](const ServerState&) -> std::string { return "noeviction"; }, nullptr},
+    {"maxclients",
+     [](const ServerState& state, const StoreStats&) -> std::string {
+       return state.options.metrics == nullptr ? "0"
+                                               : absl::StrCat(state.options.metrics->max_clients());
+     },
+     nullptr},
+    {"maxmemory", [](const ServerState&, const StoreStats& stats) { return MaxMemory(stats); },
+     nullptr},
+    {"maxmemory-policy",
+     [](const ServerState&, const StoreStats& stats) { return MaxMemoryPolicy(stats); }, nullptr},
     {"proto-max-bulk-len",
-     [](const ServerState& state) { return absl::StrCat(state.options.max_value_bytes); }, nullptr},
-    {"save", [](const ServerState&) -> std::string { return ""; }, nullptr},
+     [](const ServerState& state, const StoreStats&) {
+       return absl::StrCat(state.options.max_value_bytes);
+     },
+     nullptr},
+    {"save", [](const ServerState&, const StoreStats&) -> std::string { return ""; }, nullptr},
     {"slowlog-log-slower-than",
-     [](const ServerState& state) { return absl::StrCat(state.slow_log.threshold()); },
+     [](const ServerState& state, const StoreStats&) {
+       return absl::StrCat(state.slow_log.threshold());
+     },
      [](ServerState* state, int64_t value) { state->slow_log.set_threshold(value); }, -1},
     {"slowlog-max-len",
-     [](const ServerState& state) { return absl::StrCat(state.slow_log.max_entries()); },
+     [](const ServerState& state, const StoreStats&) {
+       return absl::StrCat(state.slow_log.max_entries());
+     },
      [](ServerState* state, int64_t value) { state->slow_log.set_max_entries(value); }},
     {"timeout",
-     [](const ServerState& state) -> std::string {
+     [](const ServerState& state, const StoreStats&) -> std::string {
        const absl::Duration timeout = state.options.idle_timeout;
        if (timeout == absl::InfiniteDuration()) return "0";
        return absl::StrCat(absl::ToInt64Seconds(timeout));
@@ -90,10 +109,11 @@ void ConfigGet(CommandCall* call) {
       break;
     }
   }
+  const StoreStats stats = StatsOf(*call);
   call->reply->Map(found.size());
   for (const Setting* setting : found) {
     call->reply->Bulk(setting->name);
-    call->reply->Bulk(setting->get(*call->state));
+    call->reply->Bulk(setting->get(*call->state, stats));
   }
 }
 
@@ -102,6 +122,7 @@ void ConfigSet(CommandCall* call) {
   const auto args = call->args.subspan(2);
   if (args.size() > kMaxNames) return call->reply->Error(kTooManyNames);
   if (args.size() % 2 != 0) return call->reply->Error(kSyntaxError);
+  const StoreStats stats = StatsOf(*call);
   std::vector<std::pair<const Setting*, int64_t>> wanted;
   for (size_t i = 0; i < args.size(); i += 2) {
     const Setting* const setting = FindSetting(args[i]);
@@ -113,7 +134,7 @@ void ConfigSet(CommandCall* call) {
       if (other == setting) return Refuse(call, args[i], "duplicate parameter");
     }
     // Programs set what is so already, to be sure of it.
-    if (setting->set == nullptr && args[i + 1] != setting->get(*call->state)) {
+    if (setting->set == nullptr && args[i + 1] != setting->get(*call->state, stats)) {
       return Refuse(call, args[i], "can't set immutable config");
     }
     wanted.emplace_back(setting, 0);

@@ -25,18 +25,12 @@ bool CheckSaves(CommandCall* call) {
   return false;
 }
 
-absl::Status SaveNow(Store* store, ServerState* state) {
-  const absl::Status status = store->Sync();
-  state->last_save_failed = !status.ok();
-  return status;
-}
-
 }  // namespace
 
 void Save(CommandCall* call) {
   if (!CheckSaves(call)) return;
   if (call->serving->runner->is_aside()) return call->reply->Error(kInProgress);
-  const absl::Status status = SaveNow(call->store(), call->state);
+  const absl::Status status = call->store()->Sync();
   if (!status.ok()) return call->reply->Error(ErrorText(status));
   call->reply->Ok();
 }
@@ -51,20 +45,16 @@ void BgSave(CommandCall* call) {
   if (!CheckSaves(call)) return;
   // Not call->store(): that of a transaction ends with EXEC.
   Store* const store = call->serving->runner->store();
-  const bool started = call->serving->runner->RunAside(
-      [store, state = call->state] { SaveNow(store, state).IgnoreError(); });
-  if (!started) return call->reply->Error(kInProgress);
+  // The store remembers how it ended: INFO, /metrics and the status page tell.
+  const absl::StatusOr<bool> started =
+      call->serving->runner->RunAside([store] { store->Sync().IgnoreError(); });
+  if (!started.ok()) return call->reply->Error(ErrorText(started.status()));
+  if (!*started) return call->reply->Error(kInProgress);
   call->reply->Simple("Background saving started");
 }
 
 void LastSave(CommandCall* call) {
-  StoreStats stats;
-  if (call->serving != nullptr) {
-    if (absl::StatusOr<StoreStats> known = call->store()->Stats(); known.ok()) {
-      stats = *std::move(known);
-    }
-  }
-  call->reply->Integer(LastSaveSeconds(*call->state, stats));
+  call->reply->Integer(LastSaveSeconds(*call->state, StatsOf(*call)));
 }
 
 int64_t LastSaveSeconds(const ServerState& state, const StoreStats& stats) {

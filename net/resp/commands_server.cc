@@ -46,25 +46,11 @@ void AddLine(std::string* lines, absl::string_view name, uint64_t value) {
   AddLine(lines, name, absl::StrCat(value));
 }
 
-// What a store tells of itself, where it does.
-absl::string_view Detail(const StoreStats& stats, absl::string_view name,
-                         absl::string_view fallback) {
-  for (const auto& [known, value] : stats.details) {
-    if (known == name) return value;
-  }
-  return fallback;
-}
-
 std::vector<Section> Sections(const CommandCall& call) {
   const ServerState& state = *call.state;
   const absl::Time now = state.options.clock->Now();
   const Counters::Values counts = state.counters.SinceReset();
-  StoreStats stats;
-  if (call.serving != nullptr) {
-    if (absl::StatusOr<StoreStats> known = call.store()->Stats(); known.ok()) {
-      stats = *std::move(known);
-    }
-  }
+  const StoreStats stats = StatsOf(call);
 
   std::string server;
   AddLine(&server, "redis_version", kSpokenVersion);
@@ -88,10 +74,8 @@ std::vector<Section> Sections(const CommandCall& call) {
   const uint64_t resident = ResidentBytes();
   AddLine(&memory, "used_memory_rss", resident);
   AddLine(&memory, "used_memory_rss_human", FormatSize(resident));
-  AddLine(&memory, "maxmemory", Detail(stats, "max_memory", "0"));
-  const bool evicts = Detail(stats, "evict", "none") != "none";
-  AddLine(&memory, "maxmemory_policy",
-          evicts ? absl::StrCat("allkeys-", Detail(stats, "evict", "")) : "noeviction");
+  AddLine(&memory, "maxmemory", MaxMemory(stats));
+  AddLine(&memory, "maxmemory_policy", MaxMemoryPolicy(stats));
 
   std::string persistence;
   AddLine(&persistence, "loading", call.serving == nullptr ? 1 : 0);
@@ -99,15 +83,18 @@ std::vector<Section> Sections(const CommandCall& call) {
   const bool is_saving = call.serving != nullptr && call.serving->runner->is_aside();
   AddLine(&persistence, "rdb_bgsave_in_progress", is_saving ? 1 : 0);
   AddLine(&persistence, "rdb_last_save_time", absl::StrCat(LastSaveSeconds(state, stats)));
-  AddLine(&persistence, "rdb_last_bgsave_status", state.last_save_failed ? "err" : "ok");
+  AddLine(&persistence, "rdb_last_bgsave_status", stats.save_error.empty() ? "ok" : "err");
   AddLine(&persistence, "aof_enabled", 0);
 
   std::string numbers;
   AddLine(&numbers, "total_connections_received", state.clients.accepted());
   AddLine(&numbers, "total_commands_processed", counts.commands);
-  AddLine(&numbers, "rejected_connections", 0);
-  AddLine(&numbers, "expired_keys", 0);
-  AddLine(&numbers, "evicted_keys", Detail(stats, "evicted", "0"));
+  AddLine(&numbers, "rejected_connections",
+          state.options.metrics == nullptr
+              ? 0
+              : static_cast<uint64_t>(state.options.metrics->refused()));
+  AddLine(&numbers, "expired_keys", StoreDetail(stats, "expired", "0"));
+  AddLine(&numbers, "evicted_keys", StoreDetail(stats, "evicted", "0"));
   AddLine(&numbers, "keyspace_hits", counts.hits);
   AddLine(&numbers, "keyspace_misses", counts.misses);
 
@@ -120,7 +107,9 @@ std::vector<Section> Sections(const CommandCall& call) {
 
   std::string keyspace;
   if (stats.entries > 0) {
-    AddLine(&keyspace, "db0", absl::StrCat("keys=", stats.entries, ",expires=0,avg_ttl=0"));
+    AddLine(&keyspace, "db0",
+            absl::StrCat("keys=", stats.entries, ",expires=", StoreDetail(stats, "expiring", "0"),
+                         ",avg_ttl=0"));
   }
   return {{"Server", server},           {"Clients", clients},  {"Memory", memory},
           {"Persistence", persistence}, {"Stats", numbers},    {"Replication", replication},
@@ -128,6 +117,27 @@ std::vector<Section> Sections(const CommandCall& call) {
 }
 
 }  // namespace
+
+StoreStats StatsOf(const CommandCall& call) {
+  if (call.serving == nullptr) return {};
+  absl::StatusOr<StoreStats> stats = call.store()->Stats();
+  return stats.ok() ? *std::move(stats) : StoreStats();
+}
+
+std::string StoreDetail(const StoreStats& stats, absl::string_view name,
+                        absl::string_view fallback) {
+  for (const auto& [known, value] : stats.details) {
+    if (known == name) return value;
+  }
+  return std::string(fallback);
+}
+
+std::string MaxMemory(const StoreStats& stats) { return StoreDetail(stats, "max_memory", "0"); }
+
+std::string MaxMemoryPolicy(const StoreStats& stats) {
+  const std::string evict = StoreDetail(stats, "evict", "none");
+  return evict == "none" ? "noeviction" : absl::StrCat("allkeys-", evict);
+}
 
 void Info(CommandCall* call) {
   if (call->args.size() > kMaxNames) return call->reply->Error(kTooManyNames);

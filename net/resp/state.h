@@ -92,7 +92,6 @@ struct ServerState {
   std::atomic<const Serving*> serving{nullptr};  // null: still loading
   // Memory that connections hold beyond their ordinary buffers.
   std::atomic<int64_t> held_bytes{0};
-  std::atomic<bool> last_save_failed{false};
   Clients clients;
   ScanCursors scans;
   Counters counters;

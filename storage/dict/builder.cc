@@ -2,16 +2,15 @@
 
 #include <algorithm>
 #include <atomic>
-#include <functional>
 #include <random>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "base/thread.h"
 #include "storage/data_file/data_file.h"
 #include "storage/dict/entry_log.h"
 #include "storage/dict/log_sort.h"
@@ -95,7 +94,8 @@ class Build {
     for (size_t i = 0; i < ranges.size(); ++i) {
       parts_.push_back(std::make_unique<Part>(size_t{1} << log_bits_));
     }
-    InThreads(ranges.size(), [&](size_t i) {
+    ForkJoin(static_cast<int>(ranges.size()), [&](int n) {
+      const auto i = static_cast<size_t>(n);
       parts_[i]->status = ScanRange(ranges[i], parts_[i].get());
       if (!parts_[i]->status.ok()) failed_.store(true, std::memory_order_relaxed);
     });
@@ -168,7 +168,7 @@ class Build {
   void SortLogs(const DataFileMap& data) {
     std::atomic<size_t> next{0};
     std::atomic<uint64_t> done{0};
-    InThreads(parts_.size(), [&](size_t) {
+    ForkJoin(static_cast<int>(parts_.size()), [&](int) {
       LogSorter sorter(layout_, data);
       for (size_t i; (i = next.fetch_add(1)) < parts_[0]->logs.size();) {
         EntryLog& log = parts_[0]->logs[i];
@@ -229,13 +229,6 @@ class Build {
                         " ending in a carriage return (CRLF); it is part of the value"));
     }
     if (counts_.ends_without_newline) warn("the last line has no newline; it is taken as whole");
-  }
-
-  static void InThreads(size_t n, const std::function<void(size_t)>& run) {
-    std::vector<std::thread> threads;
-    for (size_t i = 1; i < n; ++i) threads.emplace_back(run, i);
-    run(0);
-    for (std::thread& thread : threads) thread.join();
   }
 
   void Progress(absl::string_view phase, absl::string_view unit, uint64_t done, uint64_t total) {

@@ -21,7 +21,7 @@ void Chunk::Init(const ExtentPool::Extent& extent, uint32_t groups) {
   const size_t index = groups * IndexGroup::kBytes;
   touched_ = static_cast<uint32_t>(extent.touched);
   for (size_t at = 0; at < std::min(index, extent.touched); at += 8) Store64(extent.base + at, 0);
-  records_ = 0;
+  records_ = expiring_ = 0;
   max_records_ = groups * IndexGroup::kSlots * kFullPercent / 100;
   log_end_ = static_cast<uint32_t>(index);
   dead_ = 0;
@@ -33,7 +33,7 @@ ExtentPool::Extent Chunk::Release() {
   const ExtentPool::Extent extent{base(), touched()};
   base_.store(nullptr, std::memory_order_release);
   groups_.store(0, std::memory_order_release);
-  records_ = max_records_ = log_end_ = dead_ = touched_ = 0;
+  records_ = expiring_ = max_records_ = log_end_ = dead_ = touched_ = 0;
   return extent;
 }
 
@@ -46,6 +46,7 @@ void Chunk::Swap(Chunk* other) {
   swap_atomic(&groups_, &other->groups_);
   swap_atomic(&base_, &other->base_);
   std::swap(records_, other->records_);
+  std::swap(expiring_, other->expiring_);
   std::swap(max_records_, other->max_records_);
   std::swap(log_end_, other->log_end_);
   std::swap(dead_, other->dead_);
@@ -75,6 +76,7 @@ void Chunk::Insert(uint64_t hash, int depth, char* record) {
       group.Set(static_cast<uint32_t>(__builtin_ctz(empty)), IndexGroup::Tag(hash),
                 static_cast<uint32_t>(record - base()) / kWord);
       ++records_;
+      expiring_ += HasExpiry(record);
       return;
     }
     group.SetOverflows();
@@ -99,6 +101,7 @@ Chunk::Place Chunk::PlaceOf(uint64_t hash, int depth, char* record) const {
 void Chunk::Replace(const Place& place, char* record) {
   Store32(place.record, Load32(place.record) | RecordHeader::kDead);
   dead_ += place.layout.bytes;
+  expiring_ += HasExpiry(record) - HasExpiry(place.record);
   IndexGroup(place.group).SetPosition(place.slot, static_cast<uint32_t>(record - base()) / kWord);
 }
 
@@ -107,6 +110,7 @@ void Chunk::Erase(const Place& place) {
   dead_ += place.layout.bytes;
   IndexGroup(place.group).Erase(place.slot);
   --records_;
+  expiring_ -= HasExpiry(place.record);
 }
 
 }  // namespace kvarts::memory_internal

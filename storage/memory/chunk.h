@@ -158,17 +158,13 @@ class Chunk {
   bool IsIndexFull() const { return records_ >= max_records_; }
   // At the end of the log, in no index yet. REQUIRES: HasRoom().
   char* Append(size_t bytes);
-  // Into the index. REQUIRES: !IsIndexFull().
+  // Into the index, once it is written. REQUIRES: !IsIndexFull().
   void Insert(uint64_t hash, int depth, char* record);
   // What is at `place` is dead from now on; its slot goes to `record`, or to nobody.
   void Replace(const Place& place, char* record);
   void Erase(const Place& place);
   // Of a record that is in the index.
   Place PlaceOf(uint64_t hash, int depth, char* record) const;
-  // The group that counts when keys of this hash come and go.
-  IndexGroup HomeGroup(uint64_t hash, int depth) const {
-    return IndexGroup(base() + Home(hash, depth, groups()) * IndexGroup::kBytes);
-  }
 
   // Goes over the log, oldest first: null at first, and at the end.
   char* NextRecord(char* record) const {
@@ -180,6 +176,8 @@ class Chunk {
   char* base() const { return base_.load(std::memory_order_relaxed); }
   uint32_t groups() const { return groups_.load(std::memory_order_relaxed); }
   uint32_t records() const { return records_; }
+  // Those of them that have an expiry.
+  uint32_t expiring() const { return expiring_; }
   size_t log_begin() const { return groups() * IndexGroup::kBytes; }
   size_t log_end() const { return log_end_; }
   size_t dead_bytes() const { return dead_; }
@@ -200,6 +198,9 @@ class Chunk {
   }
 
  private:
+  static uint32_t HasExpiry(const char* record) {
+    return RecordHeader(Load32(record)).has(RecordHeader::kExpiry) ? 1 : 0;
+  }
   static bool EqualKeys(const char* p, const TableKey& key) {
     // Of a constant size: no loop.
     return key.is_uuid() ? EqualBytes(p, absl::string_view(key.bytes().data(), kUuidBytes))
@@ -209,6 +210,7 @@ class Chunk {
   std::atomic<char*> base_{nullptr};
   std::atomic<uint32_t> groups_{0};
   uint32_t records_ = 0;
+  uint32_t expiring_ = 0;
   uint32_t max_records_ = 0;
   uint32_t log_end_ = 0;
   uint32_t dead_ = 0;

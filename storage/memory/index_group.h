@@ -17,7 +17,7 @@ namespace kvarts::memory_internal {
 //
 //   bytes 0-19   a tag each, 8 bits of the hash; 0 for an empty slot
 //   byte  20     1 where a record whose home this is, or one before it, is in a group behind
-//   bytes 21-23  changes: how often a key of this home came or went, modulo 2^24
+//   bytes 21-23  0
 //   bytes 24-63  where each record is, in words from the beginning of the segment
 //
 // Where there is SSE2, sixteen tags are compared at once; else eight, in a register.
@@ -34,10 +34,9 @@ class IndexGroup {
   }
 
   struct Tags {
-    uint64_t words[3];  // the upper half of the last: overflow and changes
+    uint64_t words[3];  // the upper half of the last: overflow
 
     bool overflows() const { return (words[2] >> 32 & 1) != 0; }
-    uint32_t changes() const { return static_cast<uint32_t>(words[2] >> 40); }
     // A bit for each slot with this tag.
     uint32_t Matches(uint8_t tag) const {
 #if defined(__SSE2__)
@@ -85,11 +84,6 @@ class IndexGroup {
   }
   void Erase(uint32_t slot) { __atomic_store_n(line_ + slot, char{0}, __ATOMIC_RELEASE); }
   void SetOverflows() { Store32(line_ + 20, Load32(line_ + 20) | 1); }
-  // False where the count begins anew.
-  bool CountChange() {
-    Store32(line_ + 20, Load32(line_ + 20) + (1 << 8));
-    return Load32(line_ + 20) >> 8 != 0;
-  }
 
  private:
   char* const line_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "storage/memory/memory_cursor.h"
 #include "storage/memory/snapshots.h"
@@ -38,7 +39,6 @@ class MemoryStore final : public Store {
  public:
   explicit MemoryStore(const MemoryOptions& options)
       : clock_(*options.clock),
-        save_on_close_(options.save_on_close),
         max_memory_(options.max_memory),
         evicts_(Evicts(options)),
         table_(std::make_shared<Table>(TableOptions(options))) {
@@ -52,7 +52,11 @@ class MemoryStore final : public Store {
         std::make_unique<Snapshots>(table_.get(), options.clock, options.fs, options.snapshot_path);
     KVARTS_ASSIGN_OR_RETURN(const bool expires, snapshots->Load(options.progress));
     if (expires) sweeper_->Start();
+    // Now, while nothing is lost by it, and not when the store is closed.
+    if (options.save_on_close) KVARTS_RETURN_IF_ERROR(snapshots->CheckCanSave());
     snapshots_ = std::move(snapshots);
+    MutexLock lock(&closing_);
+    to_save_ = options.save_on_close;
     return absl::OkStatus();
   }
 
@@ -163,7 +167,10 @@ class MemoryStore final : public Store {
     stats.entries = sums.entries;
     stats.entries_exact = true;
     stats.memory_bytes = table_->memory_bytes();
-    if (snapshots_ != nullptr) stats.saved_at_ms = snapshots_->saved_at_ms();
+    if (snapshots_ != nullptr) {
+      stats.saved_at_ms = snapshots_->saved_at_ms();
+      stats.save_error = std::string(snapshots_->last_save().message());
+    }
     stats.details = {
         {"segments", absl::StrCat(sums.segments)},
         {"index_bytes", absl::StrCat(sums.index_bytes)},
@@ -172,6 +179,8 @@ class MemoryStore final : public Store {
         {"max_memory", absl::StrCat(max_memory_)},
         {"evict", evicts_ ? "s3fifo" : "none"},
         {"evicted", absl::StrCat(sums.evicted)},
+        {"expiring", absl::StrCat(sums.expiring)},
+        {"expired", absl::StrCat(sums.expired)},
     };
     return stats;
   }
@@ -182,9 +191,13 @@ class MemoryStore final : public Store {
   }
 
   absl::Status Close() override {
-    if (closed_.exchange(true)) return absl::OkStatus();
+    closed_ = true;
     sweeper_->Stop();
-    return snapshots_ != nullptr && save_on_close_ ? snapshots_->Save() : absl::OkStatus();
+    MutexLock lock(&closing_);
+    if (!to_save_) return absl::OkStatus();
+    KVARTS_RETURN_IF_ERROR(snapshots_->Save());
+    to_save_ = false;
+    return absl::OkStatus();
   }
 
  private:
@@ -265,13 +278,14 @@ class MemoryStore final : public Store {
   }
 
   const Clock& clock_;
-  const bool save_on_close_;
   const size_t max_memory_;
   const bool evicts_;
   const std::shared_ptr<Table> table_;  // cursors share it
   std::unique_ptr<Sweeper> sweeper_;
   std::unique_ptr<Snapshots> snapshots_;  // null without a file
   std::atomic<bool> closed_{false};
+  Mutex closing_;
+  bool to_save_ ABSL_GUARDED_BY(closing_) = false;  // by Close()
 };
 
 }  // namespace

@@ -32,6 +32,8 @@ struct MemoryOptions {
   // For OpenMemoryStore(). The file that the entries are loaded from, where it is there,
   // and that Sync() writes anew: see SNAPSHOT.md. Empty: none, Sync() does nothing.
   std::string snapshot_path;
+  // Close() saves; where that fails it returns why, and saves when it is called again.
+  // Whether a file can be made there is tried when the store is opened.
   bool save_on_close = false;
   FileSystem* fs = FileSystem::Posix();  // outlives the store
   ProgressSink* progress = nullptr;      // of loading

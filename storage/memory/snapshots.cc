@@ -27,20 +27,6 @@ SnapshotEntry EntryOf(const char* record, const RecordLayout& layout) {
   return entry;
 }
 
-Mutation PutOf(const SnapshotEntry& entry) {
-  Mutation put;
-  put.value = entry.value;
-  if (entry.expires_at_ms != 0) {
-    put.metadata.expiry = Metadata::Change::kSet;
-    put.metadata.expires_at_ms = entry.expires_at_ms;
-  }
-  if (!entry.content_type.empty()) {
-    put.metadata.content_type = Metadata::Change::kSet;
-    put.metadata.type = entry.content_type;
-  }
-  return put;
-}
-
 // At most Table::kBatch.
 absl::Status Insert(absl::Span<const SnapshotEntry> entries, int64_t now_ms, Table* table) {
   char texts[Table::kBatch][kUuidTextBytes];
@@ -57,8 +43,8 @@ absl::Status Insert(absl::Span<const SnapshotEntry> entries, int64_t now_ms, Tab
   for (size_t i = 0; i < entries.size(); ++i) {
     const int64_t expires_at = entries[i].expires_at_ms;
     if (expires_at != 0 && expires_at <= now_ms) continue;
-    Mutation put = PutOf(entries[i]);
-    put.key = keys[i].text();
+    const Mutation put{Mutation::Kind::kPut, keys[i].text(), entries[i].value,
+                       Metadata::Of(expires_at, entries[i].content_type)};
     bool existed;
     KVARTS_RETURN_IF_ERROR(table->Apply(keys[i], put, now_ms, &existed));
   }
@@ -88,8 +74,26 @@ absl::StatusOr<bool> Snapshots::Load(ProgressSink* progress) {
   return expires;
 }
 
-absl::Status Snapshots::Save() {
+absl::Status Snapshots::last_save() const {
+  MutexLock lock(&mu_);
+  return last_save_;
+}
+
+absl::Status Snapshots::CheckCanSave() {
   MutexLock lock(&saving_);
+  // Deletes what it has begun.
+  return SnapshotWriter::New(&fs_, path_, absl::ToUnixMillis(clock_.Now())).status();
+}
+
+absl::Status Snapshots::Save() {
+  MutexLock saving(&saving_);
+  absl::Status status = Write();
+  MutexLock lock(&mu_);
+  last_save_ = status;
+  return status;
+}
+
+absl::Status Snapshots::Write() {
   const int64_t now_ms = absl::ToUnixMillis(clock_.Now());
   KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<SnapshotWriter> writer,
                           SnapshotWriter::New(&fs_, path_, now_ms));

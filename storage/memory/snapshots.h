@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -31,14 +32,22 @@ class Snapshots {
   absl::Status Save();
   // When the file was last written, or was when it was loaded: Unix milliseconds, 0: never.
   int64_t saved_at_ms() const { return saved_at_ms_.load(std::memory_order_relaxed); }
+  // Why the last Save() failed; OK where it did not, and before the first one.
+  absl::Status last_save() const;
+  // Tries what Save() will need: that a file can be made beside `path`.
+  absl::Status CheckCanSave();
 
  private:
+  absl::Status Write();
+
   Table& table_;
   const Clock& clock_;
   FileSystem& fs_;
   const std::string path_;
   std::atomic<int64_t> saved_at_ms_{0};
   Mutex saving_;
+  mutable Mutex mu_;
+  absl::Status last_save_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace kvarts::memory_internal

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/thread.h"
+
 namespace kvarts::memory_internal {
 namespace {
 
@@ -13,8 +15,12 @@ constexpr size_t kSegmentsAtOnce = 8;  // about a millisecond
 
 void Sweeper::StartSlow() {
   MutexLock lock(&mu_);
-  if (stopped_ || started_.exchange(true)) return;
-  thread_ = std::thread([this] { Run(); });
+  started_.store(true, std::memory_order_release);
+  if (stopped_ || thread_.joinable()) return;
+  absl::StatusOr<std::thread> thread = StartThread([this] { Run(); });
+  if (!thread.ok()) return;
+  thread_ = *std::move(thread);
+  runs_.store(true, std::memory_order_release);
 }
 
 void Sweeper::Stop() {

@@ -20,10 +20,12 @@ class Sweeper {
   Sweeper(Table* table, const Clock* clock) : table_(*table), clock_(*clock) {}
   ~Sweeper() { Stop(); }
 
-  // From the first expiry on; later calls cost a load.
+  // From the first expiry on; later calls cost a load. Where the system has no thread to
+  // give the next call tries again: what has expired is absent all the same.
   void Start() {
-    if (!is_started()) StartSlow();
+    if (!runs_.load(std::memory_order_acquire)) StartSlow();
   }
+  // True from the first Start() on: entries may expire.
   bool is_started() const { return started_.load(std::memory_order_acquire); }
   void Stop();
 
@@ -34,6 +36,7 @@ class Sweeper {
   Table& table_;
   const Clock& clock_;
   std::atomic<bool> started_{false};
+  std::atomic<bool> runs_{false};
 
   Mutex mu_;
   CondVar changed_;

@@ -9,12 +9,14 @@ Table::Table(const Options& options)
     : options_(options),
       hash_(options.seed, options.hash),
       pool_(RecordLayout::kMaxBytes + 4096),
-      unique_(options.seed.k0 | 1),
+      // Not by the seed of the hash, which may be a known one: stamps of an earlier table
+      // must not match those of this one.
+      unique_(HashSeed::Random().k0 | 1),
+      absent_mark_(NextUnique() & ~kPresentMark),
       images_(options.max_image_bytes) {
   MutexLock lock(&mu_);
   directories_.push_back(std::make_unique<Directory>(0));
   segments_.push_back(std::make_unique<Segment>());
-  segments_.back()->generation = NextUnique();
   directories_.back()->segments[0] = segments_.back().get();
   directory_ = directories_.back().get();
 }
@@ -70,6 +72,7 @@ uint64_t Table::HashOf(const char* record, const RecordLayout& layout) const {
 Table::Sums Table::sums() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   Sums sums;
   sums.evicted = evicted_.load(std::memory_order_relaxed);
+  sums.expired = expired_.load(std::memory_order_relaxed);
   // By hashes: a segment may be split meanwhile.
   uint64_t position = 0;
   do {
@@ -81,6 +84,7 @@ Table::Sums Table::sums() ABSL_NO_THREAD_SAFETY_ANALYSIS {
       sums.longest_chain = std::max(sums.longest_chain, ++chain);
       if (chunk->empty()) continue;
       sums.entries += chunk->records();
+      sums.expiring += chunk->expiring();
       sums.index_bytes += chunk->log_begin();
       sums.log_bytes += chunk->log_end() - chunk->log_begin();
       sums.dead_bytes += chunk->dead_bytes();

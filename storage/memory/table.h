@@ -20,6 +20,7 @@
 #include "base/siphash.h"
 #include "storage/cursor.h"
 #include "storage/memory/chunk.h"
+#include "storage/memory/comings.h"
 #include "storage/memory/extent_pool.h"
 #include "storage/memory/ghosts.h"
 #include "storage/memory/heap_holes.h"
@@ -43,8 +44,6 @@ struct alignas(64) Segment {
   // Guarded by `lock`:
   int64_t first_expiry = INT64_MAX;  // no record expires before it
   bool shrunk = false;               // since it was last looked at: MergeIfSmall()
-  // Another one whenever counts in the index begin anew: see Table::StampOf().
-  uint64_t generation = 0;
   // Of the image that was taken of it last, and what was written since the one under way
   // began, if its image is still to be taken.
   uint32_t epoch = 0;
@@ -174,6 +173,8 @@ class Table {
     uint64_t dead_bytes = 0;
     uint64_t longest_chain = 0;  // of chunks in a segment
     uint64_t evicted = 0;        // entries, ever
+    uint64_t expired = 0;        // entries that were removed for it, ever
+    uint64_t expiring = 0;       // entries that have an expiry
   };
   Sums sums();
   size_t memory_bytes() const { return pool_.used(); }
@@ -239,12 +240,15 @@ class Table {
   static void GetKey(const char* record, const RecordLayout& layout, std::string* text);
   // The first hash behind the segment's; 0 behind the last one's.
   static uint64_t EndOf(const Segment& segment);
+  // In Stamp::high: of a key that is there.
+  static constexpr uint64_t kPresentMark = uint64_t{1} << 63;
+
   uint64_t NextUnique() { return unique_.fetch_add(1, std::memory_order_relaxed); }
 
   // table_read.cc
   void GetAny(const TableKey& key, const Want& want, ReadResult* result, Bytes* bytes);
   // Of the state that the key is in; of nobody's where it has to be made first.
-  static Stamp StampOf(const Segment& segment, const TableKey& key, int64_t now_ms);
+  Stamp StampOf(const Segment& segment, const TableKey& key, int64_t now_ms);
   ABSL_ATTRIBUTE_ALWAYS_INLINE static absl::string_view CopyOut(const char* from, size_t size,
                                                                 Bytes* bytes) {
     if (size == 0) return {};
@@ -277,12 +281,11 @@ class Table {
                const Mutation& mutation) const;
   absl::StatusOr<Step> Put(Segment* segment, const TableKey& key, const Chunk::Place* old,
                            bool was_live, const NewRecord& record, Held* held);
-  void Erase(Segment* segment, const TableKey& key, const Chunk::Place& place);
-  void CountChange(Segment* segment, uint64_t hash);
+  void Erase(Segment* segment, const Chunk::Place& place);
   // Or makes room for it.
   absl::StatusOr<Step> MakeStamp(Segment* segment, const TableKey& key, Held* held);
-  static bool Holds(const Segment& segment, const TableKey& key, const Precondition& precondition,
-                    int64_t now_ms);
+  bool Holds(const Segment& segment, const TableKey& key, const Precondition& precondition,
+             int64_t now_ms);
   void EraseIf(Segment* segment,
                absl::FunctionRef<bool(const char* record, const RecordLayout& layout)> condition);
   void EraseRange(Segment* segment, absl::string_view begin, absl::string_view end);
@@ -372,9 +375,12 @@ class Table {
   ExtentPool pool_;
   HeapHoles holes_;  // of blobs
   std::atomic<uint64_t> unique_;
+  const uint64_t absent_mark_;  // Stamp::high of absent keys of this table
+  Comings comings_;
   std::atomic<uint64_t> batches_begun_{0};
   std::atomic<uint64_t> batches_ended_{0};
   std::atomic<uint64_t> evicted_{0};
+  std::atomic<uint64_t> expired_{0};
   std::atomic<const Directory*> directory_{nullptr};
   // Of the newest snapshot. Guarded by the segments' locks: by any for reading, by all for
   // writing.

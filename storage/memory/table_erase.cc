@@ -21,7 +21,6 @@ void Table::EraseIf(
       place.layout = layout;
       if (layout.header.has(RecordHeader::kBlob)) FreeBlob(segment, layout, record);
       chunk->Erase(place);
-      CountChange(segment, hash);
       any = true;
     }
   }
@@ -48,7 +47,6 @@ void Table::EraseAll(Segment* segment) {
     Free(chunk);
   }
   segment->chunk.next.store(nullptr, std::memory_order_release);
-  segment->generation = NextUnique();
   segment->first_expiry = INT64_MAX;
   segment->shrunk = true;
   DropGhosts(segment);
@@ -77,14 +75,19 @@ bool Table::Sweep(int64_t now_ms, size_t segments,
     if (segment->first_expiry <= now_ms) {
       --segments;
       int64_t first = INT64_MAX;
+      uint64_t expired = 0;
       EraseIf(segment, [&](const char* record, const RecordLayout& layout) {
         const int64_t expires_at = layout.ExpiresAt(record);
         if (expires_at == 0) return false;
-        if (expires_at <= now_ms) return true;
+        if (expires_at <= now_ms) {
+          ++expired;
+          return true;
+        }
         first = std::min(first, expires_at);
         return false;
       });
       segment->first_expiry = first;
+      expired_.fetch_add(expired, std::memory_order_relaxed);
       *position = EndOf(*segment);
       MergeIfSmall(segment);
       segment->lock.Unlock();

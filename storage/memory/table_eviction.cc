@@ -141,11 +141,13 @@ bool Table::Evict(Segment* segment, int64_t now_ms) {
   pool_.Charge(static_cast<int64_t>(segment->ghosts->MemoryBytes()) - static_cast<int64_t>(was));
   const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
   uint64_t evicted = 0;
+  uint64_t expired = 0;
   for (const EvictionPlan::Victim& each : plan.victims) {
     if (each.remember) segment->ghosts->Add(records[each.item].hash, depth);
-    evicted += items[each.item].expired ? 0 : 1;
+    ++(items[each.item].expired ? expired : evicted);
   }
   evicted_.fetch_add(evicted, std::memory_order_relaxed);
+  expired_.fetch_add(expired, std::memory_order_relaxed);
   return true;
 }
 

@@ -62,8 +62,6 @@ void Table::Install(Segment* segment, Builder* builder) {
     for (size_t i = 1; i < fresh.size(); ++i) chunks_.push_back(std::move(fresh[i]));
     fresh.resize(1);
   }
-  // Changes are counted anew.
-  segment->generation = NextUnique();
 }
 
 absl::Status Table::Rebuild(Segment* segment) {
@@ -220,7 +218,6 @@ absl::Status Table::AddChunk(Segment* segment, size_t bytes) {
   KVARTS_RETURN_IF_ERROR(pool_.Take(&extent));
   if (segment->chunk.empty()) {
     segment->chunk.Init(extent, Groups(depth, 0, 0));
-    segment->generation = NextUnique();
     return absl::OkStatus();
   }
   auto added = std::make_unique<Chunk>();

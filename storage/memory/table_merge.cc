@@ -57,7 +57,6 @@ bool Table::Merge(Segment* segment, Segment* buddy) {
   segment->blob_bytes += buddy->blob_bytes;
   buddy->first_expiry = INT64_MAX;
   buddy->blob_bytes = 0;
-  buddy->generation = NextUnique();
   segment->range.store(Segment::Range(prefix, depth - 1), std::memory_order_release);
   buddy->range.store(Segment::kRetired, std::memory_order_release);
   MutexLock lock(&mu_);

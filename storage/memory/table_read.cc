@@ -8,7 +8,6 @@
 namespace kvarts::memory_internal {
 namespace {
 
-constexpr uint64_t kPresent = uint64_t{1} << 63;
 constexpr int kMaxTries = 100;
 
 }  // namespace
@@ -123,12 +122,10 @@ Stamp Table::StampOf(const Segment& segment, const TableKey& key, int64_t now_ms
   const int depth = Segment::Depth(segment.range.load(std::memory_order_relaxed));
   Chunk::Place place;
   if (!FindIn(segment, key, depth, &place) || !IsLive(place, now_ms)) {
-    const uint64_t changes =
-        segment.chunk.empty() ? 0 : segment.chunk.HomeGroup(key.hash, depth).tags().changes();
-    return Stamp{segment.generation & ~kPresent, changes << 1};
+    return Stamp{absent_mark_, comings_.Get(key.hash) << 1};
   }
   if (const uint64_t stamp = place.layout.Stamp(place.record); stamp != 0) {
-    return Stamp{stamp | kPresent, 1};
+    return Stamp{stamp | kPresentMark, 1};
   }
   return Stamp{0, 0};
 }

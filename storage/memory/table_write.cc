@@ -126,7 +126,8 @@ absl::StatusOr<Table::Step> Table::ApplyLocked(Segment* segment, const TableKey&
   if (mutation.kind == Mutation::Kind::kDelete) {
     if (is_there) {
       Remember(segment, key, &place);
-      Erase(segment, key, place);
+      if (!is_live) expired_.fetch_add(1, std::memory_order_relaxed);
+      Erase(segment, place);
     }
     return Step::kDone;
   }
@@ -237,7 +238,10 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
     }
   }
   if (wasteful != chunk) chunk->Insert(key.hash, depth, to);
-  if (!was_live) CountChange(segment, key.hash);
+  if (!was_live) {
+    comings_.Count(key.hash);
+    if (old != nullptr) expired_.fetch_add(1, std::memory_order_relaxed);
+  }
   Charge(chunk);
   if (wasteful != nullptr) CompactIfWasteful(segment);
   return Step::kDone;
@@ -251,7 +255,7 @@ absl::StatusOr<Table::Step> Table::MakeStamp(Segment* segment, const TableKey& k
   NewRecord record;
   record.carried = layout.header.word() & RecordHeader::kCarried;
   record.expires_at_ms = layout.ExpiresAt(place.record);
-  record.stamp = NextUnique() & ~(uint64_t{1} << 63);
+  record.stamp = NextUnique() & ~kPresentMark;
   record.type = absl::string_view(place.record + layout.type, layout.type_size);
   if (layout.header.has(RecordHeader::kBlob)) {
     record.blob = layout.BlobOf(place.record);
@@ -270,16 +274,10 @@ void Table::FreeBlob(Segment* segment, const RecordLayout& layout, const char* r
   blob->Unref();
 }
 
-void Table::Erase(Segment* segment, const TableKey& key, const Chunk::Place& place) {
+void Table::Erase(Segment* segment, const Chunk::Place& place) {
   if (place.layout.header.has(RecordHeader::kBlob)) FreeBlob(segment, place.layout, place.record);
   const_cast<Chunk*>(place.chunk)->Erase(place);
-  CountChange(segment, key.hash);
   CompactIfWasteful(segment);
-}
-
-void Table::CountChange(Segment* segment, uint64_t hash) {
-  const int depth = Segment::Depth(segment->range.load(std::memory_order_relaxed));
-  if (!segment->chunk.HomeGroup(hash, depth).CountChange()) segment->generation = NextUnique();
 }
 
 bool Table::Holds(const Segment& segment, const TableKey& key, const Precondition& precondition,

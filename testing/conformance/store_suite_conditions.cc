@@ -229,6 +229,38 @@ absl::Status ModifyWith(Store& store, absl::string_view key, const Modifier& mod
   return store.Modify(key, {}, modifier);
 }
 
+// Conflicts that are none are rare, however few keys there are, and a flush of what is not
+// there makes none.
+void StampsOfAbsentKeysAreNotOfOtherKeys(Tester& t) {
+  KVARTS_SUITE_NEEDS(conditions);
+  const auto store = t.Open();
+  constexpr int kWatched = 1000;
+  int conflicts = 0;
+  int writes = 0;
+  for (const int others : {1, 1, 10, 100}) {
+    std::vector<Stamp> stamps;
+    for (int i = 0; i < kWatched; ++i) {
+      stamps.push_back(StampOf(*store, absl::StrCat("absent", i)));
+    }
+    if (t.has().delete_range != Support::kAbsent && writes == 0) {
+      WriteBatch flush;
+      flush.DeleteRange("", "");
+      EXPECT_TRUE(store->Write(flush, {}, nullptr).ok());
+    }
+    for (int i = 0; i < others; ++i) {
+      EXPECT_TRUE(store->Put(absl::StrCat("other", writes++), "v").ok());
+    }
+    for (int i = 0; i < kWatched; ++i) {
+      const std::string key = absl::StrCat("absent", i);
+      WriteBatch check;
+      check.Add(IfUnchanged(key, stamps[static_cast<size_t>(i)]));
+      conflicts += WriteAtomic(*store, check).ok() ? 0 : 1;
+    }
+  }
+  // Each of the writes, and each of the keys beside it, one in 1,000 at the most.
+  EXPECT_LE(conflicts, writes * kWatched / 1000);
+}
+
 void ModifyReadsAndWrites(Tester& t) {
   KVARTS_SUITE_NEEDS(conditions);
   const auto store = t.Open({{"k", "v"}});
@@ -316,6 +348,7 @@ absl::Span<const SuiteTest> ConditionTests() {
       {"FreshStampHoldsOnce", FreshStampHoldsOnce},
       {"StampsNeverMatchAfterAWrite", StampsNeverMatchAfterAWrite},
       {"StampsDoNotMatchAcrossAReopenAndAWrite", StampsDoNotMatchAcrossAReopenAndAWrite},
+      {"StampsOfAbsentKeysAreNotOfOtherKeys", StampsOfAbsentKeysAreNotOfOtherKeys},
       {"ModifyReadsAndWrites", ModifyReadsAndWrites},
       {"ModifyRefusesWhatWriteRefuses", ModifyRefusesWhatWriteRefuses},
       {"ModifyKeepsMetadataUnlessTold", ModifyKeepsMetadataUnlessTold},

@@ -167,7 +167,14 @@ function show() {
   const words = (name) => name.replace(/_/g, ' ');
   const readable = ({name, value}) => [words(name), /_bytes$/.test(name) && /^\d+$/.test(value) ? bytes(Number(value)) : /^\d{5,}$/.test(value) ? exact(value) : value];
   const can = Object.entries(store.capabilities || {}).filter(([, v]) => !/^(absent|no|none)$/.test(v)).map(([name]) => words(name));
-  list('store', [...(store.details || []).map(readable), ...(can.length ? [['can', can.join(', ')]] : [])]);
+  const saved = store.saved_at_ms === undefined ? [] : [
+    ['saved', store.saved_at_ms ? new Date(store.saved_at_ms).toLocaleString() : 'never'],
+    ...(store.save_error ? [['last save failed', store.save_error]] : [])];
+  if (store.save_error) {
+    $('state').textContent = 'serving, but the last save failed';
+    $('state').className = 'badge bad';
+  }
+  list('store', [...saved, ...(store.details || []).map(readable), ...(can.length ? [['can', can.join(', ')]] : [])]);
   list('limits', status.limits.map(({name, value}) => [name, value]));
   list('process', [
     ['CPU', span(status.process.cpu_seconds)],
