@@ -224,14 +224,13 @@ absl::Status WriteDataFile(ProgressBar* bar) {
 absl::StatusOr<KeySet> Keys(ProgressBar* bar) {
   if (FLAGS_keys.empty()) return KeySet(FLAGS_records);
   KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<RecordReader> reader,
-                          RecordReader::Open(FLAGS_keys));
+                          RecordReader::Open(FLAGS_keys, RecordFormat::kData));
   KeySet::Builder builder;
-  absl::string_view key;
-  absl::string_view value;
+  Record record;
   while (true) {
-    KVARTS_ASSIGN_OR_RETURN(const bool more, reader->Next(&key, &value));
+    KVARTS_ASSIGN_OR_RETURN(const bool more, reader->Next(&record));
     if (!more) break;
-    builder.Add(key);
+    builder.Add(record.key);
     if (builder.added() % 4096 == 0) {
       bar->Report("reading keys", "bytes", reader->bytes_read(), reader->size());
     }

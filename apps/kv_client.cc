@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "apps/common/app.h"
+#include "apps/common/record_format.h"
 #include "apps/common/record_reader.h"
 #include "apps/stores.h"
 #include "base/progress_bar.h"
@@ -23,6 +25,10 @@
 
 DEFINE_string(store, "tcp://127.0.0.1:7700", "The store to talk to.");
 DEFINE_string(prefix, "", "For scan: only keys that begin with it.");
+DEFINE_string(
+    format, "",
+    "For scan and load: data (a key, a space, the value) or ndjson, which holds any bytes, "
+    "expiries and content types. Empty: data for scan; for load as the input begins.");
 DEFINE_uint64(limit, 0, "For scan: at most so many entries; 0: all.");
 
 namespace kvarts {
@@ -41,6 +47,7 @@ void Complain(absl::string_view message) {
 
 // False: nobody reads any more.
 bool Print(absl::string_view bytes) {
+  if (bytes.empty()) return true;
   return std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size();
 }
 
@@ -82,19 +89,34 @@ absl::StatusOr<int> Delete(Store* store, Args keys) {
   return code;
 }
 
+// Nothing where the flag says nothing.
+absl::StatusOr<std::optional<RecordFormat>> FormatFlag() {
+  if (FLAGS_format.empty()) return std::optional<RecordFormat>();
+  if (FLAGS_format == "data") return std::optional<RecordFormat>(RecordFormat::kData);
+  if (FLAGS_format == "ndjson") return std::optional<RecordFormat>(RecordFormat::kNdjson);
+  return UsageError(absl::StrCat("--format=", FLAGS_format, ": expected data or ndjson"));
+}
+
 absl::StatusOr<int> Scan(Store* store, Args) {
+  KVARTS_ASSIGN_OR_RETURN(const std::optional<RecordFormat> format, FormatFlag());
   ScanOptions options;
   if (!FLAGS_prefix.empty()) options.range = KeyRange::Prefix(FLAGS_prefix);
   KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<Cursor> cursor, store->NewCursor(options));
   uint64_t left = FLAGS_limit == 0 ? UINT64_MAX : FLAGS_limit;
   ScanPage page;
+  std::string line;
+  bool is_first = true;
   while (left > 0) {
     PageLimits limits;
     limits.entries = static_cast<size_t>(std::min<uint64_t>(limits.entries, left));
     KVARTS_RETURN_IF_ERROR(cursor->Next(limits, &page));
     if (page.empty()) break;
     for (const ScanEntry& entry : page) {
-      if (!Print(entry.key) || !Print(" ") || !Print(entry.value) || !Print("\n")) return 0;
+      line.clear();
+      KVARTS_RETURN_IF_ERROR(
+          AppendRecord(entry, format.value_or(RecordFormat::kData), is_first, &line));
+      is_first = false;
+      if (!Print(line)) return 0;
     }
     left -= std::min<uint64_t>(left, page.size());
     // Who reads the output sees each page as it comes, or is gone.
@@ -122,12 +144,26 @@ absl::StatusOr<int> Count(Store* store, Args) {
   return 0;
 }
 
-// Writes the records from `first_line` on that `keys_and_values` holds in turn.
+// A record that outlives its line.
+struct OwnRecord {
+  explicit OwnRecord(const Record& record)
+      : key(record.key),
+        value(record.value),
+        content_type(record.content_type),
+        expires_at_ms(record.expires_at_ms) {}
+
+  std::string key;
+  std::string value;
+  std::string content_type;
+  int64_t expires_at_ms;
+};
+
+// Writes the records, which are those of the lines from `first_line` on.
 absl::Status WriteRecords(Store* store, const std::string& name, uint64_t first_line,
-                          const std::vector<std::string>& keys_and_values) {
+                          const std::vector<OwnRecord>& records) {
   WriteBatch batch;
-  for (size_t i = 0; i < keys_and_values.size(); i += 2) {
-    batch.Put(keys_and_values[i], keys_and_values[i + 1]);
+  for (const OwnRecord& record : records) {
+    batch.Put(record.key, record.value, Metadata::Of(record.expires_at_ms, record.content_type));
   }
   WriteResults results;
   const absl::Status status = store->Write(batch, WriteOptions(), &results);
@@ -142,25 +178,25 @@ absl::Status WriteRecords(Store* store, const std::string& name, uint64_t first_
 }
 
 absl::StatusOr<int> Load(Store* store, Args args) {
-  KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<RecordReader> reader, RecordReader::Open(args[0]));
+  KVARTS_ASSIGN_OR_RETURN(const std::optional<RecordFormat> format, FormatFlag());
+  KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<RecordReader> reader,
+                          RecordReader::Open(args[0], format));
   const std::unique_ptr<ProgressBar> bar = ProgressBar::OnStderr();
   uint64_t loaded = 0;
   uint64_t first_line = 1;
-  std::vector<std::string> records;
+  std::vector<OwnRecord> records;
   size_t bytes = 0;
   while (true) {
-    absl::string_view key;
-    absl::string_view value;
-    KVARTS_ASSIGN_OR_RETURN(const bool more, reader->Next(&key, &value));
+    Record record;
+    KVARTS_ASSIGN_OR_RETURN(const bool more, reader->Next(&record));
     if (more) {
-      records.emplace_back(key);
-      records.emplace_back(value);
-      bytes += key.size() + value.size();
+      records.emplace_back(record);
+      bytes += record.key.size() + record.value.size();
     }
-    const bool full = records.size() >= 2 * kLoadRecords || bytes >= kLoadBytes;
+    const bool full = records.size() >= kLoadRecords || bytes >= kLoadBytes;
     if (!records.empty() && (full || !more)) {
       KVARTS_RETURN_IF_ERROR(WriteRecords(store, reader->name(), first_line, records));
-      loaded += records.size() / 2;
+      loaded += records.size();
       first_line = reader->line() + 1;
       records.clear();
       bytes = 0;
@@ -189,8 +225,8 @@ constexpr Command kCommands[] = {
     {"get", "KEY...", 1, SIZE_MAX, Get},
     {"put", "KEY VALUE", 2, 2, Put},
     {"delete", "KEY...", 1, SIZE_MAX, Delete},
-    {"scan", "[--prefix=PREFIX] [--limit=N]", 0, 0, Scan},
-    {"load", "FILE", 1, 1, Load},
+    {"scan", "[--prefix=PREFIX] [--limit=N] [--format=data|ndjson]", 0, 0, Scan},
+    {"load", "[--format=data|ndjson] FILE", 1, 1, Load},
     {"count", "", 0, 0, Count},
 };
 
@@ -201,10 +237,15 @@ std::string Help(const StoreFactories& stores) {
       "usage: kv_client [--store=STORE] get KEY...       each value, and a newline\n"
       "       kv_client [--store=STORE] put KEY VALUE\n"
       "       kv_client [--store=STORE] delete KEY...\n"
-      "       kv_client [--store=STORE] scan [--prefix=PREFIX] [--limit=N]\n"
+      "       kv_client [--store=STORE] scan [--prefix=PREFIX] [--limit=N] [--format=data|ndjson]\n"
       "                                                  lines of a key, a space and a value\n"
       "       kv_client [--store=STORE] load FILE        of such lines; \"-\" is standard input\n"
       "       kv_client [--store=STORE] count            the number of keys\n"
+      "\n"
+      "scan ends with an error at an entry that such a line cannot hold: a key with a space,\n"
+      "a newline, an expiry, a content type. A dump of everything, and its restore:\n"
+      "  kv_client scan --format=ndjson > DUMP\n"
+      "  kv_client load DUMP\n"
       "\n"
       "Exits 1 where a key to get or delete is absent, after a line on stderr. \"--\" in\n"
       "front of keys that begin with a dash. Stores:\n",

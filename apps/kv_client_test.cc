@@ -44,6 +44,63 @@ TEST_F(KvClientTest, PutsGetsAndDeletes) {
   EXPECT_EQ(Client({"count"}).out, "1\n");
 }
 
+TEST_F(KvClientTest, ADumpRestoresEverything) {
+  const std::vector<std::string> lines = {
+      R"({"key":"","value":"of the empty key"})",
+      R"({"key":"first name","value":"Ann"})",
+      R"({"key":"note","value":"line one\u000aline two"})",
+      R"({"key":"typed","content_type":"image/png","value":{"base64":"iVBORw0KGgo="}})",
+      R"({"key":"typed, and expires","content_type":"a/b","expires_at_ms":99999999999999,"value":""})",
+      R"({"key":{"base64":"/w=="},"expires_at_ms":4102444800000,"value":"\u0000"})",
+  };
+  WriteTestFile(absl::StrCat(dir_, "/dump"), absl::StrJoin(lines, "\n") + "\n");
+  EXPECT_EQ(Client({"load", "dump"}).out, "6 records loaded\n");
+  EXPECT_EQ(Client({"get", "note", "first name", ""}).out,
+            "line one\nline two\nAnn\nof the empty key\n");
+  const ProcessResult dump = Client({"scan", "--format=ndjson"});
+  EXPECT_EQ(dump.exit_code, 0) << dump.err;
+  EXPECT_EQ(dump.out, ReadTestFile(absl::StrCat(dir_, "/dump")));
+
+  TestServer other({"apps/testing/model_server"}, dir_);
+  const auto ask_other = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), {"apps/kv_client", absl::StrCat("--store=", other.native)});
+    ProcessOptions options;
+    options.directory = dir_;
+    options.input = dump.out;
+    return RunProcess(args, options);
+  };
+  EXPECT_EQ(ask_other({"load", "-"}).out, "6 records loaded\n");
+  EXPECT_EQ(ask_other({"scan", "--format=ndjson"}).out, dump.out);
+}
+
+TEST_F(KvClientTest, WhatADataFileCannotHoldEndsTheScan) {
+  const auto scan_of = [this](const std::string& line) {
+    WriteTestFile(absl::StrCat(dir_, "/dump"), line + "\n");
+    EXPECT_EQ(Client({"load", "--format=ndjson", "dump"}).err, "");
+    const ProcessResult result = Client({"scan"});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.out, "a 1\n") << "what comes before it";
+    EXPECT_EQ(Client({"delete", "b", "b b", "b\nb"}).exit_code, 1);
+    return result.err;
+  };
+  EXPECT_EQ(Client({"put", "a", "1"}).exit_code, 0);
+  EXPECT_EQ(scan_of(R"({"key":"b","value":"line one\nline two"})"),
+            "kv_client: key \"b\": a data file cannot hold a value with a newline; "
+            "--format=ndjson holds all\n");
+  EXPECT_EQ(scan_of(R"({"key":"b b","value":"Ann"})"),
+            "kv_client: key \"b b\": a data file cannot hold a key with a space; "
+            "--format=ndjson holds all\n");
+  EXPECT_EQ(scan_of(R"({"key":"b\nb","value":"Ann"})"),
+            "kv_client: key \"b\\nb\": a data file cannot hold a key with a newline; "
+            "--format=ndjson holds all\n");
+  EXPECT_EQ(scan_of(R"({"key":"b","value":"","expires_at_ms":99999999999999})"),
+            "kv_client: key \"b\": a data file cannot hold an expiry; "
+            "--format=ndjson holds all\n");
+  EXPECT_EQ(scan_of(R"({"key":"b","value":"","content_type":"a/b"})"),
+            "kv_client: key \"b\": a data file cannot hold a content type; "
+            "--format=ndjson holds all\n");
+}
+
 TEST_F(KvClientTest, TalksToARespServerToo) {
   const auto client = [this](std::vector<std::string> args) {
     args.insert(args.begin(), {"apps/kv_client", absl::StrCat("--store=resp://", server_.resp)});
@@ -186,6 +243,8 @@ TEST_F(KvClientTest, BadUsageIsOneLineAndExit2) {
            {"load", "a", "b"},
            {"get", "a", "--nosuch"},
            {"scan", "--limit=-1"},
+           {"scan", "--format=json"},
+           {"load", "--format=csv", "dump"},
            {"scan", "--limit=x"},
            {"get", "a", "--store=nonsense"},
            {"get", "a", "--store=redis:x"},

@@ -5,26 +5,37 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "apps/common/record_format.h"
+#include "net/http/entry_json.h"
 
 namespace kvarts {
 
-// Not thread-safe. Reads the records of a data file, "<key> <value>\n", from
-// front to back, out of a file or a pipe. Memory: the longest line.
+struct Record {
+  absl::string_view key;
+  absl::string_view value;
+  absl::string_view content_type;
+  int64_t expires_at_ms = 0;  // Unix milliseconds; 0: it does not expire
+};
+
+// Not thread-safe. Reads records from front to back, out of a file or a pipe: those of a
+// data file or of NDJSON, as record_format.h has them. Memory: the longest line.
 class RecordReader {
  public:
-  // "-" is the standard input.
-  static absl::StatusOr<std::unique_ptr<RecordReader>> Open(const std::string& path);
+  // "-" is the standard input. No format: as the first bytes say.
+  static absl::StatusOr<std::unique_ptr<RecordReader>> Open(const std::string& path,
+                                                            std::optional<RecordFormat> format);
   ~RecordReader();
   RecordReader(const RecordReader&) = delete;
   RecordReader& operator=(const RecordReader&) = delete;
 
   // The next record, until the next call; false at the end. kInvalidArgument
   // names file, line and what was expected.
-  absl::StatusOr<bool> Next(absl::string_view* key, absl::string_view* value);
+  absl::StatusOr<bool> Next(Record* record);
 
   uint64_t line() const { return line_; }  // of the last record, from 1 on
   uint64_t bytes_read() const { return bytes_read_; }
@@ -33,12 +44,19 @@ class RecordReader {
   const std::string& name() const { return name_; }
 
  private:
-  RecordReader(std::string name, std::FILE* file, uint64_t size);
+  RecordReader(std::string name, std::FILE* file, uint64_t size,
+               std::optional<RecordFormat> format);
   absl::Status Malformed(absl::string_view expected) const;
+  // The next line without its end; false behind the last one.
+  absl::StatusOr<bool> NextLine(absl::string_view* line);
+  absl::Status ParseData(absl::string_view line, Record* record) const;
+  absl::Status ParseNdjson(absl::string_view line, Record* record);
 
   const std::string name_;
   std::FILE* const file_;
   const uint64_t size_;
+  std::optional<RecordFormat> format_;
+  JsonEntry entry_;  // the last record of NDJSON
   std::string buffer_;
   size_t begin_ = 0;  // of what is unread in buffer_
   bool at_end_ = false;

@@ -53,9 +53,11 @@ class JsonEvents {
 };
 
 // Tells the parser's handler of `text`, which must be one document and nothing behind
-// it. kInvalidArgument with the handler's message, or with the offset of what is no JSON.
+// it. kInvalidArgument with the handler's message, or with the offset of what is no JSON,
+// where `text` is called `what`.
 template <typename Handler>
-absl::Status ParseJsonEvents(absl::string_view text, boost::json::basic_parser<Handler>* parser) {
+absl::Status ParseJsonEvents(absl::string_view text, boost::json::basic_parser<Handler>* parser,
+                             absl::string_view what = "the body") {
   boost::system::error_code error;
   const size_t used = parser->write_some(/*more=*/false, text.data(), text.size(), error);
   if (const std::string& message = parser->handler().message; !message.empty()) {
@@ -63,11 +65,11 @@ absl::Status ParseJsonEvents(absl::string_view text, boost::json::basic_parser<H
   }
   if (error) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the body is not JSON: ", error.message(), " at byte ", used));
+        absl::StrCat(what, " is not JSON: ", error.message(), " at byte ", used));
   }
   if (used != text.size()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the body goes on behind its JSON, at byte ", used));
+        absl::StrCat(what, " goes on behind its JSON, at byte ", used));
   }
   return absl::OkStatus();
 }
