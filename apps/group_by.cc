@@ -15,6 +15,7 @@
 #include "base/progress_bar.h"
 #include "base/size.h"
 #include "base/status_macros.h"
+#include "base/thread.h"
 #include "gflags/gflags.h"
 #include "groupby/text/group_text.h"
 
@@ -177,16 +178,16 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   }
   GroupTextOptions options;
   KVARTS_RETURN_IF_ERROR(ReadFlags(&options));
-  StopSignal stop;
+  KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<StopSignal> stop, StopSignal::New());
   const std::unique_ptr<ProgressBar> bar = ProgressBar::OnStderr();
   options.progress = bar.get();
   GroupText group_text(options);
   absl::StatusOr<GroupTextReport> report;
-  std::thread runner([&] {
-    report = group_text.Run();
-    stop.Wake();
-  });
-  const bool stopped = stop.Wait();
+  KVARTS_ASSIGN_OR_RETURN(std::thread runner, StartThread([&] {
+                            report = group_text.Run();
+                            stop->Wake();
+                          }));
+  const bool stopped = stop->Wait();
   if (stopped) group_text.Cancel();
   runner.join();
   bar->Finish();

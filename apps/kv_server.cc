@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "apps/common/app.h"
+#include "apps/common/process_setup.h"
 #include "apps/common/reloader.h"
 #include "apps/common/serving.h"
 #include "apps/common/startup_benchmark.h"
@@ -25,6 +26,7 @@
 #include "base/percent.h"
 #include "base/progress_bar.h"
 #include "base/status_macros.h"
+#include "base/thread.h"
 #include "gflags/gflags.h"
 #include "storage/fs/file_system.h"
 #include "storage/store.h"
@@ -103,6 +105,7 @@ constexpr char kUsage[] =
 // For requests under way after a signal: below the 30 seconds that supervisors
 // commonly give.
 constexpr absl::Duration kDrainTime = absl::Seconds(25);
+constexpr absl::Duration kSaveInterval = absl::Seconds(1);
 constexpr absl::Duration kBenchmarkTime = absl::Seconds(1);
 
 void Say(absl::string_view sentence) {
@@ -172,10 +175,10 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreFactories& stores,
                                                  const std::string& spec, StopSignal* stop,
                                                  Serving* serving) {
   absl::StatusOr<std::unique_ptr<Store>> opened;
-  std::thread opener([&] {
-    opened = stores.Open(spec);
-    stop->Wake();
-  });
+  KVARTS_ASSIGN_OR_RETURN(std::thread opener, StartThread([&] {
+                            opened = stores.Open(spec);
+                            stop->Wake();
+                          }));
   if (stop->Wait()) {
     // There is nothing to let end: an index that was half built is not there.
     serving->Abandon();
@@ -212,10 +215,10 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   KVARTS_ASSIGN_OR_RETURN(const std::string spec, ChooseStore(args));
   KVARTS_ASSIGN_OR_RETURN(const ServingOptions options, OptionsFromFlags(spec));
   Reloader* reloading = nullptr;
-  StopSignal stop([&reloading] {
-    if (reloading != nullptr) return reloading->Request();
-    Say("SIGHUP: there is no data file to be opened again");
-  });
+  KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<StopSignal> stop, StopSignal::New([&reloading] {
+                            if (reloading != nullptr) return reloading->Request();
+                            Say("SIGHUP: there is no data file to be opened again");
+                          }));
   KVARTS_ASSIGN_OR_RETURN(std::unique_ptr<Serving> serving, Serving::New(options));
   const std::unique_ptr<ProgressBar> bar = ProgressBar::OnStderr();
   StoresOptions stores_options;
@@ -235,7 +238,7 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   // it loads, and an address that is taken is an error now, not in some minutes.
   KVARTS_RETURN_IF_ERROR(serving->Listen());
   const absl::Time start = absl::Now();
-  absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(stores, spec, &stop, serving.get());
+  absl::StatusOr<std::unique_ptr<Store>> store = OpenStore(stores, spec, stop.get(), serving.get());
   bar->Finish();
   KVARTS_RETURN_IF_ERROR(store.status());
   if (FLAGS_startup_benchmark) {
@@ -243,11 +246,12 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   }
   if (reloader != nullptr) store = reloader->Wrap(*std::move(store));
   KVARTS_RETURN_IF_ERROR(serving->Serve(*std::move(store)));
-  if (reloader != nullptr) reloader->Start();
+  if (reloader != nullptr) KVARTS_RETURN_IF_ERROR(reloader->Start());
   std::puts(serving->ReadyLine().c_str());
-  std::fflush(stdout);
+  // Who cannot be told that it serves would wait for it.
+  KVARTS_RETURN_IF_ERROR(FlushStandardOutput());
 
-  stop.Wait();
+  stop->Wait();
   serving->Drain(kDrainTime);
   if (reloader != nullptr && !reloader->Stop()) {
     // A store is being opened: there is nothing of it to let end.
@@ -255,7 +259,16 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
     std::fflush(stdout);
     std::_Exit(0);
   }
-  KVARTS_RETURN_IF_ERROR(serving->Close());
+  absl::Status closed = serving->Close();
+  for (std::string said; !closed.ok(); closed = serving->Close()) {
+    // What was not saved is still in memory: until somebody says otherwise it is not given up.
+    if (const std::string reason(closed.message()); reason != said) {
+      Say(absl::StrCat("the data could not be saved: ", reason,
+                       "; trying again each second, until it can be, or until a second SIGTERM"));
+      said = reason;
+    }
+    absl::SleepFor(kSaveInterval);
+  }
   return 0;
 }
 

@@ -1,7 +1,10 @@
 // The real kv_server over a memory store with a snapshot.
 
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -109,14 +112,49 @@ TEST_F(KvServerSnapshotTest, ADamagedSnapshotIsRefusedWithItsOffset) {
   EXPECT_EQ(ReadTestFile(absl::StrCat(dir_, "/file")), bytes);
 }
 
-TEST_F(KvServerSnapshotTest, ASaveThatFailsOnTheWayOutIsAnError) {
-  auto server = Start("memory:?snapshot=none/file&save_on_exit=1");
+TEST_F(KvServerSnapshotTest, AFailedSaveInTheBackgroundIsTold) {
+  auto server = Start("memory:?snapshot=none/file");
   EXPECT_THAT(Ask(*server, "SET a 1\r\nSAVE\r\nBGSAVE\r\n"), HasSubstr("\r\n-ERR "));
   while (!absl::StrContains(Ask(*server, "INFO persistence\r\n"), "rdb_last_bgsave_status:err")) {
   }
+  Stop(server.get());
+}
+
+TEST_F(KvServerSnapshotTest, WhatSavingAtTheEndWillNeedIsTriedAtTheStart) {
+  ProcessOptions options;
+  options.directory = dir_;
+  const ProcessResult result =
+      RunProcess(Command("memory:?snapshot=none/file&save_on_exit=1"), options);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.out, "");
+  EXPECT_THAT(result.err, HasSubstr("none/file.tmp: open: No such file or directory"));
+}
+
+// Until the disk is there again the data stay in memory.
+TEST_F(KvServerSnapshotTest, ASaveThatFailsOnTheWayOutIsTriedAgain) {
+  constexpr char kStore[] = "memory:?snapshot=place/file&save_on_exit=1";
+  ASSERT_EQ(::mkdir((dir_ + "/place").c_str(), 0700), 0);
+  auto server = Start(kStore);
+  EXPECT_EQ(Ask(*server, "SET a 1\r\n"), "+OK\r\n+OK\r\n");
+  ASSERT_EQ(::rename((dir_ + "/place").c_str(), (dir_ + "/away").c_str()), 0);
   server->process.Signal(SIGTERM);
-  EXPECT_EQ(server->process.Wait(), 1);
-  EXPECT_THAT(server->process.Errors(), HasSubstr("none/file.tmp"));
+  while (!absl::StrContains(server->process.Errors(), "the data could not be saved: place/file")) {
+  }
+  ASSERT_EQ(::rename((dir_ + "/away").c_str(), (dir_ + "/place").c_str()), 0);
+  EXPECT_EQ(server->process.Wait(), 0);
+  server = Start(kStore);
+  EXPECT_EQ(Ask(*server, "GET a\r\n"), "$1\r\n1\r\n+OK\r\n");
+}
+
+TEST_F(KvServerSnapshotTest, ASecondSigtermGivesTheDataUp) {
+  ASSERT_EQ(::mkdir((dir_ + "/place").c_str(), 0700), 0);
+  auto server = Start("memory:?snapshot=place/file&save_on_exit=1");
+  ASSERT_EQ(::rmdir((dir_ + "/place").c_str()), 0);
+  server->process.Signal(SIGTERM);
+  while (!absl::StrContains(server->process.Errors(), "the data could not be saved: place/file")) {
+  }
+  server->process.Signal(SIGTERM);
+  EXPECT_EQ(server->process.Wait(), 128 + SIGTERM);
 }
 
 TEST_F(KvServerSnapshotTest, WithoutAFileThereIsNothingToSaveTo) {

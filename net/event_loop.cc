@@ -13,6 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "base/thread.h"
 #include "net/event_loop_internal.h"
 
 namespace kvarts {
@@ -199,11 +202,12 @@ void AsioLoop::RunTasks() {
   running_.clear();
 }
 
-void AsioLoop::StartThread(int index, int one_of) {
-  thread_ = std::thread([this, index, one_of] {
-    if (one_of > 1) DoNotPreempt();
-    ThreadMain(index);
-  });
+absl::Status AsioLoop::StartThread(int index, int one_of) {
+  KVARTS_ASSIGN_OR_RETURN(thread_, ::kvarts::StartThread([this, index, one_of] {
+                            if (one_of > 1) DoNotPreempt();
+                            ThreadMain(index);
+                          }));
+  return absl::OkStatus();
 }
 
 void AsioLoop::ThreadMain(int index) {
@@ -239,11 +243,26 @@ namespace {
 
 class AsioLoops final : public EventLoops {
  public:
-  explicit AsioLoops(int threads) {
-    for (int i = 0; i < std::max(threads, 1); ++i) loops_.push_back(std::make_unique<AsioLoop>());
-    for (int i = 0; i < size(); ++i) loops_[i]->StartThread(i, size());
-  }
+  AsioLoops() = default;
   ~AsioLoops() override { Stop(); }
+
+  // Once. After an error it is to be destroyed.
+  absl::Status Start(int threads) {
+    try {
+      for (int i = 0; i < threads; ++i) loops_.push_back(std::make_unique<AsioLoop>());
+    } catch (const boost::system::system_error& error) {
+      return absl::ResourceExhaustedError(absl::StrCat("no descriptors for event loop ", size() + 1,
+                                                       " of ", threads, ": ",
+                                                       error.code().message()));
+    }
+    for (int i = 0; i < size(); ++i) {
+      const absl::Status started = loops_[i]->StartThread(i, size());
+      if (started.ok()) continue;
+      return absl::Status(started.code(), absl::StrCat("no thread for event loop ", i + 1, " of ",
+                                                       threads, ": ", started.message()));
+    }
+    return absl::OkStatus();
+  }
 
   int size() const override { return static_cast<int>(loops_.size()); }
   EventLoop* loop(int i) override { return loops_[i].get(); }
@@ -268,8 +287,10 @@ class AsioLoops final : public EventLoops {
 }  // namespace
 }  // namespace net_internal
 
-std::unique_ptr<EventLoops> EventLoops::New(int threads) {
-  return std::make_unique<net_internal::AsioLoops>(threads);
+absl::StatusOr<std::unique_ptr<EventLoops>> EventLoops::New(int threads) {
+  auto loops = std::make_unique<net_internal::AsioLoops>();
+  KVARTS_RETURN_IF_ERROR(loops->Start(std::max(threads, 1)));
+  return loops;
 }
 
 }  // namespace kvarts

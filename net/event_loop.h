@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
 namespace kvarts {
@@ -43,7 +44,9 @@ class EventLoop {
 // Thread-safe. Loops with a thread each, over Boost.Asio (one io_context a thread).
 class EventLoops {
  public:
-  static std::unique_ptr<EventLoops> New(int threads);
+  // kResourceExhausted where the system has not the threads or the descriptors (three a
+  // loop): none is left running then.
+  static absl::StatusOr<std::unique_ptr<EventLoops>> New(int threads);
   // Stops and joins. Destroy streams, listeners and timers before it, on their
   // loops (or after Stop()).
   virtual ~EventLoops() = default;

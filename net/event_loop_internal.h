@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "base/mutex.h"
 #include "net/event_loop.h"
 
@@ -124,7 +125,7 @@ class AsioLoop final : public EventLoop {
 
   // For EventLoops, in this order.
   // `one_of`: of so many loops.
-  void StartThread(int index, int one_of);
+  absl::Status StartThread(int index, int one_of);
   void RequestStop();
   void Join();
   void DestroyTasks();

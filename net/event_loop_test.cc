@@ -14,7 +14,7 @@ namespace kvarts {
 namespace {
 
 TEST(EventLoopTest, TasksRunInTheOrderPostedByEachThread) {
-  auto loops = EventLoops::New(1);
+  auto loops = EventLoops::New(1).value();
   EventLoop* const loop = loops->loop(0);
   constexpr int kThreads = 3;
   constexpr int kTasks = 20000;
@@ -36,7 +36,7 @@ TEST(EventLoopTest, TasksRunInTheOrderPostedByEachThread) {
 }
 
 TEST(EventLoopTest, TaskPostedOnTheLoopRunsAfterTheCallAndAfterEarlierOnes) {
-  auto loops = EventLoops::New(1);
+  auto loops = EventLoops::New(1).value();
   EventLoop* const loop = loops->loop(0);
   std::vector<int> order;
   Awaited<bool> done;
@@ -57,7 +57,7 @@ TEST(EventLoopTest, TaskPostedOnTheLoopRunsAfterTheCallAndAfterEarlierOnes) {
 TEST(EventLoopTest, LoopsThatMayCrowdACoreDoNotPreempt) {
   if (::sched_getscheduler(0) != SCHED_OTHER) GTEST_SKIP() << "the process has a policy";
   for (const int n : {1, 2}) {
-    auto loops = EventLoops::New(n);
+    auto loops = EventLoops::New(n).value();
     for (int i = 0; i < n; ++i) {
       int policy = -1;
       RunOn(loops->loop(i), [&policy] { policy = ::sched_getscheduler(0); });
@@ -67,7 +67,7 @@ TEST(EventLoopTest, LoopsThatMayCrowdACoreDoNotPreempt) {
 }
 
 TEST(EventLoopTest, InLoopIsTrueOnTheLoopsOwnThreadOnly) {
-  auto loops = EventLoops::New(2);
+  auto loops = EventLoops::New(2).value();
   EXPECT_FALSE(loops->loop(0)->InLoop());
   EXPECT_TRUE(RunOn(loops->loop(0), [&] {
     EXPECT_TRUE(loops->loop(0)->InLoop());
@@ -76,7 +76,7 @@ TEST(EventLoopTest, InLoopIsTrueOnTheLoopsOwnThreadOnly) {
 }
 
 TEST(EventLoopTest, TaskThatPostsItselfForEverLeavesRoomForTimers) {
-  auto loops = EventLoops::New(1);
+  auto loops = EventLoops::New(1).value();
   EventLoop* const loop = loops->loop(0);
   Awaited<bool> fired;
   std::unique_ptr<Timer> timer;
@@ -92,7 +92,7 @@ TEST(EventLoopTest, TaskThatPostsItselfForEverLeavesRoomForTimers) {
 }
 
 TEST(EventLoopTest, StopDestroysPendingTasksUnrun) {
-  auto loops = EventLoops::New(2);
+  auto loops = EventLoops::New(2).value();
   auto token = std::make_shared<int>(0);
   Awaited<bool> entered;
   Awaited<bool> posted;
@@ -123,7 +123,7 @@ TEST(EventLoopTest, StopDestroysPendingTasksUnrun) {
 }
 
 TEST(EventLoopTest, TaskDestroyedAtStopMayPostToAnyLoop) {
-  auto loops = EventLoops::New(2);
+  auto loops = EventLoops::New(2).value();
   struct Poster {
     EventLoop* other;
     ~Poster() {
@@ -162,7 +162,7 @@ class TimerTest : public testing::Test {
     }));
   }
 
-  std::unique_ptr<EventLoops> loops_ = EventLoops::New(1);
+  std::unique_ptr<EventLoops> loops_ = EventLoops::New(1).value();
   EventLoop* const loop_ = loops_->loop(0);
   std::unique_ptr<Timer> timer_;
   Awaited<std::vector<int>> fired_;

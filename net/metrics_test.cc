@@ -114,7 +114,7 @@ TEST(MetricsHistoryTest, TheOldestSamplesGo) {
 
 TEST(MetricsHistoryTest, ItSamplesByItself) {
   // Before what is on them, and stopped first.
-  const std::unique_ptr<EventLoops> loops = EventLoops::New(1);
+  const std::unique_ptr<EventLoops> loops = EventLoops::New(1).value();
   Metrics metrics;
   MetricsHistory history(&metrics, absl::Milliseconds(1));
   history.Start(loops->loop(0));

@@ -1,5 +1,6 @@
 #include "net/server.h"
 
+#include <atomic>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -187,9 +188,14 @@ class ServerImpl final : public Server {
   int clients() const override { return connections_->clients(); }
   int64_t refused() const override { return connections_->refused(); }
 
-  void Drain(absl::Duration grace) override {
+  void BeginDrain() override {
+    if (draining_.exchange(true)) return;
     StopListening();
     connections_->End(/*destroy=*/false);
+  }
+
+  void Drain(absl::Duration grace) override {
+    ServerImpl::BeginDrain();
     connections_->WaitForNone(grace);
   }
 
@@ -209,6 +215,7 @@ class ServerImpl final : public Server {
   EventLoop* const loop_;
   const std::string address_;
   const std::shared_ptr<Connections> connections_;
+  std::atomic<bool> draining_{false};
   Mutex mu_;
   std::unique_ptr<Listener> listener_ ABSL_GUARDED_BY(mu_);
 };

@@ -58,7 +58,9 @@ class Server {
   // Connections closed because of max_clients, since the start.
   virtual int64_t refused() const = 0;
 
-  // Stops listening, drains the sessions, and returns when they have ended or
+  // Stops listening and has the sessions drain. Not from a loop.
+  virtual void BeginDrain() = 0;
+  // The same, where it was not called, and returns when the sessions have ended or
   // `grace` is over; the destructor closes the rest. Not from a loop.
   virtual void Drain(absl::Duration grace) = 0;
 };

@@ -109,8 +109,8 @@ class ServerTest : public testing::Test {
 
   ProtocolMetrics metrics_{"echo"};
   const std::unique_ptr<Transport> transport_ = NewLoopbackTransport();
-  const std::unique_ptr<EventLoops> server_loops_ = EventLoops::New(2);
-  const std::unique_ptr<EventLoops> client_loops_ = EventLoops::New(1);
+  const std::unique_ptr<EventLoops> server_loops_ = EventLoops::New(2).value();
+  const std::unique_ptr<EventLoops> client_loops_ = EventLoops::New(1).value();
   std::atomic<int> alive_{0};
   std::vector<std::unique_ptr<Client>> clients_;
   std::unique_ptr<Server> server_;
@@ -187,7 +187,7 @@ TEST_F(ServerTest, StoppedLoopsDoNotHoldTheServerBack) {
 
 TEST(StoreRunnerTest, AStoreThatDoesNotBlockIsCalledAtOnce) {
   const auto store = NewModelStore();
-  const auto runner = StoreRunner::New(store.get(), 4);
+  const auto runner = StoreRunner::New(store.get(), 4).value();
   std::string order;
   runner->Run(
       nullptr, [&] { order += "work "; }, [&] { order += "done"; });
@@ -200,11 +200,11 @@ TEST(StoreRunnerTest, AStoreThatMayBlockIsCalledOnThePool) {
   ModelStoreOptions options;
   options.capabilities.may_block = true;
   const auto store = NewModelStore(options);
-  const auto loops = EventLoops::New(1);
+  const auto loops = EventLoops::New(1).value();
   Awaited<int> done(0);
   std::atomic<int> elsewhere{0};
   {
-    const auto runner = StoreRunner::New(store.get(), 3);
+    const auto runner = StoreRunner::New(store.get(), 3).value();
     for (int i = 0; i < 100; ++i) {
       runner->Run(
           loops->loop(0), [&] { elsewhere += loops->loop(0)->InLoop() ? 0 : 1; },
@@ -222,9 +222,9 @@ TEST(StoreRunnerTest, APoolFarBehindSaysThatItIsFull) {
   ModelStoreOptions options;
   options.capabilities.may_block = true;
   const auto store = NewModelStore(options);
-  const auto loops = EventLoops::New(1);
+  const auto loops = EventLoops::New(1).value();
   Awaited<bool> go(false);
-  const auto runner = StoreRunner::New(store.get(), 1);
+  const auto runner = StoreRunner::New(store.get(), 1).value();
   int taken = 0;
   while (!runner->full() && taken < 1000000) {
     runner->Run(

@@ -10,6 +10,8 @@
 #include "absl/base/thread_annotations.h"
 #include "base/cond_var.h"
 #include "base/mutex.h"
+#include "base/status_macros.h"
+#include "base/thread.h"
 
 namespace kvarts {
 namespace {
@@ -35,10 +37,15 @@ class InlineRunner final : public StoreRunner {
 
 class PoolRunner final : public StoreRunner {
  public:
-  PoolRunner(Store* store, int threads) : store_(store) {
-    for (int i = 0; i < std::max(threads, 1); ++i) {
-      threads_.emplace_back([this] { Work(); });
+  explicit PoolRunner(Store* store) : store_(store) {}
+
+  // Once. After an error it is to be destroyed.
+  absl::Status Start(int threads) {
+    for (int i = 0; i < threads; ++i) {
+      KVARTS_ASSIGN_OR_RETURN(std::thread thread, StartThread([this] { Work(); }));
+      threads_.push_back(std::move(thread));
     }
+    return absl::OkStatus();
   }
 
   ~PoolRunner() override {
@@ -110,17 +117,19 @@ StoreRunner::~StoreRunner() {
   if (aside.joinable()) aside.join();
 }
 
-bool StoreRunner::RunAside(Task work) {
+absl::StatusOr<bool> StoreRunner::RunAside(Task work) {
   MutexLock lock(&aside_mu_);
   if (is_aside_) return false;
   if (aside_.joinable()) aside_.join();  // it has said that it is done
+  // Shared, since a thread's function is copyable and a task is not.
+  auto shared = std::make_shared<Task>(std::move(work));
+  KVARTS_ASSIGN_OR_RETURN(aside_, StartThread([this, shared]() {
+                            (*shared)();
+                            *shared = nullptr;
+                            MutexLock done(&aside_mu_);
+                            is_aside_ = false;
+                          }));
   is_aside_ = true;
-  aside_ = std::thread([this, work = std::move(work)]() mutable {
-    work();
-    work = nullptr;
-    MutexLock done(&aside_mu_);
-    is_aside_ = false;
-  });
   return true;
 }
 
@@ -129,9 +138,11 @@ bool StoreRunner::is_aside() const {
   return is_aside_;
 }
 
-std::unique_ptr<StoreRunner> StoreRunner::New(Store* store, int threads) {
+absl::StatusOr<std::unique_ptr<StoreRunner>> StoreRunner::New(Store* store, int threads) {
   if (!store->capabilities().may_block) return std::make_unique<InlineRunner>(store);
-  return std::make_unique<PoolRunner>(store, threads);
+  auto pool = std::make_unique<PoolRunner>(store);
+  KVARTS_RETURN_IF_ERROR(pool->Start(std::max(threads, 1)));
+  return pool;
 }
 
 }  // namespace kvarts

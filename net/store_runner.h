@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "base/mutex.h"
 #include "net/event_loop.h"
 #include "storage/store.h"
@@ -17,7 +18,8 @@ class StoreRunner {
  public:
   // `store` must outlive the runner. `threads` of a pool, started only where
   // the store may block.
-  static std::unique_ptr<StoreRunner> New(Store* store, int threads);
+  // kResourceExhausted where the system has not the threads.
+  static absl::StatusOr<std::unique_ptr<StoreRunner>> New(Store* store, int threads);
   // Waits for what is under way. The loops must outlive it.
   virtual ~StoreRunner();
 
@@ -33,8 +35,9 @@ class StoreRunner {
   virtual void Run(EventLoop* loop, Task work, Task done) = 0;
 
   // Work of seconds, beside all calls: on a thread of its own, also for a store that does
-  // not block. One at a time: false where one is under way.
-  bool RunAside(Task work);
+  // not block. One at a time: false where one is under way. kResourceExhausted where there is
+  // no thread.
+  absl::StatusOr<bool> RunAside(Task work);
   bool is_aside() const;  // whether one is
 
  private:

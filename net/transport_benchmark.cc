@@ -122,7 +122,7 @@ class Client {
 
 void RunClient(benchmark::State& state, const std::string& address, int threads, uint64_t depth) {
   const auto transport = NewTransport(address);
-  const auto loops = EventLoops::New(threads);
+  const auto loops = EventLoops::New(threads).value();
   EventLoop* const server_loop = loops->loop(0);
   EventLoop* const client_loop = loops->loop(threads - 1);
   std::unique_ptr<Echo> echo;

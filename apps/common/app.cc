@@ -1,7 +1,5 @@
 #include "apps/common/app.h"
 
-#include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "apps/common/process_setup.h"
 #include "base/size.h"
 #include "base/status_macros.h"
 #include "base/version.h"
@@ -170,24 +169,16 @@ int Fail(const AppInfo& info, const absl::Status& status) {
   return IsUsageError(status) ? 2 : 1;
 }
 
-// A reader that has gone away, as in `... | head`, is no failure.
 int FlushOutput(const AppInfo& info, int code) {
-  errno = 0;
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  const int error = errno;  // 0: an earlier write failed
-  pollfd output = {STDOUT_FILENO, POLLOUT, 0};
-  const bool no_reader = ::poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
-  if (error == EPIPE || no_reader) return code;
-  return Fail(info, absl::InternalError(
-                        absl::StrCat("cannot write to the standard output",
-                                     error == 0 ? "" : absl::StrCat(": ", std::strerror(error)))));
+  const absl::Status flushed = FlushStandardOutput();
+  return flushed.ok() ? code : Fail(info, flushed);
 }
 
 }  // namespace
 
 int RunApp(int argc, char** argv, const AppInfo& info,
            absl::FunctionRef<absl::StatusOr<int>(const std::vector<std::string>& args)> run) {
-  ::signal(SIGPIPE, SIG_IGN);
+  PrepareProcess(info.name);
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(info.name.c_str());
   absl::Status entered = EnterUserDirectory();

@@ -23,7 +23,8 @@ struct AppInfo {
 
 // Starts a program, the same way for each:
 // - relative paths are the user's (BUILD_WORKING_DIRECTORY), under `bazel run` too;
-// - glog goes to stderr and to no file, SIGPIPE is ignored;
+// - signals, standard descriptors and memory are prepared: process_setup.h;
+// - glog goes to stderr and to no file;
 // - flags may stand anywhere among the arguments, up to "--"; "-" and "-5" are
 //   arguments;
 // - --help shows the app's own flags, --version the version; both exit 0;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "base/thread.h"
 
 namespace kvarts {
 namespace {
@@ -41,8 +42,9 @@ std::unique_ptr<Store> Reloader::Wrap(std::unique_ptr<Store> first) {
   return store;
 }
 
-void Reloader::Start() {
-  thread_ = std::thread([this] { Run(); });
+absl::Status Reloader::Start() {
+  KVARTS_ASSIGN_OR_RETURN(thread_, StartThread([this] { Run(); }));
+  return absl::OkStatus();
 }
 
 void Reloader::Request() {

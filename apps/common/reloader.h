@@ -52,8 +52,8 @@ class Reloader {
   // A store over `first`, whose stores will be replaced. It must outlive the
   // thread: Stop() first.
   std::unique_ptr<Store> Wrap(std::unique_ptr<Store> first);
-  // Begins to watch. REQUIRES: Wrap().
-  void Start();
+  // Begins to watch. kResourceExhausted where there is no thread for it. REQUIRES: Wrap().
+  absl::Status Start();
   // Asks to open the file again, changed or not. Thread-safe.
   void Request();
   // Stops watching. False: a store is being opened, which is not waited for; then

@@ -128,7 +128,7 @@ TEST_F(ReloaderTest, TheThreadWatchesAndIsAskedAndStops) {
     options_.interval = watches ? absl::Milliseconds(1) : absl::ZeroDuration();
     options_.keep = absl::Milliseconds(1);
     Make();
-    reloader_->Start();
+    ASSERT_TRUE(reloader_->Start().ok());
     std::atomic<bool> done{false};
     std::thread reader([&] {
       while (!done) {

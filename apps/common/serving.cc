@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
+#include <initializer_list>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "apps/common/address.h"
 #include "apps/common/app.h"
 #include "base/status_macros.h"
@@ -72,11 +73,11 @@ absl::Status Check(const ServingOptions& options) {
 
 class ServingImpl final : public Serving {
  public:
-  explicit ServingImpl(const ServingOptions& options)
+  ServingImpl(const ServingOptions& options, std::unique_ptr<EventLoops> loops)
       : options_(options),
         tls_flags_(TlsFlags(options)),
         tcp_(NewTcpTransport()),
-        loops_(EventLoops::New(options.threads)),
+        loops_(std::move(loops)),
         history_(&metrics_),
         http_(HttpSettings()),
         resp_(RespSettings()) {
@@ -102,7 +103,7 @@ class ServingImpl final : public Serving {
 
   absl::Status Serve(std::unique_ptr<Store> store) override {
     store_ = std::move(store);
-    runner_ = StoreRunner::New(store_.get(), options_.threads);
+    KVARTS_ASSIGN_OR_RETURN(runner_, StoreRunner::New(store_.get(), options_.threads));
     native_.SetReady(NewNativeSessions(runner_.get(), NativeSettings()));
     resp_.SetReady(runner_.get());
     http_.SetReady(runner_.get());
@@ -121,12 +122,17 @@ class ServingImpl final : public Serving {
     return line;
   }
 
+  // Without threads of its own: a process that may start none any more saves its data too.
   void Drain(absl::Duration grace) override {
-    std::vector<std::thread> drains;
-    for (Server* server : {native_server_.get(), resp_server_.get(), http_server_.get()}) {
-      if (server != nullptr) drains.emplace_back([server, grace] { server->Drain(grace); });
+    const absl::Time deadline = absl::Now() + grace;
+    const std::initializer_list<Server*> servers = {native_server_.get(), resp_server_.get(),
+                                                    http_server_.get()};
+    for (Server* const server : servers) {
+      if (server != nullptr) server->BeginDrain();
     }
-    for (std::thread& drain : drains) drain.join();
+    for (Server* const server : servers) {
+      if (server != nullptr) server->Drain(std::max(deadline - absl::Now(), absl::ZeroDuration()));
+    }
   }
 
   absl::Status Close() override {
@@ -225,7 +231,12 @@ class ServingImpl final : public Serving {
 
 absl::StatusOr<std::unique_ptr<Serving>> Serving::New(const ServingOptions& options) {
   KVARTS_RETURN_IF_ERROR(Check(options));
-  auto serving = std::make_unique<ServingImpl>(options);
+  absl::StatusOr<std::unique_ptr<EventLoops>> loops = EventLoops::New(options.threads);
+  if (!loops.ok()) {
+    return absl::Status(loops.status().code(), absl::StrCat("--threads=", options.threads, ": ",
+                                                            loops.status().message()));
+  }
+  auto serving = std::make_unique<ServingImpl>(options, *std::move(loops));
   KVARTS_RETURN_IF_ERROR(serving->LoadCertificate());
   return serving;
 }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "glog/logging.h"
 
 namespace kvarts {
@@ -32,12 +33,19 @@ int BlockAndOpen(bool hangup) {
 
 }  // namespace
 
-StopSignal::StopSignal(std::function<void()> on_hangup)
-    : on_hangup_(std::move(on_hangup)),
-      signal_fd_(BlockAndOpen(on_hangup_ != nullptr)),
-      wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE)) {
-  PCHECK(signal_fd_ >= 0 && wake_fd_ >= 0);
+absl::StatusOr<std::unique_ptr<StopSignal>> StopSignal::New(std::function<void()> on_hangup) {
+  const int signal_fd = BlockAndOpen(on_hangup != nullptr);
+  const int wake_fd = signal_fd < 0 ? -1 : ::eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+  if (wake_fd < 0) {
+    const absl::Status status = absl::ErrnoToStatus(errno, "cannot wait for signals");
+    if (signal_fd >= 0) ::close(signal_fd);
+    return status;
+  }
+  return std::unique_ptr<StopSignal>(new StopSignal(std::move(on_hangup), signal_fd, wake_fd));
 }
+
+StopSignal::StopSignal(std::function<void()> on_hangup, int signal_fd, int wake_fd)
+    : on_hangup_(std::move(on_hangup)), signal_fd_(signal_fd), wake_fd_(wake_fd) {}
 
 StopSignal::~StopSignal() {
   ::close(signal_fd_);

@@ -2,6 +2,9 @@
 #define KVARTS_APPS_COMMON_STOP_SIGNAL_H_
 
 #include <functional>
+#include <memory>
+
+#include "absl/status/statusor.h"
 
 namespace kvarts {
 
@@ -10,8 +13,9 @@ namespace kvarts {
 // waited for; a second one ends the process at once, as the system does it.
 class StopSignal {
  public:
-  // `on_hangup`, where given, is called inside Wait() for each SIGHUP.
-  explicit StopSignal(std::function<void()> on_hangup = {});
+  // `on_hangup`, where given, is called inside Wait() for each SIGHUP. kResourceExhausted
+  // where there are no descriptors for it.
+  static absl::StatusOr<std::unique_ptr<StopSignal>> New(std::function<void()> on_hangup = {});
   ~StopSignal();
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
@@ -23,6 +27,8 @@ class StopSignal {
   void Wake();
 
  private:
+  StopSignal(std::function<void()> on_hangup, int signal_fd, int wake_fd);
+
   const std::function<void()> on_hangup_;
   const int signal_fd_;
   const int wake_fd_;

@@ -18,14 +18,14 @@
 
 int main(int argc, char** argv) {
   using namespace kvarts;  // NOLINT: a test's main()
-  StopSignal stop;
+  const std::unique_ptr<StopSignal> stop = StopSignal::New().value();
   RespOptions resp_options;
   resp_options.allow_flush = true;
   RespService resp(resp_options);
   const std::unique_ptr<Transport> transport = NewTcpTransport();
-  const std::unique_ptr<EventLoops> loops = EventLoops::New(1);
+  const std::unique_ptr<EventLoops> loops = EventLoops::New(1).value();
   const std::unique_ptr<Store> store = NewModelStore();
-  const std::unique_ptr<StoreRunner> runner = StoreRunner::New(store.get(), 1);
+  const std::unique_ptr<StoreRunner> runner = StoreRunner::New(store.get(), 1).value();
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start(transport.get(), {loops->loop(0)}, "tcp://127.0.0.1:0", ServerOptions(),
                     NewNativeSessions(runner.get()));
@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
   std::printf("ready native=%s resp=%s\n", (*server)->address().c_str(),
               WithoutTcp((*resp_server)->address()).c_str());
   std::fflush(stdout);
-  stop.Wait();
+  stop->Wait();
   resp_server->reset();
   server->reset();
   loops->Stop();

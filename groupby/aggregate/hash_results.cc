@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "base/status_macros.h"
+#include "base/thread.h"
 #include "groupby/aggregate/part_queue.h"
 #include "groupby/aggregate/part_reader.h"
 #include "groupby/aggregate/results.h"
@@ -38,7 +39,7 @@ class HashResults final : public Results {
       if (!more) return absl::OkStatus();
     }
     OrderedWriter writer(&core_, core_.pool(), write, reader_.first(), core_.waiting_text_bytes());
-    RunThreads(core_.options().threads, [&](int thread) {
+    ForkJoin(core_.options().threads, [&](int thread) {
       if (thread == 0) {
         Work(&reader_, render, &writer);
       } else {

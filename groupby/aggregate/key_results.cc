@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "base/thread.h"
 #include "groupby/aggregate/results.h"
 #include "groupby/spill/ordered_writer.h"
 #include "storage/sort/loser_tree.h"
@@ -107,7 +108,7 @@ class KeyResults final : public Results {
     const std::vector<std::vector<Slice>> ranges = Ranges();
     OrderedWriter writer(&core_, core_.pool(), write, 0, core_.waiting_text_bytes());
     std::atomic<size_t> next{0};
-    RunThreads(core_.options().threads, [&](int) {
+    ForkJoin(core_.options().threads, [&](int) {
       GroupResults group;
       while (core_.ok()) {
         const size_t i = next++;
@@ -134,7 +135,7 @@ class KeyResults final : public Results {
       begin += table->size();
     }
     std::atomic<size_t> next{0};
-    RunThreads(core_.options().threads, [&](int) {
+    ForkJoin(core_.options().threads, [&](int) {
       while (core_.ok()) {
         const size_t i = next++;
         if (i >= tables.size()) return;

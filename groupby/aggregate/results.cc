@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
@@ -48,13 +47,6 @@ uint64_t KeyPrefix(absl::string_view key) {
   char bytes[8] = {};
   std::memcpy(bytes, key.data(), std::min<size_t>(key.size(), sizeof bytes));
   return LoadBE64(bytes);
-}
-
-void RunThreads(int threads, const std::function<void(int)>& work) {
-  std::vector<std::thread> others;
-  for (int i = 1; i < threads; ++i) others.emplace_back(work, i);
-  work(0);
-  for (std::thread& other : others) other.join();
 }
 
 }  // namespace kvarts::groupby_internal

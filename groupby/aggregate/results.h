@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,9 +58,6 @@ absl::StatusOr<std::unique_ptr<Results>> NewSortedResults(AggregationCore* core)
 
 // The first 8 bytes of a key as a number, zeros behind shorter ones: it decides most comparisons.
 uint64_t KeyPrefix(absl::string_view key);
-
-// Calls work(thread) on `threads` threads, of which the calling one is number 0.
-void RunThreads(int threads, const std::function<void(int thread)>& work);
 
 }  // namespace kvarts::groupby_internal
 

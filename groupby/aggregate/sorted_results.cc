@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
 #include "base/status_macros.h"
+#include "base/thread.h"
 #include "groupby/aggregate/part_queue.h"
 #include "groupby/aggregate/part_reader.h"
 #include "groupby/aggregate/results.h"
@@ -48,7 +49,7 @@ class SortedResults final : public Results {
     }
     sources_.resize(count);
     PartQueue queue(&core_);
-    RunThreads(static_cast<int>(count), [&](int thread) {
+    ForkJoin(static_cast<int>(count), [&](int thread) {
       const auto i = static_cast<size_t>(thread);
       const absl::Status status = Sort(&queue, sorters[i].get(), &sources_[i]);
       if (!status.ok()) core_.Fail(status).IgnoreError();

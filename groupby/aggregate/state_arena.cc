@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "absl/numeric/bits.h"
 
@@ -66,7 +67,7 @@ char* StateArena::TakeLarge(size_t bytes) {
     return nullptr;
   }
   auto* const large = static_cast<Large*>(std::malloc(all - kOverhead));
-  if (large == nullptr) std::abort();
+  if (large == nullptr) throw std::bad_alloc();
   large->next = large_;
   large->prev = &large_;
   large->bytes = all;

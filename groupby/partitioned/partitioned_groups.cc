@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/status_macros.h"
+#include "base/thread.h"
 #include "groupby/partitioned/partition_cursor.h"
 #include "groupby/partitioned/read_ahead.h"
 #include "groupby/spill/ordered_writer.h"
@@ -81,7 +81,7 @@ class PartitionedGroups final : public Groups {
       if (cursor_ != nullptr) ++next_;
     }
     std::atomic<size_t> next{next_};
-    const auto work = [&] {
+    const auto work = [&](int) {
       PartitionCursor cursor(engine_.get());
       while (engine_->ok()) {
         const size_t i = next.fetch_add(1, std::memory_order_relaxed);
@@ -95,10 +95,7 @@ class PartitionedGroups final : public Groups {
       // Who waits for its turn may wait for a part that is not made any more.
       if (!engine_->ok()) writer.WakeAll();
     };
-    std::vector<std::thread> threads;
-    for (int i = 1; i < engine_->options().threads; ++i) threads.emplace_back(work);
-    work();
-    for (std::thread& thread : threads) thread.join();
+    ForkJoin(engine_->options().threads, work);
     next_ = set_->size();
     if (!engine_->ok()) {
       End();
@@ -114,7 +111,7 @@ class PartitionedGroups final : public Groups {
     if (ahead_ != nullptr) {
       KVARTS_ASSIGN_OR_RETURN(cursor_, ahead_->Take());
     } else if (engine_->options().threads > 1) {
-      ahead_ = std::make_unique<ReadAhead>(engine_.get(), set_.get());
+      ahead_ = ReadAhead::New(engine_.get(), set_.get());
     }
     if (cursor_ == nullptr) {
       auto cursor = std::make_unique<PartitionCursor>(engine_.get());

@@ -11,6 +11,7 @@
 #include "base/cond_var.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "base/thread.h"
 #include "groupby/partitioned/engine.h"
 #include "groupby/partitioned/partition_cursor.h"
 #include "groupby/partitioned/partition_set.h"
@@ -20,15 +21,21 @@ namespace kvarts::groupby_internal {
 // Used by one thread. Opens a partition on a thread of its own.
 class ReadAhead {
  public:
-  ReadAhead(Engine* engine, PartitionSet* set)
-      : engine_(engine), set_(set), thread_([this] { Run(); }) {}
+  // Null where there is no thread for it.
+  static std::unique_ptr<ReadAhead> New(Engine* engine, PartitionSet* set) {
+    std::unique_ptr<ReadAhead> ahead(new ReadAhead(engine, set));
+    absl::StatusOr<std::thread> thread = StartThread([self = ahead.get()] { self->Run(); });
+    if (!thread.ok()) return nullptr;
+    ahead->thread_ = *std::move(thread);
+    return ahead;
+  }
   ~ReadAhead() {
     {
       MutexLock lock(&mu_);
       stop_ = true;
       changed_.SignalAll();
     }
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
   }
 
   // Begins to open a partition. The one before was taken.
@@ -52,6 +59,8 @@ class ReadAhead {
   }
 
  private:
+  ReadAhead(Engine* engine, PartitionSet* set) : engine_(engine), set_(set) {}
+
   enum class State : unsigned char { kIdle, kWanted, kDone };
 
   void Run() {
@@ -85,7 +94,7 @@ class ReadAhead {
   std::unique_ptr<PartitionCursor> cursor_ ABSL_GUARDED_BY(mu_);
   absl::StatusOr<bool> opened_ ABSL_GUARDED_BY(mu_) = false;
 
-  std::thread thread_;  // last: it uses all of the above
+  std::thread thread_;  // set by New()
 };
 
 }  // namespace kvarts::groupby_internal

@@ -10,7 +10,7 @@ namespace kvarts::groupby_internal {
 
 // Calls work(0) to work(n - 1), each on a thread of its own, the first on the calling one,
 // and waits for all. The first error calls `stop`, once, which has the others end soon, and is
-// returned.
+// returned; a thread that cannot be had is one, since calls may wait for each other.
 absl::Status RunThreads(size_t n, const std::function<absl::Status(size_t i)>& work,
                         const std::function<void()>& stop);
 

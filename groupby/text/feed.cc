@@ -1,13 +1,13 @@
 #include "groupby/text/feed.h"
 
 #include <map>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
+#include "base/thread.h"
 
 namespace kvarts::groupby_text {
 namespace {
@@ -139,11 +139,7 @@ absl::Status Feed(ChunkReader* reader, const RowParser& parser, const FeedOption
                   const FeedTarget& target, const std::function<void()>& cancel,
                   FeedReport* report) {
   Progress progress(options);
-  const auto work = [&] { Work(reader, parser, target, cancel, &progress); };
-  std::vector<std::thread> threads;
-  for (int i = 1; i < options.threads; ++i) threads.emplace_back(work);
-  work();
-  for (std::thread& thread : threads) thread.join();
+  ForkJoin(options.threads, [&](int) { Work(reader, parser, target, cancel, &progress); });
   return progress.Finish(report);
 }
 

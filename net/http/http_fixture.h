@@ -80,7 +80,7 @@ class HttpTest : public testing::Test {
   }
   void SetStore(std::unique_ptr<Store> store) {
     store_ = std::move(store);
-    runner_ = StoreRunner::New(store_.get(), 2);
+    runner_ = StoreRunner::New(store_.get(), 2).value();
     service_->SetReady(runner_.get());
   }
   void SetModelStore(const Capabilities& capabilities = ModelCapabilities()) {
@@ -106,7 +106,7 @@ class HttpTest : public testing::Test {
 
   const std::unique_ptr<Transport> transport_ = NewLoopbackTransport();
   std::unique_ptr<HttpService> service_;
-  const std::unique_ptr<EventLoops> loops_ = EventLoops::New(2);
+  const std::unique_ptr<EventLoops> loops_ = EventLoops::New(2).value();
   std::unique_ptr<Store> store_;
   std::unique_ptr<StoreRunner> runner_;
   std::unique_ptr<Server> server_;

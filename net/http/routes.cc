@@ -321,8 +321,7 @@ constexpr bool EndsInParameter(const char* path, const char* name) {
 
 constexpr bool IsDescribed(const HttpRoute& route) {
   if (!IsText(route.method) || !IsText(route.path) || !IsText(route.id) || !IsText(route.tag) ||
-      !IsText(route.summary) || route.description == nullptr || route.handle == nullptr ||
-      route.answers.empty()) {
+      !IsText(route.summary) || route.description == nullptr || route.answers.empty()) {
     return false;
   }
   const char* in_path = nullptr;

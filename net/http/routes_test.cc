@@ -105,6 +105,7 @@ TEST(MatchRouteTest, EveryRouteIsDescribedAndFoundByItsOwnPath) {
   std::set<std::string> seen;
   std::set<std::string> ids;
   for (const HttpRoute& route : HttpRoutes()) {
+    EXPECT_NE(route.handle, nullptr) << route.path;
     EXPECT_TRUE(seen.insert(absl::StrCat(route.method, " ", route.path)).second);
     EXPECT_TRUE(ids.insert(route.id).second) << route.id;
     EXPECT_EQ(Match(route.method, route.path).route, &route) << route.path;

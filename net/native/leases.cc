@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "base/thread.h"
 
 namespace kvarts {
 namespace native {
@@ -36,10 +38,12 @@ absl::StatusOr<uint64_t> Leases::Add(std::shared_ptr<const Snapshot> snapshot) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the server lends ", max_, " snapshots, the most it may"));
   }
+  if (!thread_.joinable()) {
+    KVARTS_ASSIGN_OR_RETURN(thread_, StartThread([this] { Expire(); }));
+  }
   uint64_t id = 0;
   while (id == 0 || leases_.count(id) > 0) id = uint64_t{random_()} << 32 | random_();
   leases_[id] = {std::move(snapshot), clock_->Now() + lease_};
-  if (!thread_.joinable()) thread_ = std::thread([this] { Expire(); });
   return id;
 }
 

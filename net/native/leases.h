@@ -30,7 +30,8 @@ class Leases {
 
   absl::Duration lease() const { return lease_; }
 
-  // A number that names it, not 0. kResourceExhausted where there are `max`.
+  // A number that names it, not 0. kResourceExhausted where there are `max`, or no
+  // thread to end them.
   absl::StatusOr<uint64_t> Add(std::shared_ptr<const Snapshot> snapshot);
   // kFailedPrecondition where the lease has ended.
   absl::StatusOr<std::shared_ptr<const Snapshot>> Find(uint64_t id);

@@ -15,7 +15,7 @@ namespace {
 void Run(benchmark::State& state, const std::string& requests, int64_t count, size_t value_size) {
   FixedStore store(value_size);
   ScriptedLoop loop;
-  const auto runner = StoreRunner::New(&store, 1);
+  const auto runner = StoreRunner::New(&store, 1).value();
   const SessionFactory factory = NewNativeSessions(runner.get());
   const auto wire = std::make_shared<Wire>();
   auto stream = std::make_unique<ScriptedStream>(&loop, wire);

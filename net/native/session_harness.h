@@ -116,7 +116,7 @@ class SessionHarness {
           model.capabilities = has;
           return model;
         }())),
-        runner_(StoreRunner::New(store_.get(), 1)),
+        runner_(StoreRunner::New(store_.get(), 1).value()),
         held_(store_.get()),
         factory_(NewNativeSessions(
             has.may_block ? static_cast<StoreRunner*>(&held_) : runner_.get(), options)) {}

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/coding.h"
+#include "base/status_macros.h"
 #include "net/native/wire.h"
 
 namespace kvarts {
@@ -79,16 +80,21 @@ void LeaseKeeper::Send(native::Operation operation, uint64_t id) {
   client_->Start(std::move(call), period_);
 }
 
-Link::Link(Transport* transport, absl::string_view address, const RemoteOptions& options)
+Link::Link(Transport* transport, absl::string_view address, const RemoteOptions& options,
+           std::unique_ptr<EventLoops> own_loops)
     : own_transport_(options.own_transport),
       timeout_(options.timeout),
-      own_loops_(options.loop == nullptr ? EventLoops::New(1) : nullptr),
+      own_loops_(std::move(own_loops)),
       loop_(options.loop == nullptr ? own_loops_->loop(0) : options.loop),
       client_(native::Client::New(transport, loop_, address, MakeClientOptions(options))) {}
 
 absl::StatusOr<std::shared_ptr<Link>> Link::Open(Transport* transport, absl::string_view address,
                                                  const RemoteOptions& options) {
-  std::shared_ptr<Link> link(new Link(transport, address, options));
+  std::unique_ptr<EventLoops> own_loops;
+  if (options.loop == nullptr) {
+    KVARTS_ASSIGN_OR_RETURN(own_loops, EventLoops::New(1));
+  }
+  std::shared_ptr<Link> link(new Link(transport, address, options, std::move(own_loops)));
   absl::Status status = link->Handshake();
   if (!status.ok()) return status;
   return link;

@@ -75,7 +75,8 @@ class Link {
   void LetGoLease(uint64_t id);
 
  private:
-  Link(Transport* transport, absl::string_view address, const RemoteOptions& options);
+  Link(Transport* transport, absl::string_view address, const RemoteOptions& options,
+       std::unique_ptr<EventLoops> own_loops);
   absl::Status Handshake();
 
   const std::shared_ptr<Transport> own_transport_;  // null, mostly; the last to go

@@ -342,7 +342,7 @@ TEST(RemoteFaultTest, ABatchBeyondARequestIsSplitOrRefused) {
 
 TEST(RemoteFaultTest, ACallOnTheLoopItselfFailsInsteadOfWaitingForEver) {
   World world;
-  const auto loops = EventLoops::New(1);
+  const auto loops = EventLoops::New(1).value();
   RemoteOptions options;
   options.loop = loops->loop(0);
   auto store = *OpenRemoteStore(world.transport.get(), "loopback:s", options);

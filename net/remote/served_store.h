@@ -41,8 +41,8 @@ class ServedStore {
  private:
   explicit ServedStore(std::unique_ptr<Store> store)
       : store_(std::move(store)),
-        loops_(EventLoops::New(2)),
-        runner_(StoreRunner::New(store_.get(), 2)) {}
+        loops_(EventLoops::New(2).value()),
+        runner_(StoreRunner::New(store_.get(), 2).value()) {}
 
   const std::unique_ptr<Store> store_;
   const std::unique_ptr<EventLoops> loops_;

@@ -115,9 +115,9 @@ class RespServerTest : public testing::TestWithParam<Params> {
     ModelStoreOptions options;
     options.capabilities.may_block = GetParam().may_block;
     store_ = NewModelStore(options);
-    loops_ = EventLoops::New(3);
+    loops_ = EventLoops::New(3).value();
     transport_ = GetParam().tcp ? NewTcpTransport() : NewLoopbackTransport();
-    runner_ = StoreRunner::New(store_.get(), 4);
+    runner_ = StoreRunner::New(store_.get(), 4).value();
     auto server = Server::Start(
         transport_.get(), {loops_->loop(0), loops_->loop(1)},
         GetParam().tcp ? "tcp://127.0.0.1:0" : "loopback:resp", ServerOptions(),

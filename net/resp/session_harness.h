@@ -39,7 +39,8 @@ class SessionHarness {
                           bool ready = true)
       : store_(std::move(store)),
         service_(options),
-        runner_(store_->capabilities().may_block ? nullptr : StoreRunner::New(store_.get(), 1)),
+        runner_(store_->capabilities().may_block ? nullptr
+                                                 : StoreRunner::New(store_.get(), 1).value()),
         held_(store_.get()) {
     if (ready) SetReady();
   }

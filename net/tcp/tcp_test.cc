@@ -191,7 +191,7 @@ class TcpTest : public testing::Test {
   EventLoop* loop() { return loops_->loop(0); }
 
   const std::unique_ptr<Transport> transport_ = NewTcpTransport();
-  const std::unique_ptr<EventLoops> loops_ = EventLoops::New(1);
+  const std::unique_ptr<EventLoops> loops_ = EventLoops::New(1).value();
   std::vector<std::unique_ptr<Listener>> listeners_;
   Awaited<std::vector<std::shared_ptr<TestStream>>> accepted_;
 };
@@ -465,7 +465,7 @@ TEST(TcpStreamTest, AMappingThatShrinksUnderAWriteEndsIt) {
   std::ofstream(path) << std::string(24 << 20, 'x');
   auto map = FileSystem::Posix()->Map(path);
   ASSERT_TRUE(map.ok());
-  const auto loops = EventLoops::New(1);
+  const auto loops = EventLoops::New(1).value();
   const auto transport = NewTcpTransport();
   Awaited<std::shared_ptr<TestStream>> accepted;
   auto listener = transport->Listen({loops->loop(0)}, "tcp://127.0.0.1:0", ListenOptions(),

@@ -98,7 +98,7 @@ INSTANTIATE_TEST_SUITE_P(TlsOverLoopback, TransportSuite,
 
 class TlsTest : public testing::Test {
  protected:
-  TlsTest() : loops_(EventLoops::New(1)), tcp_(NewTcpTransport()) {}
+  TlsTest() : loops_(EventLoops::New(1).value()), tcp_(NewTcpTransport()) {}
   ~TlsTest() override {
     if (listener_ != nullptr) RunOn(loops_->loop(0), [this] { listener_.reset(); });
     accepted_.Update([](auto* stream) { stream->reset(); });

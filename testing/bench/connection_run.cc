@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "base/cond_var.h"
 #include "base/mutex.h"
+#include "base/status_macros.h"
 
 namespace kvarts {
 namespace {
@@ -146,8 +147,9 @@ class LoopDriver {
 // Connections, and the loops they live on.
 class Connections {
  public:
-  Connections(const BenchConnectionFactory& new_connection, const ConnectionRunOptions& options)
-      : loops_(EventLoops::New(options.threads)) {
+  Connections(const BenchConnectionFactory& new_connection, const ConnectionRunOptions& options,
+              std::unique_ptr<EventLoops> loops)
+      : loops_(std::move(loops)) {
     for (int i = 0; i < options.connections; ++i) {
       EventLoop* const loop = loops_->loop(i % options.threads);
       connections_.push_back({loop, new_connection(loop)});
@@ -195,10 +197,11 @@ absl::StatusOr<RunResult> RunOnConnections(const BenchConnectionFactory& new_con
                                            ProgressSink* progress) {
   ConnectionRunOptions fitted = given;
   fitted.threads = std::min(given.threads, given.connections);
+  KVARTS_ASSIGN_OR_RETURN(std::unique_ptr<EventLoops> loops, EventLoops::New(fitted.threads));
   // The loops end before what runs on them.
   std::unique_ptr<RunControl> control;
   std::vector<std::unique_ptr<LoopDriver>> drivers;
-  Connections connections(new_connection, fitted);
+  Connections connections(new_connection, fitted, std::move(loops));
   if (absl::Status status = connections.Open(); !status.ok()) return status;
   control = std::make_unique<RunControl>(workload, options, clock);
   for (int i = 0; i < fitted.threads; ++i) {

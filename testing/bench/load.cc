@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "base/mutex.h"
+#include "base/thread.h"
 
 namespace kvarts {
 namespace {
@@ -25,7 +24,7 @@ class Loading {
                                     kBatchRecords)),
         progress_(progress) {}
 
-  // On a thread of its own.
+  // On several threads at once.
   void Run(Store* store) {
     std::string values(batch_ * options_.value_bytes, '\0');
     std::string scratch(batch_ * kBenchUuidBytes, '\0');
@@ -80,12 +79,8 @@ class Loading {
 absl::Status LoadRecords(absl::Span<Store* const> stores, const KeySet& keys,
                          const LoadOptions& options, ProgressSink* progress) {
   Loading loading(keys, options, progress);
-  std::vector<std::thread> threads;
-  for (int i = 0; i < options.threads; ++i) {
-    Store* const store = stores[static_cast<size_t>(i) % stores.size()];
-    threads.emplace_back([&loading, store] { loading.Run(store); });
-  }
-  for (std::thread& thread : threads) thread.join();
+  ForkJoin(options.threads,
+           [&](int i) { loading.Run(stores[static_cast<size_t>(i) % stores.size()]); });
   return loading.error();
 }
 

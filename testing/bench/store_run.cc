@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/thread.h"
 #include "testing/bench/run.h"
 
 namespace kvarts {
@@ -149,13 +150,19 @@ absl::StatusOr<RunResult> RunOnStores(absl::Span<Store* const> stores, Workload*
   std::vector<std::thread> threads;
   for (int i = 0; i < options.in_flight; ++i) {
     Store* const store = stores[static_cast<size_t>(i) % stores.size()];
-    threads.emplace_back([&control, workload, store, i] {
+    absl::StatusOr<std::thread> thread = StartThread([&control, workload, store, i] {
       StoreCaller caller(store, control);
       RequestSource source(workload, static_cast<uint64_t>(i));
       (control.is_open() ? RunOpen : RunClosed)(&control, &caller, &source);
     });
+    if (!thread.ok()) {
+      // With fewer it would be another load than the one that was asked for.
+      control.Stop(thread.status());
+      break;
+    }
+    threads.push_back(*std::move(thread));
   }
-  absl::StatusOr<RunResult> result = control.Wait(options.in_flight, progress);
+  absl::StatusOr<RunResult> result = control.Wait(static_cast<int>(threads.size()), progress);
   for (std::thread& thread : threads) thread.join();
   return result;
 }

@@ -10,7 +10,7 @@
 namespace kvarts {
 
 TransportSuite::TransportSuite()
-    : under_test_(GetParam().make()), loops_(EventLoops::New(GetParam().loops)) {}
+    : under_test_(GetParam().make()), loops_(EventLoops::New(GetParam().loops).value()) {}
 
 TransportSuite::~TransportSuite() {
   EndListener();

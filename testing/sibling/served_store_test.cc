@@ -37,8 +37,9 @@ class ServedStoreTest : public testing::TestWithParam<const char*> {
   // In the order they are made; destroyed in the opposite one.
   const std::unique_ptr<kvarts::Store> store_ = NewSortedStore();
   const std::unique_ptr<kvarts::Transport> transport_ = kvarts::NewTcpTransport();
-  const std::unique_ptr<kvarts::EventLoops> loops_ = kvarts::EventLoops::New(1);
-  const std::unique_ptr<kvarts::StoreRunner> runner_ = kvarts::StoreRunner::New(store_.get(), 1);
+  const std::unique_ptr<kvarts::EventLoops> loops_ = kvarts::EventLoops::New(1).value();
+  const std::unique_ptr<kvarts::StoreRunner> runner_ =
+      kvarts::StoreRunner::New(store_.get(), 1).value();
   std::unique_ptr<kvarts::Server> server_;
   std::unique_ptr<kvarts::Store> remote_;
 };

@@ -56,7 +56,7 @@ struct World {
 class CannedServer {
  public:
   CannedServer(Transport* transport, std::vector<std::string> replies)
-      : loops_(EventLoops::New(1)), replies_(std::move(replies)) {
+      : loops_(EventLoops::New(1).value()), replies_(std::move(replies)) {
     listener_ =
         *transport->Listen({loops_->loop(0)}, "loopback:canned", {},
                            [this](std::unique_ptr<Stream> stream) { Accept(std::move(stream)); });
@@ -264,7 +264,7 @@ TEST(RespStoreTest, ManyThreadsShareAConnectionThatBreaks) {
 
 TEST(RespStoreTest, ACallOnTheLoopItselfFailsInsteadOfWaitingForEver) {
   World world;
-  const auto loops = EventLoops::New(1);
+  const auto loops = EventLoops::New(1).value();
   RespStoreOptions options;
   options.loop = loops->loop(0);
   auto store = *world.TryOpen(options);

@@ -49,8 +49,8 @@ class ServedResp {
   ServedResp(std::unique_ptr<Store> store, const RespOptions& options)
       : store_(std::move(store)),
         service_(options),
-        loops_(EventLoops::New(2)),
-        runner_(StoreRunner::New(store_.get(), 2)) {}
+        loops_(EventLoops::New(2).value()),
+        runner_(StoreRunner::New(store_.get(), 2).value()) {}
 
   const std::unique_ptr<Store> store_;
   RespService service_;

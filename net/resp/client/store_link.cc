@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/status_macros.h"
 #include "net/resp/client/store_calls.h"
 
 namespace kvarts {
@@ -23,16 +24,20 @@ ClientOptions MakeClientOptions(const RespStoreOptions& options) {
 }  // namespace
 
 StoreLink::StoreLink(Transport* transport, absl::string_view address,
-                     const RespStoreOptions& options)
+                     const RespStoreOptions& options, std::unique_ptr<EventLoops> own_loops)
     : options_(options),
-      own_loops_(options.loop == nullptr ? EventLoops::New(1) : nullptr),
+      own_loops_(std::move(own_loops)),
       loop_(options.loop == nullptr ? own_loops_->loop(0) : options.loop),
       client_(Client::New(transport, loop_, address, MakeClientOptions(options))) {}
 
 absl::StatusOr<std::shared_ptr<StoreLink>> StoreLink::Open(Transport* transport,
                                                            absl::string_view address,
                                                            const RespStoreOptions& options) {
-  std::shared_ptr<StoreLink> link(new StoreLink(transport, address, options));
+  std::unique_ptr<EventLoops> own_loops;
+  if (options.loop == nullptr) {
+    KVARTS_ASSIGN_OR_RETURN(own_loops, EventLoops::New(1));
+  }
+  std::shared_ptr<StoreLink> link(new StoreLink(transport, address, options, std::move(own_loops)));
   StatusWaiter opened;
   link->client_->Open([&opened](const absl::Status& status) { opened.Done(status); });
   if (absl::Status status = opened.Wait(); !status.ok()) return status;

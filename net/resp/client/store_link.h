@@ -50,7 +50,8 @@ class StoreLink {
             ReadResults* results);
 
  private:
-  StoreLink(Transport* transport, absl::string_view address, const RespStoreOptions& options);
+  StoreLink(Transport* transport, absl::string_view address, const RespStoreOptions& options,
+            std::unique_ptr<EventLoops> own_loops);
 
   const RespStoreOptions options_;
   const std::unique_ptr<EventLoops> own_loops_;  // null where one was given
