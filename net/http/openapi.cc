@@ -89,7 +89,8 @@ constexpr char kSchemas[] = R"json({
  "memory_bytes":{"type":"integer"},
  "disk_bytes":{"type":"integer"},
  "details":{"$ref":"#/components/schemas/Pairs"},
- "capabilities":{"type":"object","additionalProperties":{"type":"string"}}}},
+ "capabilities":{"type":"object","additionalProperties":{"type":"string"},
+  "description":"How the store does a thing: native, emulated with its cost, absent; yes or no. atomic_multi_get: a batch of reads is one state of the store."}}},
 "Pairs":{"type":"array","items":{"type":"object","required":["name","value"],"properties":{
  "name":{"type":"string"},"value":{"type":"string"}}}},
 "Counts":{"type":"object","properties":{

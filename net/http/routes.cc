@@ -162,7 +162,9 @@ constexpr HttpRoute kRoutes[] = {
      kNeeded, false, true, false, kIgnoredBody, kDeleteParameters, kNoBody, kDeleteAnswers,
      Each<DeleteKey>},
     {"POST", "/v1/batch/get", "getBatch", "Data", "The values of many keys",
-     "Keys and values are JSON strings where they are UTF-8, else {\"base64\": \"...\"}.",  //
+     "Keys and values are JSON strings where they are UTF-8, else {\"base64\": \"...\"}. Where the "
+     "store's capability atomic_multi_get is \"yes\" (/v1/stats) the answer is one state of the "
+     "store: all of an atomic batch or nothing of it. Else each key is read for itself.",  //
      kNeeded, false, false, false, kMaxBatchBody, kBatchParameters, kBatchBody, kBatchAnswers,
      Each<GetBatch>},
     {"POST",
@@ -185,7 +187,9 @@ constexpr HttpRoute kRoutes[] = {
      Each<WriteMany>},
     {"GET", "/v1/scan", "scanKeys", "Data", "The entries of a range of keys",
      "In key order where the store has one. Keys and values are JSON strings where they are "
-     "UTF-8, else {\"base64\": \"...\"}.",  //
+     "UTF-8, else {\"base64\": \"...\"}. A page is read while others write, and is no state of the "
+     "store: it may show half of an atomic batch. A key that is there from first page to last "
+     "comes exactly once where the store's scans are ordered, else at least once.",  //
      kNeeded, false, false, false, kIgnoredBody, kScanParameters, kNoBody, kScanAnswers,
      Each<ScanKeys>},
     {"GET",
