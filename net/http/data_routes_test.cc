@@ -253,6 +253,30 @@ TEST_F(DataRoutesTest, AScanHasItsRangeOrderAndContent) {
             "{\"entries\":[\n{\"key\":\"q\",\"value\":\"v\"}],\"cursor\":null}\n");
 }
 
+TEST_F(DataRoutesTest, APlusInAQueryIsASpace) {
+  SetModelStore();
+  ASSERT_TRUE(store_->Put("p q", "space").ok());
+  ASSERT_TRUE(store_->Put("p+q", "plus").ok());
+  ASSERT_TRUE(store_->Put("\xfb\xef", "base64 of it is ++8=").ok());
+  auto client = Connect();
+  const auto first = [&](absl::string_view query) {
+    const json::array entries =
+        Parsed(client->Get(absl::StrCat("/v1/scan?", query))).at("entries").as_array();
+    EXPECT_EQ(entries.size(), 1u) << query;
+    return entries.empty() ? "" : Bytes(entries[0].as_object().at("value"));
+  };
+  EXPECT_EQ(first("prefix=p+"), "space");
+  EXPECT_EQ(first("prefix=p%20"), "space");
+  EXPECT_EQ(first("prefix=p%2B"), "plus");
+  EXPECT_EQ(client->Get("/v1/kv/p+q").body, "plus");
+  EXPECT_EQ(first("key_encoding=base64&prefix=%2B%2B8="), "base64 of it is ++8=");
+  EXPECT_EQ(first("key_encoding=base64&prefix=--8"), "base64 of it is ++8=");
+  // Never another key than the one that was meant.
+  const TestResponse response = client->Get("/v1/scan?key_encoding=base64&prefix=++8=");
+  EXPECT_EQ(response.status, 400);
+  EXPECT_TRUE(absl::StrContains(response.body, "a plus is %2B")) << response.body;
+}
+
 TEST_F(DataRoutesTest, BadScansAre400WithTheReason) {
   SetModelStore();
   auto client = Connect();

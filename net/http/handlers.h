@@ -69,7 +69,7 @@ void AnswerBusy(HttpCall* call);
 // A parameter of the query, "true" or "false"; where it is not there `*flag` stays.
 absl::Status ReadFlag(const HttpCall& call, const char* name, bool* flag);
 
-// "base64" in either alphabet, padded or not.
+// Base64 of a URL, in either alphabet, padded or not; without white space.
 bool DecodeBase64(absl::string_view text, std::string* bytes);
 
 }  // namespace kvarts

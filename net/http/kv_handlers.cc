@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -234,6 +235,10 @@ void AnswerBusy(HttpCall* call) {
 }
 
 bool DecodeBase64(absl::string_view text, std::string* bytes) {
+  // Abseil leaves white space out; here a space was a plus that nobody encoded.
+  if (std::any_of(text.begin(), text.end(), [](char c) { return absl::ascii_isspace(c); })) {
+    return false;
+  }
   return absl::Base64Unescape(text, bytes) || absl::WebSafeBase64Unescape(text, bytes);
 }
 

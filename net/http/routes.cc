@@ -21,10 +21,13 @@ constexpr char kEncoding[] = R"({"type":"string","enum":["percent","base64"],"de
 
 constexpr HttpParameter kKeyInPath = {
     "key", In::kPath, kText,
-    "The key, percent-encoded; a slash may stand as it is. Any bytes: %FF is one byte."};
+    "The key, percent-encoded; a slash may stand as it is, and + is a plus. Any bytes: %FF is one "
+    "byte. The empty key, and the keys . and .., which clients take out of a path, need "
+    "key_encoding=base64; an empty key without it is 400."};
 constexpr HttpParameter kKeyEncoding = {
     "key_encoding", In::kQuery, kEncoding,
-    "base64: what the keys in the URL decode to is base64 (either alphabet, padded or not)."};
+    "base64: what the keys in the URL decode to is base64 (either alphabet, padded or not). In the "
+    "query a plus of it is %2B."};
 constexpr HttpParameter kIfMatch = {
     "If-Match", In::kHeader, kText,
     "ETags, or *: only where the key's value has one of them; else 412."};
@@ -48,7 +51,8 @@ constexpr HttpParameter kPutParameters[] = {
 constexpr HttpParameter kBatchParameters[] = {
     {"etags", In::kQuery, kFlag, "With the ETag of each value, as /v1/batch/write takes it."}};
 constexpr HttpParameter kScanParameters[] = {
-    {"prefix", In::kQuery, kText, "Only keys that begin with it."},
+    {"prefix", In::kQuery, kText,
+     "Only keys that begin with it. As in every query, + is a space and %2B a plus."},
     {"start", In::kQuery, kText, "The first key, in bytewise order."},
     {"end", In::kQuery, kText, "The key to stop before; empty: no end."},
     {"limit", In::kQuery, R"({"type":"integer","minimum":1,"maximum":10000,"default":100})",
