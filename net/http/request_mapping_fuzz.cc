@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "base/percent.h"
 #include "net/http/message.h"
+#include "net/http/request_fields.h"
 #include "net/http/request_parser.h"
 #include "net/http/routes.h"
 #include "storage/store.h"
@@ -80,6 +81,10 @@ void Answer(HttpCall* call, kvarts::Store* store) {
     return CheckResponse(&*match.error);
   }
   if (absl::EndsWith(match.route->path, "{key}")) CheckKey(match.parameter);
+  if (auto refusal = kvarts::RefuseFields(*match.route, call->request)) {
+    Check(refusal->status >= 400);
+    return CheckResponse(&*refusal);
+  }
   call->parameter = std::move(match.parameter);
   call->query = std::move(match.query);
   const kvarts::HttpServerInfo info;

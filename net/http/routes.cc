@@ -30,7 +30,8 @@ constexpr HttpParameter kKeyEncoding = {
     "query a plus of it is %2B."};
 constexpr HttpParameter kIfMatch = {
     "If-Match", In::kHeader, kText,
-    "ETags, or *: only where the key's value has one of them; else 412."};
+    "ETags, or *: only where the key's value has one of them; else 412. Several lines are one "
+    "list. What is no such list is 400 where it would write."};
 constexpr HttpParameter kGetParameters[] = {
     kKeyInPath,
     kKeyEncoding,
@@ -82,6 +83,10 @@ constexpr HttpAnswer kReadOnly = {405, "The store is read-only.", kJson,
 constexpr HttpAnswer kNoSuchFile = {404, "There is no such file.", kJson,
                                     R"({"$ref":"#/components/schemas/Error"})"};
 
+constexpr HttpAnswer kBadBody = {
+    415, "The body has a Content-Encoding, or is JSON of another charset than UTF-8.", kJson,
+    R"({"$ref":"#/components/schemas/Error"})"};
+
 constexpr HttpAnswer kGetAnswers[] = {
     {200,
      "The value, as it is, with its content type where the store keeps one. ETag is a hash of it; "
@@ -94,20 +99,26 @@ constexpr HttpAnswer kGetAnswers[] = {
 constexpr HttpAnswer kPutAnswers[] = {
     {201, "Stored; the key was absent."},
     {204, "Stored; the key was there."},
+    {400,
+     "The key, the query or a header field: with Content-Range, which names a part of a value, "
+     "nothing is stored.",
+     kJson, R"({"$ref":"#/components/schemas/Error"})"},
     kReadOnly,
     kPrecondition,
+    kBadBody,
 };
 constexpr HttpAnswer kDeleteAnswers[] = {{204, "Deleted."}, kNoSuchKey, kReadOnly, kPrecondition};
 constexpr HttpAnswer kBatchAnswers[] = {{200, "A result for each key, in the order asked.", kJson,
-                                         R"({"$ref":"#/components/schemas/BatchResults"})"}};
+                                         R"({"$ref":"#/components/schemas/BatchResults"})"},
+                                        kBadBody};
 constexpr HttpAnswer kWriteAnswers[] = {
     {200, "A result for each mutation, in the order given.", kJson,
      R"({"$ref":"#/components/schemas/BatchWriteResults"})"},
     kReadOnly,
     {412, "A condition does not hold, and nothing was written.", kJson,
      R"({"$ref":"#/components/schemas/ConditionFailed"})"},
-    {415, "The Content-Type is not application/json.", kJson,
-     R"({"$ref":"#/components/schemas/Error"})"}};
+    {415, "The Content-Type is not application/json in UTF-8, or there is a Content-Encoding.",
+     kJson, R"({"$ref":"#/components/schemas/Error"})"}};
 constexpr HttpAnswer kScanAnswers[] = {
     {200,
      "Entries. `cursor` is null at the end of the range; else the next request gives it. With "
