@@ -54,8 +54,10 @@ bool Print(absl::string_view bytes) {
 absl::StatusOr<int> Get(Store* store, Args keys) {
   int code = 0;
   ReadResults results;
-  for (size_t i = 0; i < keys.size(); i += kBatchKeys) {
-    const Args batch = keys.subspan(i, kBatchKeys);
+  // One read where the store shows them as they were at one time.
+  const size_t at_once = store->capabilities().atomic_multi_get ? keys.size() : kBatchKeys;
+  for (size_t i = 0; i < keys.size(); i += at_once) {
+    const Args batch = keys.subspan(i, at_once);
     const std::vector<absl::string_view> views(batch.begin(), batch.end());
     store->MultiGet(views, ReadOptions(), &results);
     for (size_t j = 0; j < batch.size(); ++j) {

@@ -8,8 +8,11 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "apps/testing/process.h"
 #include "apps/testing/programs.h"
 #include "gtest/gtest.h"
@@ -193,6 +196,44 @@ TEST_F(KvServerWriteTest, OfClientsOfBothProtocolsWhoAddOneNoneIsLost) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(Client({"get", "n"}), absl::StrCat("0 ", 4 * kSteps, "\n"));
+}
+
+// What `kv_client get` prints is one state of the store, as an answer over HTTP is. With one
+// loop a client's requests are counted before anybody else is answered.
+TEST(KvClientReadTest, ManyKeysAreOneRequest) {
+  const std::string dir = TestDirectory();
+  const TestServer server{{"apps/kv_server", "--store=memory:", "--listen=tcp://127.0.0.1:0",
+                           "--resp=", "--http=127.0.0.1:0", "--threads=1"},
+                          dir,
+                          {}};
+  const auto get = [&](std::vector<std::string> keys) {
+    keys.insert(keys.begin(), {"apps/kv_client", absl::StrCat("--store=", server.native), "get"});
+    return RunProcess(keys).err;
+  };
+  const auto requests = [&] {
+    std::string count;
+    const std::string metrics = HttpGet(server.http, "/metrics", dir);
+    for (const absl::string_view line : absl::StrSplit(metrics, '\n')) {
+      absl::string_view rest = line;
+      if (absl::ConsumePrefix(&rest, "kvarts_requests_total{protocol=\"native\"} ")) {
+        count = std::string(rest);
+      }
+    }
+    int number = -1;
+    EXPECT_TRUE(absl::SimpleAtoi(count, &number)) << metrics;
+    return number;
+  };
+  std::vector<std::string> keys;
+  std::string absent;
+  for (int i = 0; i < 200; ++i) {
+    keys.push_back(absl::StrCat("key", i));
+    absl::StrAppend(&absent, "kv_client: key", i, ": there is no such key\n");
+  }
+  EXPECT_EQ(get({"key0"}), "kv_client: key0: there is no such key\n");
+  const int one = requests();
+  EXPECT_GE(one, 1);
+  EXPECT_EQ(get(keys), absent);
+  EXPECT_EQ(requests(), 2 * one);
 }
 
 }  // namespace

@@ -51,9 +51,12 @@ class BatchSource final : public HttpBodySource {
                              : absl::DataLossError("a value was lost while it was read");
   }
 
+  // In one call where the store shows all of an atomic batch to a call or nothing of it:
+  // several would show the client half. Elsewhere some at a time.
   void ReadMore() {
     first_ = next_;
-    read_ = std::min(pace_.keys(), keys_.size() - first_);
+    const bool whole = store_->capabilities().atomic_multi_get;
+    read_ = std::min(whole ? keys_.size() : pace_.keys(), keys_.size() - first_);
     const std::vector<absl::string_view> keys(
         keys_.begin() + static_cast<ptrdiff_t>(first_),
         keys_.begin() + static_cast<ptrdiff_t>(first_ + read_));

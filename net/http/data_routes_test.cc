@@ -1,4 +1,4 @@
-// The routes under /v1/ that read and write, over a connection.
+// The routes under /v1/ that read and write single keys and ranges, over a connection.
 
 #include <boost/json.hpp>
 #include <memory>
@@ -7,39 +7,16 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "net/http/batch_request.h"
+#include "net/http/data_fixture.h"
 #include "net/http/handlers.h"
-#include "net/http/http_fixture.h"
 
 namespace kvarts {
 namespace {
 
 namespace json = boost::json;
-
-class DataRoutesTest : public HttpTest {
- protected:
-  void SetUp() override { StartServer(); }
-
-  // The bytes that a member of an answer stands for.
-  static std::string Bytes(const json::value& value) {
-    if (value.is_string()) return std::string(value.as_string());
-    std::string bytes;
-    EXPECT_TRUE(
-        absl::Base64Unescape(absl::string_view(value.as_object().at("base64").as_string().data(),
-                                               value.as_object().at("base64").as_string().size()),
-                             &bytes));
-    return bytes;
-  }
-  static json::object Parsed(const TestResponse& response) {
-    EXPECT_EQ(response.status, 200) << response.body;
-    EXPECT_TRUE(response.Has("Content-Type: application/json"));
-    return json::parse(response.body).as_object();
-  }
-};
 
 // --- /v1/kv -------------------------------------------------------------------
 
@@ -105,8 +82,10 @@ TEST_F(DataRoutesTest, WhatIsPutIsThereAndWhatIsDeletedIsNot) {
   EXPECT_EQ(client->Request(del).status, 204);
   EXPECT_EQ(client->Request(del).status, 404);
   EXPECT_EQ(client->Get("/v1/kv/new").status, 404);
-  EXPECT_EQ(client->WithBody("PUT", "/v1/kv/", std::string(100'000, 'v')).status, 204);
-  EXPECT_EQ(client->Get("/v1/kv/").body.size(), 100'000u);
+  EXPECT_EQ(
+      client->WithBody("PUT", "/v1/kv/?key_encoding=base64", std::string(100'000, 'v')).status,
+      204);
+  EXPECT_EQ(client->Get("/v1/kv/?key_encoding=base64").body.size(), 100'000u);
   EXPECT_EQ(client
                 ->WithBody("PUT", "/v1/kv/a", "",
                            absl::StrCat("Content-Type: ", std::string(300, 't'), "\r\n"))
@@ -223,118 +202,6 @@ TEST_F(DataRoutesTest, LargeValuesAmongPipelinedSmallOnesKeepTheirPlace) {
   }
 }
 
-// --- /v1/batch/get --------------------------------------------------------------
-
-TEST_F(DataRoutesTest, ABatchHasAResultForEachKeyInItsOrder) {
-  SetModelStore();
-  Metadata metadata;
-  metadata.content_type = Metadata::Change::kSet;
-  metadata.type = "image/png";
-  ASSERT_TRUE(store_->Put("\xff", "\x89PNG", metadata).ok());
-  auto client = Connect();
-  const TestResponse response = client->WithBody(
-      "POST", "/v1/batch/get", "{\"keys\":[\"a\",\"none\",{\"base64\":\"/w==\"},\"a\",\"empty\"]}");
-  const json::array results = Parsed(response).at("results").as_array();
-  ASSERT_EQ(results.size(), 5u);
-  EXPECT_EQ(results[0], json::parse("{\"key\":\"a\",\"found\":true,\"value\":\"1\"}"));
-  EXPECT_EQ(results[1], json::parse("{\"key\":\"none\",\"found\":false}"));
-  EXPECT_EQ(results[2],
-            json::parse("{\"key\":{\"base64\":\"/w==\"},\"found\":true,"
-                        "\"content_type\":\"image/png\",\"value\":{\"base64\":\"iVBORw==\"}}"));
-  EXPECT_EQ(results[3], results[0]);
-  EXPECT_EQ(results[4].as_object().at("value").as_string(), "");
-  EXPECT_EQ(Parsed(client->WithBody("POST", "/v1/batch/get", "{\"keys\":[]}")).at("results"),
-            json::array());
-}
-
-TEST_F(DataRoutesTest, BadBatchesAre400WithTheReason) {
-  SetModelStore();
-  auto client = Connect();
-  const TestResponse response = client->WithBody("POST", "/v1/batch/get", "{\"keys\":[1]}");
-  EXPECT_EQ(response.status, 400);
-  EXPECT_EQ(
-      response.body,
-      "{\"error\":\"keys[0] is neither a string nor an object {\\\"base64\\\": \\\"...\\\"}\"}\n");
-  EXPECT_EQ(client->WithBody("POST", "/v1/batch/get", "").status, 400);
-  EXPECT_EQ(client->Get("/v1/batch/get").status, 405);
-  EXPECT_EQ(Connect()
-                ->Request("POST /v1/batch/get HTTP/1.1\r\nHost: x\r\n"
-                          "Content-Length: 99999999\r\n\r\n")
-                .status,
-            413);
-}
-
-TEST_F(DataRoutesTest, AKeyThatFailsFailsAlone) {
-  SetGatedStore(false);
-  const json::array results =
-      Parsed(Connect()->WithBody("POST", "/v1/batch/get", "{\"keys\":[\"x\",\"fails\",\"y\"]}"))
-          .at("results")
-          .as_array();
-  EXPECT_EQ(results[0].as_object().at("value").as_string(), "value");
-  EXPECT_EQ(results[1], json::parse("{\"key\":\"fails\",\"error\":\"the disk is on holiday\"}"));
-  EXPECT_EQ(results[2].as_object().at("value").as_string(), "value");
-}
-
-TEST_F(DataRoutesTest, ALargeBatchIsStreamedInBoundedMemory) {
-  for (const bool may_block : {false, true}) {
-    GatedStore* const store = SetGatedStore(may_block);
-    store->value->assign(100'000, 'v');
-    std::string keys = "\"0\"";
-    for (int i = 1; i < 100; ++i) absl::StrAppend(&keys, ",\"", i, "\"");
-    auto client = Connect(/*reads=*/false);
-    const std::string body = absl::StrCat("{\"keys\":[", keys, "]}");
-    client->Send(absl::StrCat("POST /v1/batch/get HTTP/1.1\r\nHost: x\r\nContent-Length: ",
-                              body.size(), "\r\n\r\n", body));
-    EXPECT_TRUE(store->waiting.Await([](int n) { return n > 0; }));
-    for (int i = 0; i < 10; ++i) RunOn(loops_->loop(0), [] {});
-    EXPECT_LT(service_->buffered().load(), 2 << 20);
-    client->StartReading();
-    const TestResponse response = client->Receive();
-    EXPECT_GT(response.chunks, 100);
-    EXPECT_FALSE(response.broken);
-    const json::array results = Parsed(response).at("results").as_array();
-    ASSERT_EQ(results.size(), 100u);
-    EXPECT_EQ(results[99].as_object().at("key").as_string(), "99");
-    EXPECT_EQ(results[99].as_object().at("value").as_string().size(), 100'000u);
-    // The connection goes on.
-    EXPECT_EQ(client->Get("/livez").status, 200);
-    client.reset();
-    service_->SetReady(nullptr);
-    RunOn(loops_->loop(0), [] {});
-    runner_.reset();
-  }
-}
-
-TEST_F(DataRoutesTest, AStreamedAnswerInHttp10EndsWithTheConnection) {
-  GatedStore* const store = SetGatedStore(false);
-  store->value->assign(1 << 20, 'v');
-  auto client = Connect();
-  const std::string body = "{\"keys\":[\"a\",\"b\"]}";
-  client->Send(
-      absl::StrCat("POST /v1/batch/get HTTP/1.0\r\nConnection: keep-alive\r\n"
-                   "Content-Length: ",
-                   body.size(), "\r\n\r\n", body));
-  const std::string all = client->ReadToEnd();
-  EXPECT_FALSE(absl::StrContains(all, "chunked"));
-  EXPECT_TRUE(absl::StrContains(all, "Connection: close\r\n"));
-  EXPECT_EQ(
-      json::parse(all.substr(all.find("\r\n\r\n") + 4)).as_object().at("results").as_array().size(),
-      2u);
-}
-
-TEST_F(DataRoutesTest, AStreamedAnswerWhoseBytesAreLostHasNoEnd) {
-  GatedStore* const store = SetGatedStore(false);
-  store->value->assign(8 << 20, 'v');
-  auto client = Connect(/*reads=*/false);
-  client->Send(
-      "POST /v1/batch/get HTTP/1.1\r\nHost: x\r\nContent-Length: "
-      "18\r\n\r\n{\"keys\":[\"a\",\"b\"]}");
-  EXPECT_TRUE(store->waiting.AwaitValue(1));
-  RunOn(loops_->loop(0), [&] { store->losses = 1; });
-  client->StartReading();
-  EXPECT_TRUE(client->Receive().broken);
-}
-
 // --- /v1/scan -------------------------------------------------------------------
 
 TEST_F(DataRoutesTest, AScanGoesOnWhereItsCursorSays) {
@@ -384,6 +251,30 @@ TEST_F(DataRoutesTest, AScanHasItsRangeOrderAndContent) {
             "{\"entries\":[\n{\"key\":\"q\"}],\"cursor\":null}\n");
   EXPECT_EQ(client->Get("/v1/scan?prefix=q").body,
             "{\"entries\":[\n{\"key\":\"q\",\"value\":\"v\"}],\"cursor\":null}\n");
+}
+
+TEST_F(DataRoutesTest, APlusInAQueryIsASpace) {
+  SetModelStore();
+  ASSERT_TRUE(store_->Put("p q", "space").ok());
+  ASSERT_TRUE(store_->Put("p+q", "plus").ok());
+  ASSERT_TRUE(store_->Put("\xfb\xef", "base64 of it is ++8=").ok());
+  auto client = Connect();
+  const auto first = [&](absl::string_view query) {
+    const json::array entries =
+        Parsed(client->Get(absl::StrCat("/v1/scan?", query))).at("entries").as_array();
+    EXPECT_EQ(entries.size(), 1u) << query;
+    return entries.empty() ? "" : Bytes(entries[0].as_object().at("value"));
+  };
+  EXPECT_EQ(first("prefix=p+"), "space");
+  EXPECT_EQ(first("prefix=p%20"), "space");
+  EXPECT_EQ(first("prefix=p%2B"), "plus");
+  EXPECT_EQ(client->Get("/v1/kv/p+q").body, "plus");
+  EXPECT_EQ(first("key_encoding=base64&prefix=%2B%2B8="), "base64 of it is ++8=");
+  EXPECT_EQ(first("key_encoding=base64&prefix=--8"), "base64 of it is ++8=");
+  // Never another key than the one that was meant.
+  const TestResponse response = client->Get("/v1/scan?key_encoding=base64&prefix=++8=");
+  EXPECT_EQ(response.status, 400);
+  EXPECT_TRUE(absl::StrContains(response.body, "a plus is %2B")) << response.body;
 }
 
 TEST_F(DataRoutesTest, BadScansAre400WithTheReason) {

@@ -57,6 +57,8 @@ std::string ValueEtag(absl::string_view value);
 // Whether `etag` is in a list as If-Match and If-None-Match have it; "*" is all.
 // `weak`: "W/" does not count.
 bool EtagInList(absl::string_view list, absl::string_view etag, bool weak);
+// Whether `list` is "*" or one tag or more, as their grammar has them.
+bool IsEtagList(absl::string_view list);
 
 // Answers with what the source gives: as a whole where its first part is all.
 void AnswerFrom(std::unique_ptr<HttpBodySource> source, HttpCall* call);
@@ -69,7 +71,7 @@ void AnswerBusy(HttpCall* call);
 // A parameter of the query, "true" or "false"; where it is not there `*flag` stays.
 absl::Status ReadFlag(const HttpCall& call, const char* name, bool* flag);
 
-// "base64" in either alphabet, padded or not.
+// Base64 of a URL, in either alphabet, padded or not; without white space.
 bool DecodeBase64(absl::string_view text, std::string* bytes);
 
 }  // namespace kvarts

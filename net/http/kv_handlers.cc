@@ -4,12 +4,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "base/checksum.h"
 #include "net/http/batch_write_request.h"
 #include "net/http/handlers.h"
@@ -26,19 +28,19 @@ constexpr absl::string_view kReadingMethods = "GET, HEAD";
 
 // The condition that a request makes on what is there.
 struct Conditions {
-  const std::string* if_match;
-  const std::string* if_none_match;
+  const absl::optional<std::string> if_match;
+  const absl::optional<std::string> if_none_match;
 
   explicit Conditions(const HttpRequest& request)
-      : if_match(request.Find("If-Match")), if_none_match(request.Find("If-None-Match")) {}
+      : if_match(request.List("If-Match")), if_none_match(request.List("If-None-Match")) {}
 
-  bool any() const { return if_match != nullptr || if_none_match != nullptr; }
+  bool any() const { return if_match.has_value() || if_none_match.has_value(); }
   // RFC 9110, section 13.1: If-Match compares strongly, If-None-Match weakly.
   bool Matches(bool found, absl::string_view etag) const {
-    return if_match == nullptr || (found && EtagInList(*if_match, etag, /*weak=*/false));
+    return !if_match.has_value() || (found && EtagInList(*if_match, etag, /*weak=*/false));
   }
   bool NoneMatches(bool found, absl::string_view etag) const {
-    return if_none_match == nullptr || !found || !EtagInList(*if_none_match, etag, /*weak=*/true);
+    return !if_none_match.has_value() || !found || !EtagInList(*if_none_match, etag, /*weak=*/true);
   }
 };
 
@@ -61,7 +63,7 @@ void AnswerValue(const ReadResult& result, ReadResults* owner, HttpCall* call) {
   const Conditions conditions(call->request);
   if (!result.found) {
     ++call->misses;
-    if (conditions.if_match != nullptr) return PreconditionFailed(response);
+    if (conditions.if_match.has_value()) return PreconditionFailed(response);
     return SetHttpError(404, "there is no such key", response);
   }
   ++call->hits;
@@ -120,6 +122,25 @@ absl::Status ReadExpiry(const HttpContext& context, const HttpCall& call, Metada
   metadata->expires_at_ms =
       at != nullptr ? number : absl::ToUnixMillis(context.info->clock->Now()) + number;
   return absl::OkStatus();
+}
+
+// --- Lists of entity tags (RFC 9110, section 8.8.3) ---------------------------
+
+// Takes what stands before the next element of a list away. False: there is none.
+bool SkipToElement(absl::string_view* list) {
+  list->remove_prefix(std::min(list->find_first_not_of(" \t,"), list->size()));
+  return !list->empty();
+}
+
+// Takes the tag at the front away, with its quotes; empty where it is not one.
+absl::string_view TakeEtag(absl::string_view* list, bool* is_weak) {
+  *is_weak = absl::ConsumePrefix(list, "W/");
+  // Tags are quoted and may hold commas.
+  const size_t end = absl::StartsWith(*list, "\"") ? list->find('"', 1) : absl::string_view::npos;
+  if (end == absl::string_view::npos) return {};
+  const absl::string_view tag = list->substr(0, end + 1);
+  list->remove_prefix(end + 1);
+  return tag;
 }
 
 enum class WriteOutcome { kAnswered, kExisted, kWasAbsent };
@@ -190,19 +211,27 @@ std::string ValueEtag(absl::string_view value) {
 }
 
 bool EtagInList(absl::string_view list, absl::string_view etag, bool weak) {
-  while (true) {
-    while (!list.empty() && (list[0] == ' ' || list[0] == '\t' || list[0] == ',')) {
-      list.remove_prefix(1);
-    }
-    if (list.empty()) return false;
+  while (SkipToElement(&list)) {
     if (list[0] == '*') return true;
-    const bool is_weak = absl::ConsumePrefix(&list, "W/");
-    // Tags are quoted and may hold commas.
-    const size_t end = absl::StartsWith(list, "\"") ? list.find('"', 1) : absl::string_view::npos;
-    if (end == absl::string_view::npos) return false;
-    if ((weak || !is_weak) && list.substr(0, end + 1) == etag) return true;
-    list.remove_prefix(end + 1);
+    bool is_weak = false;
+    const absl::string_view tag = TakeEtag(&list, &is_weak);
+    if (tag.empty()) return false;
+    if ((weak || !is_weak) && tag == etag) return true;
   }
+  return false;
+}
+
+bool IsEtagList(absl::string_view list) {
+  if (absl::StripAsciiWhitespace(list) == "*") return true;
+  bool any = false;
+  while (SkipToElement(&list)) {
+    bool is_weak = false;
+    if (TakeEtag(&list, &is_weak).empty()) return false;
+    any = true;
+    list = absl::StripLeadingAsciiWhitespace(list);
+    if (!list.empty() && list[0] != ',') return false;
+  }
+  return any;
 }
 
 HttpResponse StoreError(const absl::Status& status) {
@@ -234,6 +263,10 @@ void AnswerBusy(HttpCall* call) {
 }
 
 bool DecodeBase64(absl::string_view text, std::string* bytes) {
+  // Abseil leaves white space out; here a space was a plus that nobody encoded.
+  if (std::any_of(text.begin(), text.end(), [](char c) { return absl::ascii_isspace(c); })) {
+    return false;
+  }
   return absl::Base64Unescape(text, bytes) || absl::WebSafeBase64Unescape(text, bytes);
 }
 

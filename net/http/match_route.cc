@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/percent.h"
 #include "net/http/handlers.h"
@@ -73,12 +74,18 @@ std::string QueryNames(const HttpRoute& route) {
   return names.empty() ? "none" : absl::StrJoin(names, ", ");
 }
 
+// A part of a query. "+" is a space there, as forms and their encoders write it
+// (application/x-www-form-urlencoded); a plus is "%2B".
+absl::StatusOr<std::string> DecodeQuery(absl::string_view text) {
+  return PercentDecode(absl::StrReplaceAll(text, {{"+", " "}}));
+}
+
 bool ReadQuery(absl::string_view query, HttpMatch* match) {
   for (const absl::string_view pair : absl::StrSplit(query, '&', absl::SkipEmpty())) {
     const std::pair<absl::string_view, absl::string_view> parts =
         absl::StrSplit(pair, absl::MaxSplits('=', 1));
-    absl::StatusOr<std::string> name = PercentDecode(parts.first);
-    absl::StatusOr<std::string> value = PercentDecode(parts.second);
+    absl::StatusOr<std::string> name = DecodeQuery(parts.first);
+    absl::StatusOr<std::string> value = DecodeQuery(parts.second);
     if (!name.ok() || !value.ok()) {
       const absl::Status& status = name.ok() ? value.status() : name.status();
       Fail(400, absl::StrCat("the query: ", status.message()), match);
@@ -130,6 +137,12 @@ void ReadParameter(absl::string_view text, HttpMatch* match) {
       return Fail(400, "the key: expected base64, as key_encoding says", match);
     }
     match->parameter = std::move(bytes);
+  } else if (match->parameter.empty()) {
+    // Clients make this path of "/v1/kv/." and "/v1/kv/a/..": not their key.
+    return Fail(400,
+                "the key is empty: the empty key needs ?key_encoding=base64, and so do the keys "
+                "\".\" and \"..\", which clients take out of a path",
+                match);
   }
   if (match->parameter.size() > kMaxKeyBytes) {
     Fail(414, CheckKey(match->parameter).message(), match);

@@ -66,6 +66,19 @@ bool IsFieldValue(absl::string_view value) {
 
 }  // namespace
 
+absl::optional<std::string> HttpRequest::List(absl::string_view name) const {
+  absl::optional<std::string> list;
+  for (const auto& [key, value] : fields) {
+    if (!absl::EqualsIgnoreCase(key, name)) continue;
+    if (list.has_value()) {
+      absl::StrAppend(&*list, ", ", value);
+    } else {
+      list = value;
+    }
+  }
+  return list;
+}
+
 void HttpResponse::Clear() {
   status = 200;
   content_type = "text/plain; charset=utf-8";

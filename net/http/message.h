@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
 #include "storage/read_results.h"
 
 namespace kvarts {
@@ -29,6 +30,10 @@ struct HttpRequest {
     }
     return nullptr;
   }
+  // All fields of that name as one list, in their order (RFC 9110, section 5.3): of
+  // "a" and "b, c" it is "a, b, c". nullopt where there is none. For fields that are
+  // lists; of others two are refused.
+  absl::optional<std::string> List(absl::string_view name) const;
 };
 
 // A body made while it is sent: an answer of any size in bounded memory. Not

@@ -12,7 +12,10 @@ namespace {
 
 constexpr char kDescription[] =
     "Keys and values are any bytes. In JSON they are strings where they are UTF-8, else objects "
-    "that hold them in base64. Errors are JSON with one message. Every GET has its HEAD.";
+    "that hold them in base64. In a query + is a space and %2B a plus; in a path + is a plus. A "
+    "header field that asks for what is not done here (Content-Range, Content-Encoding, another "
+    "method, a condition where there is none) is refused. Errors are JSON with one message. Every "
+    "GET has its HEAD.";
 
 // What the schemas of the table refer to.
 constexpr char kSchemas[] = R"json({
@@ -91,7 +94,8 @@ constexpr char kSchemas[] = R"json({
  "saved_at_ms":{"type":"integer","description":"When all of it was saved last; 0: never. Only of stores that save themselves to a file."},
  "save_error":{"type":"string","description":"Why the last try to save it failed; empty where it did not."},
  "details":{"$ref":"#/components/schemas/Pairs"},
- "capabilities":{"type":"object","additionalProperties":{"type":"string"}}}},
+ "capabilities":{"type":"object","additionalProperties":{"type":"string"},
+  "description":"How the store does a thing: native, emulated with its cost, absent; yes or no. atomic_multi_get: a batch of reads is one state of the store."}}},
 "Pairs":{"type":"array","items":{"type":"object","required":["name","value"],"properties":{
  "name":{"type":"string"},"value":{"type":"string"}}}},
 "Counts":{"type":"object","properties":{
@@ -221,9 +225,9 @@ std::string OpenApiDocument(absl::Span<const HttpRoute> routes) {
       "\"token\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":"
       "\"The server's password, where it has one.\"}},\n"
       "\"responses\":{\"Error\":{\"description\":\"What went wrong: 400 for a bad request, 401 "
-      "without the password, 408, 413, 414, 417 and 431 for limits and time-outs, 501 for what "
-      "the store cannot do, 503 when it fails or is not ready, 504 after its deadline, 507 "
-      "without room.\",\"content\":",
+      "without the password, 408, 413, 414 and 431 for limits and time-outs, 415 for a body that "
+      "is not taken so, 417 for an expectation, 501 for what the store cannot do, 503 when it "
+      "fails or is not ready, 504 after its deadline, 507 without room.\",\"content\":",
       Content("application/json", R"({"$ref":"#/components/schemas/Error"})"),
       "}},\n\"schemas\":", kSchemas, "}}\n");
   return out;

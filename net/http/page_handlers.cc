@@ -1,9 +1,11 @@
 #include <string>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/types/optional.h"
 #include "net/http/asset.h"
 #include "net/http/handlers.h"
 #include "net/http/openapi.h"
@@ -31,19 +33,22 @@ absl::string_view ContentType(absl::string_view name) {
   return "text/plain; charset=utf-8";
 }
 
-// RFC 9110, section 12.5.3: without the field any coding will do.
-bool TakesGzip(const HttpRequest& request) {
-  const std::string* const field = request.Find("Accept-Encoding");
-  if (field == nullptr) return true;
-  for (const absl::string_view part : absl::StrSplit(*field, ',')) {
+// RFC 9110, section 12.5.3: without the field any coding will do. `accepted` is the
+// list of its fields; what it says of gzip counts more than what it says of "*".
+bool TakesGzip(const absl::optional<std::string>& accepted) {
+  if (!accepted.has_value()) return true;
+  bool takes = false;
+  for (const absl::string_view part : absl::StrSplit(*accepted, ',')) {
     const std::pair<absl::string_view, absl::string_view> coding =
         absl::StrSplit(part, absl::MaxSplits(';', 1));
     const absl::string_view name = absl::StripAsciiWhitespace(coding.first);
-    if (name != "*" && !absl::EqualsIgnoreCase(name, "gzip")) continue;
+    const bool is_gzip = absl::EqualsIgnoreCase(name, "gzip");
+    if (!is_gzip && name != "*") continue;
     const absl::string_view weight = absl::StripAsciiWhitespace(coding.second);
-    return weight.empty() || weight.find_first_of("123456789") != absl::string_view::npos;
+    takes = weight.empty() || weight.find_first_of("123456789") != absl::string_view::npos;
+    if (is_gzip) return takes;
   }
-  return false;
+  return takes;
 }
 
 void Lend(absl::string_view bytes, HttpResponse* response) {
@@ -54,8 +59,8 @@ void Lend(absl::string_view bytes, HttpResponse* response) {
 void AnswerAsset(const HttpAsset* asset, absl::string_view policy, HttpCall* call) {
   HttpResponse* const response = &call->response;
   if (asset == nullptr) return SetHttpError(404, "there is no such file", response);
-  const bool packed = TakesGzip(call->request) &&
-                      (asset->plain.empty() || call->request.Find("Accept-Encoding") != nullptr);
+  const absl::optional<std::string> accepted = call->request.List("Accept-Encoding");
+  const bool packed = TakesGzip(accepted) && (asset->plain.empty() || accepted.has_value());
   if (!packed && asset->plain.empty()) {
     return SetHttpError(406, "this file is kept in gzip only", response);
   }
@@ -66,8 +71,8 @@ void AnswerAsset(const HttpAsset* asset, absl::string_view policy, HttpCall* cal
   response->AddField("Content-Security-Policy", policy);
   response->AddField("X-Content-Type-Options", "nosniff");
   response->AddField("Referrer-Policy", "no-referrer");
-  const std::string* const known = call->request.Find("If-None-Match");
-  if (known != nullptr && EtagInList(*known, asset->etag, /*weak=*/true)) {
+  const absl::optional<std::string> known = call->request.List("If-None-Match");
+  if (known.has_value() && EtagInList(*known, asset->etag, /*weak=*/true)) {
     response->status = 304;
     return;
   }

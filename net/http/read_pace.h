@@ -8,9 +8,9 @@
 
 namespace kvarts {
 
-// How many keys of a request go to the store in one call: fewer where values are
-// large, so that what a store that copies holds for a request stays bounded. Not
-// thread-safe.
+// How many keys of a request go to the store in one call, where they need not be read
+// at once: fewer where values are large, so that what a store that copies holds for a
+// request stays bounded. Not thread-safe.
 class ReadPace {
  public:
   size_t keys() const { return keys_; }

@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "base/percent.h"
 #include "net/http/message.h"
+#include "net/http/request_fields.h"
 #include "net/http/request_parser.h"
 #include "net/http/routes.h"
 #include "storage/store.h"
@@ -47,7 +48,8 @@ HttpMatch Match(absl::string_view method, absl::string_view target) {
 
 void CheckKey(const std::string& key) {
   HttpMatch match = Match("GET", absl::StrCat("/v1/kv/", kvarts::PercentEncode(key)));
-  Check(match.route != nullptr && match.parameter == key);
+  // The empty one is said in base64 alone.
+  Check((match.route == nullptr) == key.empty() && match.parameter == key);
   match =
       Match("GET", absl::StrCat("/v1/kv/", absl::WebSafeBase64Escape(key), "?key_encoding=base64"));
   Check(match.route != nullptr && match.parameter == key);
@@ -79,6 +81,10 @@ void Answer(HttpCall* call, kvarts::Store* store) {
     return CheckResponse(&*match.error);
   }
   if (absl::EndsWith(match.route->path, "{key}")) CheckKey(match.parameter);
+  if (auto refusal = kvarts::RefuseFields(*match.route, call->request)) {
+    Check(refusal->status >= 400);
+    return CheckResponse(&*refusal);
+  }
   call->parameter = std::move(match.parameter);
   call->query = std::move(match.query);
   const kvarts::HttpServerInfo info;

@@ -7,8 +7,10 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 namespace kvarts {
 namespace {
@@ -123,14 +125,28 @@ class HttpRequestParser::Impl final : public http::basic_parser<true> {
     request.http_1_0 = version_ < 11;
     request.keep_alive = keep_alive();
     int hosts = 0;
+    int lengths = 0;
     for (const auto& [name, value] : request.fields) {
       if (absl::EqualsIgnoreCase(name, "Host")) ++hosts;
+      // Beast takes "5, 5" and two fields that are equal.
+      if (absl::EqualsIgnoreCase(name, "Content-Length")) {
+        lengths += absl::StrContains(value, ',') ? 2 : 1;
+      }
+      // In HTTP/1.0 Beast lets "keep-alive" win over "close".
+      if (request.http_1_0 && request.keep_alive && absl::EqualsIgnoreCase(name, "Connection")) {
+        for (const absl::string_view option : absl::StrSplit(value, ',')) {
+          if (absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(option), "close")) {
+            request.keep_alive = false;
+          }
+        }
+      }
       if (!absl::EqualsIgnoreCase(name, "Transfer-Encoding")) continue;
       if (request.http_1_0) Fail(400, "HTTP/1.0 has no transfer coding");
       if (!absl::EqualsIgnoreCase(value, "chunked")) {
         Fail(501, kOneCoding);
       }
     }
+    if (lengths > 1) Fail(400, "expected one Content-Length");
     if (hosts > 1 || (hosts == 0 && !request.http_1_0)) Fail(400, "expected one Host field");
     return status == 0;
   }

@@ -21,8 +21,8 @@ struct HttpLimits {
 // bytes; the syntax is Boost.Beast's. Takes memory as bytes arrive, never from a
 // declared length. Refused, because proxies and servers disagree about them and
 // requests are smuggled so: a transfer coding other than "chunked" alone, one
-// beside a Content-Length, one in HTTP/1.0; more than one Host, or none in
-// HTTP/1.1.
+// beside a Content-Length, one in HTTP/1.0; more than one Content-Length, equal ones
+// too; more than one Host, or none in HTTP/1.1.
 class HttpRequestParser {
  public:
   enum class Step : unsigned char {

@@ -91,6 +91,24 @@ TEST(HttpRequestParserTest, AnEmptyChunkedBodyMayBeCutAnywhere) {
   }
 }
 
+// RFC 9112, section 9.3: "close" wins, on whichever line it is.
+TEST(HttpRequestParserTest, ConnectionOptionsOfAllLinesCount) {
+  for (const char* fields :
+       {"Connection: close\r\nConnection: keep-alive\r\n",
+        "Connection: keep-alive\r\nConnection: close\r\n", "Connection: keep-alive, Close\r\n"}) {
+    for (const char* version : {"1.0", "1.1"}) {
+      const Outcome outcome =
+          ParseAll(absl::StrCat("GET / HTTP/", version, "\r\nHost: x\r\n", fields, "\r\n"));
+      ASSERT_EQ(outcome.requests.size(), 1u) << fields;
+      EXPECT_FALSE(outcome.requests[0].keep_alive) << version << fields;
+    }
+  }
+  const Outcome kept =
+      ParseAll("GET / HTTP/1.0\r\nConnection: te\r\nConnection: keep-alive\r\n\r\n");
+  ASSERT_EQ(kept.requests.size(), 1u);
+  EXPECT_TRUE(kept.requests[0].keep_alive);
+}
+
 TEST(HttpRequestParserTest, WhatIsNoHttpIs400) {
   for (const absl::string_view stream : {
            absl::string_view("\x16\x03\x01\x02"),  // the start of TLS
@@ -125,6 +143,8 @@ TEST(HttpRequestParserTest, WhatRequestsAreSmuggledWithIsRefused) {
       {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1x\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n", 400},
@@ -134,6 +154,11 @@ TEST(HttpRequestParserTest, WhatRequestsAreSmuggledWithIsRefused) {
       {"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n", 501},
       {"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n", 501},
       {"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n", 501},
+      {"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n", 501},
+      {"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+       501},
+      {"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+       501},
       {"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", 400},
   };
   for (const auto& c : cases) {

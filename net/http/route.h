@@ -56,7 +56,8 @@ struct HttpCall {
 };
 
 // --- The description of a route: all constants ------------------------------
-// Schemas are JSON, as OpenAPI 3.1 has them.
+// Schemas are JSON, as OpenAPI 3.1 has them. If-Match and If-None-Match are parameters of
+// the routes that carry them out: others refuse them, see request_fields.h.
 
 struct HttpParameter {
   enum class In : unsigned char { kPath, kQuery, kHeader };

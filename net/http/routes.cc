@@ -21,13 +21,17 @@ constexpr char kEncoding[] = R"({"type":"string","enum":["percent","base64"],"de
 
 constexpr HttpParameter kKeyInPath = {
     "key", In::kPath, kText,
-    "The key, percent-encoded; a slash may stand as it is. Any bytes: %FF is one byte."};
+    "The key, percent-encoded; a slash may stand as it is, and + is a plus. Any bytes: %FF is one "
+    "byte. The empty key, and the keys . and .., which clients take out of a path, need "
+    "key_encoding=base64; an empty key without it is 400."};
 constexpr HttpParameter kKeyEncoding = {
     "key_encoding", In::kQuery, kEncoding,
-    "base64: what the keys in the URL decode to is base64 (either alphabet, padded or not)."};
+    "base64: what the keys in the URL decode to is base64 (either alphabet, padded or not). In the "
+    "query a plus of it is %2B."};
 constexpr HttpParameter kIfMatch = {
     "If-Match", In::kHeader, kText,
-    "ETags, or *: only where the key's value has one of them; else 412."};
+    "ETags, or *: only where the key's value has one of them; else 412. Several lines are one "
+    "list. What is no such list is 400 where it would write."};
 constexpr HttpParameter kGetParameters[] = {
     kKeyInPath,
     kKeyEncoding,
@@ -48,7 +52,8 @@ constexpr HttpParameter kPutParameters[] = {
 constexpr HttpParameter kBatchParameters[] = {
     {"etags", In::kQuery, kFlag, "With the ETag of each value, as /v1/batch/write takes it."}};
 constexpr HttpParameter kScanParameters[] = {
-    {"prefix", In::kQuery, kText, "Only keys that begin with it."},
+    {"prefix", In::kQuery, kText,
+     "Only keys that begin with it. As in every query, + is a space and %2B a plus."},
     {"start", In::kQuery, kText, "The first key, in bytewise order."},
     {"end", In::kQuery, kText, "The key to stop before; empty: no end."},
     {"limit", In::kQuery, R"({"type":"integer","minimum":1,"maximum":10000,"default":100})",
@@ -78,6 +83,10 @@ constexpr HttpAnswer kReadOnly = {405, "The store is read-only.", kJson,
 constexpr HttpAnswer kNoSuchFile = {404, "There is no such file.", kJson,
                                     R"({"$ref":"#/components/schemas/Error"})"};
 
+constexpr HttpAnswer kBadBody = {
+    415, "The body has a Content-Encoding, or is JSON of another charset than UTF-8.", kJson,
+    R"({"$ref":"#/components/schemas/Error"})"};
+
 constexpr HttpAnswer kGetAnswers[] = {
     {200,
      "The value, as it is, with its content type where the store keeps one. ETag is a hash of it; "
@@ -90,20 +99,26 @@ constexpr HttpAnswer kGetAnswers[] = {
 constexpr HttpAnswer kPutAnswers[] = {
     {201, "Stored; the key was absent."},
     {204, "Stored; the key was there."},
+    {400,
+     "The key, the query or a header field: with Content-Range, which names a part of a value, "
+     "nothing is stored.",
+     kJson, R"({"$ref":"#/components/schemas/Error"})"},
     kReadOnly,
     kPrecondition,
+    kBadBody,
 };
 constexpr HttpAnswer kDeleteAnswers[] = {{204, "Deleted."}, kNoSuchKey, kReadOnly, kPrecondition};
 constexpr HttpAnswer kBatchAnswers[] = {{200, "A result for each key, in the order asked.", kJson,
-                                         R"({"$ref":"#/components/schemas/BatchResults"})"}};
+                                         R"({"$ref":"#/components/schemas/BatchResults"})"},
+                                        kBadBody};
 constexpr HttpAnswer kWriteAnswers[] = {
     {200, "A result for each mutation, in the order given.", kJson,
      R"({"$ref":"#/components/schemas/BatchWriteResults"})"},
     kReadOnly,
     {412, "A condition does not hold, and nothing was written.", kJson,
      R"({"$ref":"#/components/schemas/ConditionFailed"})"},
-    {415, "The Content-Type is not application/json.", kJson,
-     R"({"$ref":"#/components/schemas/Error"})"}};
+    {415, "The Content-Type is not application/json in UTF-8, or there is a Content-Encoding.",
+     kJson, R"({"$ref":"#/components/schemas/Error"})"}};
 constexpr HttpAnswer kScanAnswers[] = {
     {200,
      "Entries. `cursor` is null at the end of the range; else the next request gives it. With "
@@ -162,7 +177,9 @@ constexpr HttpRoute kRoutes[] = {
      kNeeded, false, true, false, kIgnoredBody, kDeleteParameters, kNoBody, kDeleteAnswers,
      Each<DeleteKey>},
     {"POST", "/v1/batch/get", "getBatch", "Data", "The values of many keys",
-     "Keys and values are JSON strings where they are UTF-8, else {\"base64\": \"...\"}.",  //
+     "Keys and values are JSON strings where they are UTF-8, else {\"base64\": \"...\"}. Where the "
+     "store's capability atomic_multi_get is \"yes\" (/v1/stats) the answer is one state of the "
+     "store: all of an atomic batch or nothing of it. Else each key is read for itself.",  //
      kNeeded, false, false, false, kMaxBatchBody, kBatchParameters, kBatchBody, kBatchAnswers,
      Each<GetBatch>},
     {"POST",
@@ -185,7 +202,9 @@ constexpr HttpRoute kRoutes[] = {
      Each<WriteMany>},
     {"GET", "/v1/scan", "scanKeys", "Data", "The entries of a range of keys",
      "In key order where the store has one. Keys and values are JSON strings where they are "
-     "UTF-8, else {\"base64\": \"...\"}.",  //
+     "UTF-8, else {\"base64\": \"...\"}. A page is read while others write, and is no state of the "
+     "store: it may show half of an atomic batch. A key that is there from first page to last "
+     "comes exactly once where the store's scans are ordered, else at least once.",  //
      kNeeded, false, false, false, kIgnoredBody, kScanParameters, kNoBody, kScanAnswers,
      Each<ScanKeys>},
     {"GET",

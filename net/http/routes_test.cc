@@ -28,8 +28,6 @@ TEST(MatchRouteTest, TheKeyIsAllOfTheRestDecoded) {
   EXPECT_EQ(Match("GET", "/v1/kv/a%20b%2Fc+%25").parameter, "a b/c+%");
   EXPECT_EQ(Match("GET", "/v1/kv/a/b/").parameter, "a/b/");
   EXPECT_EQ(Match("GET", "/v1/kv/%00%ff").parameter, std::string("\0\xff", 2));
-  EXPECT_EQ(Match("GET", "/v1/kv/").parameter, "");
-  EXPECT_NE(Match("GET", "/v1/kv/").route, nullptr);
   EXPECT_EQ(Match("HEAD", "/v1/kv/abc?#y").parameter, "abc");
   EXPECT_EQ(Match("GET", "http://host:1/v1/kv/abc").parameter, "abc");
 }
@@ -79,6 +77,36 @@ TEST(MatchRouteTest, TheQueryIsDecodedAndHeldAgainstTheRoute) {
   EXPECT_NE(Match("GET", "/docs?utm=1").route, nullptr);
 }
 
+// Form encoders write a space so; in a path it is no more than a plus.
+TEST(MatchRouteTest, APlusIsASpaceInTheQueryAlone) {
+  using Query = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(Match("GET", "/v1/scan?prefix=a+b&start=a%2Bb&end=%20+").query,
+            (Query{{"prefix", "a b"}, {"start", "a+b"}, {"end", "  "}}));
+  EXPECT_EQ(Match("GET", "/v1/kv/a+b?key_encoding=percent").parameter, "a+b");
+  EXPECT_EQ(Match("GET", "/v1/scan?key+encoding=base64").error->status, 400);
+}
+
+// Clients make "/v1/kv/" of "/v1/kv/." and "/v1/kv/a/..".
+TEST(MatchRouteTest, TheEmptyKeyIsSaidInBase64) {
+  for (const char* method : {"GET", "HEAD", "PUT", "DELETE"}) {
+    for (const char* target : {"/v1/kv/", "/v1/kv/?key_encoding=percent", "/v1/kv/?"}) {
+      const HttpMatch match = Match(method, target);
+      EXPECT_EQ(match.route, nullptr) << method << target;
+      ASSERT_TRUE(match.error.has_value());
+      EXPECT_EQ(match.error->status, 400);
+      EXPECT_EQ(
+          match.error->body,
+          "{\"error\":\"the key is empty: the empty key needs ?key_encoding=base64, and so do "
+          "the keys \\\".\\\" and \\\"..\\\", which clients take out of a path\"}\n");
+    }
+    const HttpMatch match = Match(method, "/v1/kv/?key_encoding=base64");
+    ASSERT_NE(match.route, nullptr) << method;
+    EXPECT_EQ(match.parameter, "");
+    EXPECT_EQ(Match(method, "/v1/kv/Lg?key_encoding=base64").parameter, ".");
+    EXPECT_EQ(Match(method, "/v1/kv/.").parameter, ".");
+  }
+}
+
 TEST(MatchRouteTest, KeysMayBeBase64InEitherAlphabet) {
   for (const char* key : {"%2F%2B%3D%3D", "_-==", "_-", "/%2b"}) {
     const HttpMatch match = Match("GET", absl::StrCat("/v1/kv/", key, "?key_encoding=base64"));
@@ -86,6 +114,7 @@ TEST(MatchRouteTest, KeysMayBeBase64InEitherAlphabet) {
     EXPECT_EQ(match.parameter, "\xff") << key;
   }
   EXPECT_EQ(Match("GET", "/v1/kv/a*?key_encoding=base64").error->status, 400);
+  EXPECT_EQ(Match("GET", "/v1/kv/YW%20Jj?key_encoding=base64").error->status, 400);
   EXPECT_EQ(Match("GET", "/v1/kv/YQ==?key_encoding=hex").error->status, 400);
   EXPECT_EQ(Match("GET", "/v1/kv/YQ==?key_encoding=percent").parameter, "YQ==");
 }

@@ -60,7 +60,8 @@ absl::Status ReadBytes(const HttpCall& call, const char* name, std::string* byte
   if (encoding == nullptr || *encoding != "base64") {
     *bytes = *text;
   } else if (!DecodeBase64(*text, bytes)) {
-    return absl::InvalidArgumentError(absl::StrCat(name, ": not base64"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        name, ": not base64, as key_encoding says; in a query a plus is %2B, or - instead"));
   }
   return absl::OkStatus();
 }

@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -13,6 +12,7 @@
 #include "net/http/http.h"
 #include "net/http/message.h"
 #include "net/http/output_queue.h"
+#include "net/http/request_fields.h"
 #include "net/http/request_parser.h"
 #include "net/http/routes.h"
 
@@ -152,6 +152,7 @@ class HttpSession final : public Session {
       case Step::kHead:
         MatchRoute(HttpRoutes(), parser_.request().method, parser_.request().target, &match_);
         CheckAccess();
+        CheckFields();
         if (exchange_->size > 0 && !Joins()) {
           head_waits_ = true;
           return Dispatch();
@@ -185,6 +186,12 @@ class HttpSession final : public Session {
     match_.route = nullptr;
   }
 
+  void CheckFields() {
+    if (match_.route == nullptr) return;
+    match_.error = RefuseFields(*match_.route, parser_.request());
+    if (match_.error.has_value()) match_.route = nullptr;
+  }
+
   // Whether the request whose head is there goes to the store with those before it.
   bool Joins() {
     return match_.route != nullptr && match_.route == exchange_->route && !parser_.has_body() &&
@@ -207,13 +214,9 @@ class HttpSession final : public Session {
                        absl::StrCat("the body is larger than ", match_.route->max_body, " bytes")));
       return false;
     }
-    const std::string* const expect = request.Find("Expect");
-    if (expect == nullptr || request.http_1_0) return true;
-    if (!absl::EqualsIgnoreCase(*expect, "100-continue")) {
-      Refuse(HttpError(417, "the only expectation known is 100-continue"));
-      return false;
-    }
-    if (parser_.has_body() && parsed_ == input_.size()) {
+    // RefuseFields() let nothing else through.
+    const bool expects = request.Find("Expect") != nullptr && !request.http_1_0;
+    if (expects && parser_.has_body() && parsed_ == input_.size()) {
       output_.Append("HTTP/1.1 100 Continue\r\n\r\n");
     }
     return true;

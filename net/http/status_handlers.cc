@@ -54,6 +54,7 @@ std::string JsonStats(const Capabilities& capabilities, const StoreStats& stats)
       {"durable", c.durable ? "yes" : "no"},
       {"shared_by_processes", c.shared_by_processes ? "yes" : "no"},
       {"bounded_memory", c.bounded_memory ? "yes" : "no"},
+      {"atomic_multi_get", c.atomic_multi_get ? "yes" : "no"},
   };
   for (const auto& [name, value] : named) {
     absl::StrAppend(&out, name == named[0].first ? "" : ",", JsonQuote(name), ":",

@@ -18,6 +18,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/resp/session_harness.h"
+#include "net/turning_store.h"
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
 #include "testing/model/manual_clock.h"
@@ -244,6 +245,17 @@ TEST_P(CommandsTest, TimeIsTheClocks) {
   clock_.Advance(absl::Milliseconds(123));
   EXPECT_EQ(harness.Ask(*harness.Connect(), {"TIME"}),
             "*2\r\n$10\r\n1700000000\r\n$6\r\n123000\r\n");
+}
+
+// Where the store shows all of an atomic batch or nothing, an MGET does.
+TEST(MGetTest, ManyKeysAreOneReadWhereTheStoreShowsThemAtOnce) {
+  auto store = std::make_unique<TurningStore>(1001, /*atomic_multi_get=*/true);
+  std::vector<absl::string_view> request = {"MGET"};
+  request.insert(request.end(), store->keys().begin(), store->keys().end());
+  std::string expected = "*1001\r\n";
+  for (int i = 0; i < 1001; ++i) expected += "$1\r\n1\r\n";
+  SessionHarness harness(std::move(store));
+  EXPECT_EQ(harness.Ask(*harness.Connect(), request), expected);
 }
 
 TEST_P(CommandsTest, AnMGetOfManyKeysIsAnsweredInParts) {
