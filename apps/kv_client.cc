@@ -275,7 +275,14 @@ absl::StatusOr<int> Main(const StoreFactories& stores, const std::vector<std::st
   }
   absl::StatusOr<StoreSpec> spec = StoreSpec::Parse(FLAGS_store);
   if (!spec.ok()) return UsageError(absl::StrCat("--store: ", spec.status().message()));
-  absl::StatusOr<std::unique_ptr<Store>> store = stores.Open(FLAGS_store);
+  std::string text = FLAGS_store;
+  // What a Redis server holds is asked for its expiry only on request: a dump without would
+  // be restored as keys that never expire.
+  const bool whole = command->run == Scan || command->run == Load;
+  if (whole && spec->scheme() == "resp" && spec->Take("expiry", "-") == "-") {
+    text = WithOption(text, "expiry", "1");
+  }
+  absl::StatusOr<std::unique_ptr<Store>> store = stores.Open(text);
   if (!store.ok()) {
     if (absl::IsInvalidArgument(store.status())) {
       return UsageError(absl::StrCat("--store: ", store.status().message()));

@@ -112,6 +112,16 @@ TEST_F(KvClientTest, TalksToARespServerToo) {
   EXPECT_EQ(client({"get", "a"}).out, "two\nlines\n");
   EXPECT_EQ(Client({"get", "a"}).out, "two\nlines\n") << "it is one store";
   EXPECT_EQ(client({"get", "b"}).err, "kv_client: b: there is no such key\n");
+  TestSocket redis(server_.resp, dir_);
+  redis.Send("SET e 1 PXAT 99999999999999\r\nQUIT\r\n");
+  EXPECT_EQ(redis.ReceiveAll(), "+OK\r\n+OK\r\n");
+  const std::string dump = client({"scan", "--format=ndjson", "--prefix=e"}).out;
+  EXPECT_EQ(dump, "{\"key\":\"e\",\"expires_at_ms\":99999999999999,\"value\":\"1\"}\n");
+  WriteTestFile(absl::StrCat(dir_, "/dump"), dump);
+  EXPECT_EQ(client({"delete", "e"}).exit_code, 0);
+  EXPECT_EQ(client({"load", "dump"}).out, "1 records loaded\n");
+  EXPECT_EQ(Client({"scan", "--format=ndjson", "--prefix=e"}).out, dump);
+  EXPECT_EQ(client({"delete", "e"}).exit_code, 0);
   EXPECT_EQ(client({"delete", "a", "b"}).err, "kv_client: b: there is no such key\n");
   WriteTestFile(absl::StrCat(dir_, "/data"), TestData(5000));
   EXPECT_EQ(client({"load", "data"}).out, "5000 records loaded\n");

@@ -23,7 +23,6 @@
 #include "apps/common/startup_benchmark.h"
 #include "apps/common/stop_signal.h"
 #include "apps/stores.h"
-#include "base/percent.h"
 #include "base/progress_bar.h"
 #include "base/status_macros.h"
 #include "base/thread.h"
@@ -114,13 +113,8 @@ void Say(absl::string_view sentence) {
 
 // A memory store's spec, with the options that --max_memory and --evict are.
 std::string WithLimits(std::string spec) {
-  const auto add = [&spec](absl::string_view name, absl::string_view value) {
-    if (value.empty()) return;
-    const bool first = spec.find('?') == std::string::npos;
-    absl::StrAppend(&spec, first ? "?" : "&", name, "=", PercentEncode(value, ""));
-  };
-  add("max_memory", FLAGS_max_memory);
-  add("evict", FLAGS_evict);
+  if (!FLAGS_max_memory.empty()) spec = WithOption(spec, "max_memory", FLAGS_max_memory);
+  if (!FLAGS_evict.empty()) spec = WithOption(spec, "evict", FLAGS_evict);
   return spec;
 }
 

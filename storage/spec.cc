@@ -68,6 +68,11 @@ absl::StatusOr<StoreSpec> StoreSpec::Parse(absl::string_view text) {
   return spec;
 }
 
+std::string WithOption(absl::string_view spec, absl::string_view name, absl::string_view value) {
+  return absl::StrCat(spec, spec.find('?') == absl::string_view::npos ? "?" : "&", name, "=",
+                      PercentEncode(value, ""));
+}
+
 std::string StoreSpec::Take(absl::string_view name, absl::string_view fallback) {
   known_.emplace_back(name);
   const auto it = options_.find(std::string(name));

@@ -48,6 +48,9 @@ class StoreSpec {
   std::vector<std::string> known_;
 };
 
+// `spec` with one more option, percent-encoded.
+std::string WithOption(absl::string_view spec, absl::string_view name, absl::string_view value);
+
 // Schemes and what opens them. Filled by an app, in one place, by name; then
 // constant and safe for concurrent use. There is no global one.
 class StoreFactories {
