@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,7 +41,11 @@ class KvServerTest : public testing::Test {
   }
   // Without RESP, unless `args` say where.
   static std::vector<std::string> Command(std::vector<std::string> args) {
-    args.insert(args.begin(), {"apps/kv_server", "--resp="});
+    const bool resp = std::any_of(args.begin(), args.end(), [](const std::string& arg) {
+      return absl::StartsWith(arg, "--resp=");
+    });
+    if (!resp) args.insert(args.begin(), "--resp=");
+    args.insert(args.begin(), "apps/kv_server");
     return args;
   }
   std::unique_ptr<TestServer> Start(std::vector<std::string> args,

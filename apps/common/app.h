@@ -27,8 +27,8 @@ struct AppInfo {
 // - flags may stand anywhere among the arguments, up to "--"; "-" and "-5" are
 //   arguments;
 // - --help shows the app's own flags, --version the version; both exit 0;
-// - bad usage is one line on stderr and exit 2: unknown flags, bad values, and
-//   UsageError() from `run`;
+// - bad usage is one line on stderr and exit 2: unknown flags, a flag that is given
+//   twice, bad values, and UsageError() from `run`;
 // - another error is one line on stderr, "NAME: message", and exit 1; an output
 //   that cannot be written is one; a pipe closed by its reader ends it quietly.
 // Returns the exit code: that of `run`, which gets the arguments without flags.

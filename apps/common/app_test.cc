@@ -86,6 +86,10 @@ TEST(RunAppTest, BadUsageIsOneLineAndExit2) {
       {{"--flag=perhaps"}, "--flag is \"perhaps\"; expected true or false"},
       {{"--text"}, "the flag --text needs a value"},
       {{"--size=64"}, ""},
+      {{"--text=a", "b", "-text", "a"}, "the flag --text is given twice"},
+      {{"--flag", "--noflag"}, "the flag --flag is given twice"},
+      {{"--v=1", "--v=2"}, "the flag --v is given twice"},
+      {{"--text=a", "--", "--text=a"}, ""},
       {{"--size=large"},
        "--size: \"large\" is not a size: expected digits and a unit, such as 64MiB, 64MB or plain "
        "bytes"},
