@@ -98,6 +98,15 @@ TEST_F(KvServerTest, ServesADataFileToHttpAndToClients) {
   EXPECT_EQ(server->process.Wait(), 0);
 }
 
+TEST_F(KvServerTest, EachSignalThatAsksForItsEndDrainsIt) {
+  for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGXCPU}) {
+    const auto server = Start({kNative, "--http=", "data"});
+    EXPECT_NE(server->ready, "");
+    server->process.Signal(signal);
+    EXPECT_EQ(server->process.Wait(), 0) << signal;
+  }
+}
+
 TEST_F(KvServerTest, ListenersThatAreOffAreNotInTheReadyLine) {
   EXPECT_THAT(Start({kNative, "--http=", "data"})->ready,
               MatchesRegex("ready native=tcp://127\\.0\\.0\\.1:[0-9]+"));

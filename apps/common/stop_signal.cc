@@ -15,16 +15,23 @@
 namespace kvarts {
 namespace {
 
-sigset_t StopSet() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  return set;
+bool IsIgnored(int signal) {
+  struct sigaction action = {};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-int BlockAndOpen(bool hangup) {
-  sigset_t set = StopSet();
+// A blocked signal is kept for the descriptor even where it is ignored.
+std::vector<int> StopSignals(bool hangup) {
+  std::vector<int> signals = {SIGTERM, SIGINT, SIGXCPU};
+  if (!IsIgnored(SIGQUIT)) signals.push_back(SIGQUIT);
+  if (hangup && !IsIgnored(SIGHUP)) signals.push_back(SIGHUP);
+  return signals;
+}
+
+int BlockAndOpen(const std::vector<int>& stop_signals, bool hangup) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : stop_signals) sigaddset(&set, signal);
   if (hangup) sigaddset(&set, SIGHUP);
   PCHECK(::pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   return ::signalfd(-1, &set, SFD_CLOEXEC);
@@ -34,7 +41,8 @@ int BlockAndOpen(bool hangup) {
 
 StopSignal::StopSignal(std::function<void()> on_hangup)
     : on_hangup_(std::move(on_hangup)),
-      signal_fd_(BlockAndOpen(on_hangup_ != nullptr)),
+      stop_signals_(StopSignals(on_hangup_ == nullptr)),
+      signal_fd_(BlockAndOpen(stop_signals_, on_hangup_ != nullptr)),
       wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE)) {
   PCHECK(signal_fd_ >= 0 && wake_fd_ >= 0);
 }
@@ -54,19 +62,27 @@ bool StopSignal::Wait() {
     if (fds[0].revents != 0) {
       signalfd_siginfo info;
       if (::read(signal_fd_, &info, sizeof info) != sizeof info) continue;
-      if (info.ssi_signo == SIGHUP) {
+      if (info.ssi_signo == SIGHUP && on_hangup_ != nullptr) {
         on_hangup_();
         continue;
       }
-      const sigset_t set = StopSet();
-      ::signal(SIGTERM, SIG_DFL);
-      ::signal(SIGINT, SIG_DFL);
-      ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+      LetSecondEnd();
       return true;
     }
     uint64_t count;
     if (fds[1].revents != 0 && ::read(wake_fd_, &count, sizeof count) == sizeof count) return false;
   }
+}
+
+void StopSignal::LetSecondEnd() const {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : stop_signals_) {
+    if (signal == SIGXCPU) continue;
+    ::signal(signal, SIG_DFL);
+    sigaddset(&set, signal);
+  }
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 void StopSignal::Wake() {
