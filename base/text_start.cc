@@ -75,6 +75,7 @@ bool IsWide(absl::string_view start, size_t unit, size_t place) {
 
 size_t ByteOrderMarkBytes(absl::string_view text) {
   constexpr absl::string_view kMark = "\xEF\xBB\xBF";
+  static_assert(kMark.size() == kByteOrderMarkBytes);
   return absl::StartsWith(text, kMark) ? kMark.size() : 0;
 }
 

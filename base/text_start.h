@@ -15,7 +15,8 @@ namespace kvarts {
 // Enough of the beginning for ForeignFormat(); a shorter file is given whole.
 inline constexpr size_t kTextStartBytes = 512;
 
-// The bytes of a UTF-8 byte order mark in front of `text`: 3 or 0.
+// The bytes of a UTF-8 byte order mark in front of `text`: all of one, or 0.
+inline constexpr size_t kByteOrderMarkBytes = 3;
 size_t ByteOrderMarkBytes(absl::string_view text);
 
 // What a file that begins with `start` is instead of a text of bytes, as errors call it:

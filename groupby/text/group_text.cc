@@ -80,7 +80,6 @@ absl::StatusOr<GroupTextReport> GroupText::Run() {
   chunks.budget = &budget;
   chunks.quotes = options_.input_format == InputFormat::kCsv;
   chunks.delimiter = DelimiterOf(options_);
-  chunks.byte_order_mark = options_.input_format != InputFormat::kTsv;
   ChunkReader reader(std::move(source), chunks);
   std::string header;
   if (options_.header) {
@@ -133,7 +132,7 @@ absl::StatusOr<GroupTextReport> GroupText::Run() {
         return collector->AddInOrder(sequence, rows, bad_row);
       },
       [this] { CancelCollector(); }, &fed_report);
-  if (absl::IsInvalidArgument(status) && IsPacked(options_.input)) {
+  if (absl::IsInvalidArgument(status)) {
     // Rows that a damaged file unpacks to are not what is wrong.
     const absl::Status damage = reader.FindDamage(kDamageBytes);
     if (!damage.ok()) status = damage;
