@@ -141,6 +141,13 @@ class Fields {
   std::vector<std::string> unknown_;
 };
 
+bool HasBareReturn(absl::string_view row) {
+  for (const char& byte : row) {
+    if (IsBareReturn(&byte, row.data() + row.size())) return true;
+  }
+  return false;
+}
+
 absl::StatusOr<TextPlan> Plan(const GroupTextOptions& options,
                               const std::vector<std::string>* names) {
   TextPlan plan;
@@ -217,15 +224,23 @@ absl::Status CheckOptions(const GroupTextOptions& options) {
 
 absl::StatusOr<TextPlan> MakePlan(const GroupTextOptions& options, absl::string_view header) {
   std::vector<std::string> names;
+  bool crlf = false;
   if (options.header) {
     const char delimiter = DelimiterOf(options);
-    if (options.input_format == InputFormat::kTsv) {
+    const bool tsv = options.input_format == InputFormat::kTsv;
+    if ((tsv || !absl::StrContains(header, '"')) && HasBareReturn(header)) {
+      return Bad(absl::StrCat("the header holds ", kBareReturn));
+    }
+    if (tsv) {
+      crlf = absl::ConsumeSuffix(&header, "\r");
       names = SplitTsvHeader(header, delimiter);
     } else if (!SplitCsvHeader(header, delimiter, &names)) {
       return Bad("the header is no row of CSV (RFC 4180)");
     }
   }
-  return Plan(options, &names);
+  KVARTS_ASSIGN_OR_RETURN(TextPlan plan, Plan(options, &names));
+  plan.parsing.crlf = crlf;
+  return plan;
 }
 
 }  // namespace kvarts::groupby_text

@@ -100,6 +100,7 @@ Result Reference(absl::string_view text, const RowParserOptions& options, bool c
         continue;
       }
       if (columns.size() > 1) rest += byte;
+      wrong |= byte == '\r' && at + 1 < text.size() && text[at + 1] != '\n';
       if (byte == options.delimiter) {
         columns.emplace_back();
         closed = false;
@@ -120,6 +121,10 @@ Result Reference(absl::string_view text, const RowParserOptions& options, bool c
     wrong |= quoted;
     if (csv && !closed && !columns.back().empty() && columns.back().back() == '\r') {
       columns.back().pop_back();
+    }
+    if (!csv && options.crlf && !columns.back().empty() && columns.back().back() == '\r') {
+      columns.back().pop_back();
+      if (columns.size() > 1) rest.pop_back();
     }
     wrong |= columns.size() < least || (two_columns && columns.size() > 2);
     if (!wrong) {
@@ -152,6 +157,7 @@ void Fuzz(absl::string_view text, int format, uint8_t how, uint8_t size) {
   if ((how & 8) != 0) options.columns.fields.push_back(0);
   if ((how & 16) != 0) options.columns.fields.push_back(2);
   options.delimiter = format == 1 ? ',' : '\t';
+  options.crlf = (how & 64) != 0;
   options.json_keys = (how & 4) != 0;
   options.json_values = (how & 16) != 0;
   if ((how & 8) != 0) options.field_members = {"value", "a"};
