@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -363,6 +364,57 @@ TEST_F(GroupByTest, CompressedInputIsUnpackedAndDamageIsNamed) {
   }
 }
 
+TEST_F(GroupByTest, TheFirstBytesSayWhatIsUnpackedAndWhatIsNoText) {
+  const Rows rows(2000, 300, 10);
+  Write("rows", rows.text);
+  const auto shell = [this](const std::string& command) {
+    return std::system(absl::StrCat("cd ", dir_, " && ", command).c_str());
+  };
+  ASSERT_EQ(shell("gzip -c rows > packed && cp packed rows.GZ && tar czf rows.tgz rows"), 0);
+  Write("packed.zst", ZstdPacked(rows.text));
+  ASSERT_EQ(shell("cp packed.zst zstd.tsv"), 0);
+  for (const char* name : {"packed", "rows.GZ", "packed.zst", "zstd.tsv"}) {
+    const ProcessResult file = Run({"--order=key", absl::StrCat("--input=", name)});
+    EXPECT_EQ(file.exit_code, 0) << file.err;
+    EXPECT_TRUE(file.out == rows.sorted) << name;
+    const ProcessResult pipe = Run({"--order=key"}, Read(name));
+    EXPECT_EQ(pipe.exit_code, 0) << pipe.err;
+    EXPECT_TRUE(pipe.out == rows.sorted) << name;
+  }
+  const std::string found = ": expected text in bytes or UTF-8, found ";
+  EXPECT_EQ(Run({"--input=rows.tgz"}).err, absl::StrCat("group_by: rows.tgz, unpacked", found,
+                                                        "a tar archive; unpack it first\n"));
+  for (const auto& [start, format] : {std::make_pair("\xFD"
+                                                     "7zXZ\0",
+                                                     "xz data; unpack"),
+                                      std::make_pair("BZh91AY&SY", "bzip2 data; unpack"),
+                                      std::make_pair("\xFF\xFE"
+                                                     "a\tx\n",
+                                                     "UTF-16 text; convert")}) {
+    for (const char* flag : {"--skip_malformed", "--header", "--input_format=ndjson"}) {
+      const ProcessResult result =
+          Run({flag, "--output=out"}, absl::StrCat(start, std::string("\0\0a\tx\n", 7)));
+      EXPECT_EQ(result.exit_code, 1);
+      EXPECT_EQ(result.err, absl::StrCat("group_by: standard input", found, format, " it first\n"));
+      EXPECT_FALSE(std::filesystem::exists(dir_ + "/out"));
+    }
+  }
+}
+
+TEST_F(GroupByTest, AWindowBeyondTheMemoryNamesTheFlag) {
+  // A row in a frame whose header asks for a window of 256 MiB.
+  Write("in.zst", std::string("\x28\xB5\x2F\xFD\0\x90\x21\0\0a\tx\n", 13));
+  const ProcessResult small = Run({"--input=in.zst", "--memory=64MiB"});
+  EXPECT_EQ(small.exit_code, 1);
+  EXPECT_TRUE(absl::StartsWith(
+      small.err, "group_by: in.zst, offset 0: a zstd frame with a window of 256.0 MiB: "))
+      << small.err;
+  EXPECT_TRUE(absl::EndsWith(small.err, "; a larger --memory allows it\n")) << small.err;
+  const ProcessResult large = Run({"--input=in.zst", "--memory=300MiB"});
+  EXPECT_EQ(large.exit_code, 0) << large.err;
+  EXPECT_EQ(large.out, "a\tx\n");
+}
+
 TEST_F(GroupByTest, AnOutputIsReplacedWholeOrNotAtAll) {
   Write("out", "old");
   EXPECT_EQ(Run({"--output=out"}, "malformed\n").exit_code, 1);
@@ -391,7 +443,7 @@ TEST_F(GroupByTest, ASignalEndsItAndLeavesNothing) {
   ::mkdir((dir_ + "/temp").c_str(), 0700);
   const Rows rows(40000, 3000, 100);
   for (const char* order : {"--order=any", "--order=key"}) {
-    for (const int signal : {SIGINT, SIGTERM}) {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU}) {
       ProcessOptions options;
       options.directory = dir_;
       Process process({"apps/group_by", "--input=in", "--output=out", "--temp_dir=temp",
@@ -415,6 +467,80 @@ TEST_F(GroupByTest, ASignalEndsItAndLeavesNothing) {
       EXPECT_EQ(Files("temp"), std::vector<std::string>());
     }
   }
+}
+
+TEST_F(GroupByTest, ASignalThatItIsToIgnoreIsIgnored) {
+  ASSERT_EQ(::mkfifo((dir_ + "/in").c_str(), 0600), 0);
+  ProcessOptions options;
+  options.directory = dir_;
+  const std::string program = std::filesystem::absolute("apps/group_by");
+  Process process({"/bin/sh", "-c",
+                   absl::StrCat("trap '' HUP QUIT; exec ", program, " --input=in --output=out")},
+                  options);
+  const int writer = ::open((dir_ + "/in").c_str(), O_WRONLY);  // waits until it reads
+  ASSERT_GE(writer, 0);
+  process.Signal(SIGHUP);
+  process.Signal(SIGQUIT);
+  ASSERT_EQ(::write(writer, "a\tx\n", 4), 4);
+  ::close(writer);
+  EXPECT_EQ(process.Wait(), 0) << process.Errors();
+  EXPECT_EQ(Read("out"), "a\tx\n");
+}
+
+TEST_F(GroupByTest, WhatAKilledRunLeftGoesWithTheNextOne) {
+  ASSERT_EQ(::mkfifo((dir_ + "/in").c_str(), 0600), 0);
+  ::mkdir((dir_ + "/temp").c_str(), 0700);
+  Write("out", "old");
+  ::chmod((dir_ + "/out").c_str(), 0444);
+  const std::vector<std::string> others = {"out.2024.tmp", "out.kvarts-groupby.mine.tmp"};
+  for (const std::string& other : others) Write(other, "");
+  const Rows rows(40000, 3000, 100);
+  ProcessOptions options;
+  options.directory = dir_;
+  const auto start = [&] {
+    return std::make_unique<Process>(
+        std::vector<std::string>{"apps/group_by", "--input=in", "--output=out", "--temp_dir=temp",
+                                 "--memory=1MiB"},
+        options);
+  };
+  const auto feed = [&] {
+    const int writer = ::open((dir_ + "/in").c_str(), O_WRONLY);
+    size_t written = 0;
+    while (written < rows.text.size()) {
+      const ssize_t n = ::write(writer, rows.text.data() + written, rows.text.size() - written);
+      EXPECT_GT(n, 0);
+      if (n <= 0) break;
+      written += static_cast<size_t>(n);
+    }
+    return writer;
+  };
+  const std::unique_ptr<Process> killed = start();
+  int writer = feed();
+  while (Files("temp").empty()) std::this_thread::yield();
+  killed->Signal(SIGKILL);
+  EXPECT_EQ(killed->Wait(), 128 + SIGKILL);
+  ::close(writer);
+  EXPECT_EQ(Files().size(), 6u) << "and its temporary output";
+  const std::vector<std::string> of_killed = Files("temp");
+  EXPECT_EQ(of_killed.size(), 1u);
+
+  // One that lives on, and one that needs no temporary folder.
+  const std::unique_ptr<Process> alive = start();
+  writer = feed();
+  std::vector<std::string> of_alive;
+  do {
+    of_alive = Files("temp");
+  } while (of_alive.empty() || of_alive == of_killed);
+  EXPECT_EQ(of_alive.size(), 1u);
+  EXPECT_EQ(Run({"--output=out", "--temp_dir=temp"}, "a\tx\n").exit_code, 0);
+  EXPECT_EQ(Read("out"), "a\tx\n");
+  EXPECT_EQ(Files().size(), 6u) << "of the one that lives";
+  EXPECT_EQ(Files("temp"), of_alive);
+  ::close(writer);
+  EXPECT_EQ(alive->Wait(), 0) << alive->Errors();
+  EXPECT_GT(Read("out").size(), rows.text.size() / 2);
+  EXPECT_EQ(Files(), (std::vector<std::string>{"in", "out", others[0], others[1], "temp"}));
+  EXPECT_EQ(Files("temp"), std::vector<std::string>());
 }
 
 TEST_F(GroupByTest, ASignalEndsItWhileItsReaderIsSlow) {
@@ -491,6 +617,14 @@ TEST_F(GroupByTest, BadUsageIsOneLineAndExit2) {
            {"--input_format=ndjson", "--header"},
            {"--input_format=ndjson", "--key=a", "--value=a"},
            {"--key=0"},
+           {"--key=#0"},
+           {"--key=#100001"},
+           {"--key=\"1\""},
+           {"--header", "--key=\"a"},
+           {"--header", "--aggregate=sum:\"a"},
+           {"--input_format=ndjson", "--value=\"a"},
+           {"--input=a", "--input=b"},
+           {"--header", "--header"},
            {"--key=2"},
            {"--key=name", "--value=2"},
            {"--aggregate="},
