@@ -46,6 +46,7 @@ absl::Status ChunkReader::ReadTo(char* to, size_t* have, size_t want) {
       const size_t mark = ByteOrderMarkBytes(absl::string_view(to, *have));
       *have -= mark;
       std::memmove(to, to + mark, *have);
+      ends_.Reset();  // of small chunks it has seen some of the mark
     }
   }
   position_.store(source_->position(), std::memory_order_relaxed);

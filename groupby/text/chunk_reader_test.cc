@@ -224,6 +224,13 @@ TEST(ChunkReaderTest, AByteOrderMarkIsLeftOut) {
         Chunk chunk;
         ASSERT_TRUE(*reader.Next(&chunk));
         EXPECT_EQ(absl::string_view(chunk.text, chunk.size), wanted);
+        // Quotes behind it hold newlines all the same.
+        options.quotes = true;
+        ChunkReader quoted(std::make_unique<StringSource>("\xEF\xBB\xBF\"a\nb\",\"\n\"", step),
+                           options);
+        ASSERT_TRUE(*quoted.Next(&chunk));
+        EXPECT_EQ(absl::string_view(chunk.text, chunk.size), "\"a\nb\",\"\n\"");
+        options.quotes = false;
       }
     }
   }
