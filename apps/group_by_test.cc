@@ -1,18 +1,12 @@
 // Runs the real group_by.
 
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <zstd.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <iterator>
 #include <map>
-#include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -22,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "apps/testing/group_by_fixture.h"
 #include "apps/testing/process.h"
 #include "apps/testing/programs.h"
 #include "gtest/gtest.h"
@@ -93,42 +88,10 @@ std::vector<Case> ReadCases(const std::string& path) {
   return cases;
 }
 
-// Standard error without the progress that is there as well where the machine is slow.
-std::string Errors(absl::string_view text) {
-  std::string errors;
-  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
-    const bool progress = absl::StartsWith(line, "reading: ") ||
-                          absl::StartsWith(line, "partition: ") ||
-                          absl::StartsWith(line, "merge: ") || absl::StartsWith(line, "group: ");
-    if (!progress) absl::StrAppend(&errors, line, "\n");
-  }
-  return errors;
-}
+using Rows = GroupByRows;
 
-class GroupByTest : public testing::Test {
+class GroupByTest : public GroupByFixture {
  protected:
-  ProcessResult Run(std::vector<std::string> args, const std::string& input = "",
-                    ProcessOptions options = {}) {
-    args.insert(args.begin(), "apps/group_by");
-    options.directory = dir_;
-    options.input = input;
-    ProcessResult result = RunProcess(args, options);
-    result.err = Errors(result.err);
-    return result;
-  }
-  void Write(absl::string_view name, absl::string_view contents) {
-    WriteTestFile(absl::StrCat(dir_, "/", name), contents);
-  }
-  std::string Read(absl::string_view name) { return ReadTestFile(absl::StrCat(dir_, "/", name)); }
-  std::vector<std::string> Files(absl::string_view folder = "") {
-    std::vector<std::string> files;
-    for (const auto& entry : std::filesystem::directory_iterator(absl::StrCat(dir_, "/", folder))) {
-      files.push_back(entry.path().filename());
-    }
-    std::sort(files.begin(), files.end());
-    return files;
-  }
-
   void Check(const Case& expected, const std::string& where, absl::string_view input_name,
              std::string out, const ProcessResult& result) {
     const bool fails = !expected.error.empty() && !absl::EndsWith(expected.error, " skipped") &&
@@ -168,8 +131,6 @@ class GroupByTest : public testing::Test {
       ASSERT_EQ(Files(), std::vector<std::string>{"in"}) << where;
     }
   }
-
-  const std::string dir_ = TestDirectory();
 };
 
 TEST_F(GroupByTest, TsvCases) { RunCases("tsv.test"); }
@@ -177,23 +138,6 @@ TEST_F(GroupByTest, CsvCases) { RunCases("csv.test"); }
 TEST_F(GroupByTest, NdjsonCases) { RunCases("ndjson.test"); }
 TEST_F(GroupByTest, DataCases) { RunCases("data.test"); }
 TEST_F(GroupByTest, AggregateCases) { RunCases("aggregates.test"); }
-
-// Rows of `keys` keys, and the groups by a map.
-struct Rows {
-  Rows(int rows, int keys, size_t value_bytes) {
-    for (int i = 0; i < rows; ++i) {
-      const std::string key = absl::StrCat("key", (i * 7919) % keys);
-      const std::string value = absl::StrCat("v", i, std::string(value_bytes, 'x'));
-      absl::StrAppend(&text, key, "\t", value, "\n");
-      std::string& group = groups[key];
-      absl::StrAppend(&group, group.empty() ? "" : ",", value);
-    }
-    for (const auto& [key, values] : groups) absl::StrAppend(&sorted, key, "\t", values, "\n");
-  }
-  std::string text;
-  std::map<std::string, std::string> groups;
-  std::string sorted;
-};
 
 TEST_F(GroupByTest, MoreThanMemoryGoesThroughTheTemporaryFolderAndLeavesNothingThere) {
   const Rows rows(60000, 5000, 100);
@@ -435,123 +379,6 @@ TEST_F(GroupByTest, AClosedPipeIsOneLineAndExit1) {
   const ProcessResult result = Run({}, Rows(1000, 1000, 100).text, options);
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_EQ(result.err, "group_by: standard output: cannot write the output: Broken pipe\n");
-}
-
-TEST_F(GroupByTest, ASignalEndsItAndLeavesNothing) {
-  const std::string fifo = dir_ + "/in";
-  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
-  ::mkdir((dir_ + "/temp").c_str(), 0700);
-  const Rows rows(40000, 3000, 100);
-  for (const char* order : {"--order=any", "--order=key"}) {
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU}) {
-      ProcessOptions options;
-      options.directory = dir_;
-      Process process({"apps/group_by", "--input=in", "--output=out", "--temp_dir=temp",
-                       "--memory=1MiB", order},
-                      options);
-      const int writer = ::open(fifo.c_str(), O_WRONLY);  // waits until it reads
-      ASSERT_GE(writer, 0);
-      size_t written = 0;
-      while (written < rows.text.size()) {
-        const ssize_t n = ::write(writer, rows.text.data() + written, rows.text.size() - written);
-        ASSERT_GT(n, 0);
-        written += static_cast<size_t>(n);
-      }
-      // It reads on, and has more than its memory holds.
-      while (Files("temp").empty()) std::this_thread::yield();
-      process.Signal(signal);
-      EXPECT_EQ(process.Wait(), 1);
-      EXPECT_EQ(Errors(process.Errors()), "group_by: ended by a signal; nothing was written\n");
-      ::close(writer);
-      EXPECT_EQ(Files(), (std::vector<std::string>{"in", "temp"}));
-      EXPECT_EQ(Files("temp"), std::vector<std::string>());
-    }
-  }
-}
-
-TEST_F(GroupByTest, ASignalThatItIsToIgnoreIsIgnored) {
-  ASSERT_EQ(::mkfifo((dir_ + "/in").c_str(), 0600), 0);
-  ProcessOptions options;
-  options.directory = dir_;
-  const std::string program = std::filesystem::absolute("apps/group_by");
-  Process process({"/bin/sh", "-c",
-                   absl::StrCat("trap '' HUP QUIT; exec ", program, " --input=in --output=out")},
-                  options);
-  const int writer = ::open((dir_ + "/in").c_str(), O_WRONLY);  // waits until it reads
-  ASSERT_GE(writer, 0);
-  process.Signal(SIGHUP);
-  process.Signal(SIGQUIT);
-  ASSERT_EQ(::write(writer, "a\tx\n", 4), 4);
-  ::close(writer);
-  EXPECT_EQ(process.Wait(), 0) << process.Errors();
-  EXPECT_EQ(Read("out"), "a\tx\n");
-}
-
-TEST_F(GroupByTest, WhatAKilledRunLeftGoesWithTheNextOne) {
-  ASSERT_EQ(::mkfifo((dir_ + "/in").c_str(), 0600), 0);
-  ::mkdir((dir_ + "/temp").c_str(), 0700);
-  Write("out", "old");
-  ::chmod((dir_ + "/out").c_str(), 0444);
-  const std::vector<std::string> others = {"out.2024.tmp", "out.kvarts-groupby.mine.tmp"};
-  for (const std::string& other : others) Write(other, "");
-  const Rows rows(40000, 3000, 100);
-  ProcessOptions options;
-  options.directory = dir_;
-  const auto start = [&] {
-    return std::make_unique<Process>(
-        std::vector<std::string>{"apps/group_by", "--input=in", "--output=out", "--temp_dir=temp",
-                                 "--memory=1MiB"},
-        options);
-  };
-  const auto feed = [&] {
-    const int writer = ::open((dir_ + "/in").c_str(), O_WRONLY);
-    size_t written = 0;
-    while (written < rows.text.size()) {
-      const ssize_t n = ::write(writer, rows.text.data() + written, rows.text.size() - written);
-      EXPECT_GT(n, 0);
-      if (n <= 0) break;
-      written += static_cast<size_t>(n);
-    }
-    return writer;
-  };
-  const std::unique_ptr<Process> killed = start();
-  int writer = feed();
-  while (Files("temp").empty()) std::this_thread::yield();
-  killed->Signal(SIGKILL);
-  EXPECT_EQ(killed->Wait(), 128 + SIGKILL);
-  ::close(writer);
-  EXPECT_EQ(Files().size(), 6u) << "and its temporary output";
-  const std::vector<std::string> of_killed = Files("temp");
-  EXPECT_EQ(of_killed.size(), 1u);
-
-  // One that lives on, and one that needs no temporary folder.
-  const std::unique_ptr<Process> alive = start();
-  writer = feed();
-  std::vector<std::string> of_alive;
-  do {
-    of_alive = Files("temp");
-  } while (of_alive.empty() || of_alive == of_killed);
-  EXPECT_EQ(of_alive.size(), 1u);
-  EXPECT_EQ(Run({"--output=out", "--temp_dir=temp"}, "a\tx\n").exit_code, 0);
-  EXPECT_EQ(Read("out"), "a\tx\n");
-  EXPECT_EQ(Files().size(), 6u) << "of the one that lives";
-  EXPECT_EQ(Files("temp"), of_alive);
-  ::close(writer);
-  EXPECT_EQ(alive->Wait(), 0) << alive->Errors();
-  EXPECT_GT(Read("out").size(), rows.text.size() / 2);
-  EXPECT_EQ(Files(), (std::vector<std::string>{"in", "out", others[0], others[1], "temp"}));
-  EXPECT_EQ(Files("temp"), std::vector<std::string>());
-}
-
-TEST_F(GroupByTest, ASignalEndsItWhileItsReaderIsSlow) {
-  ProcessOptions options;
-  options.directory = dir_;
-  options.input = Rows(100000, 1000, 100).text;
-  Process process({"apps/group_by"}, options);
-  EXPECT_NE(process.ReadLine(), "");  // and nothing more
-  process.Signal(SIGTERM);
-  EXPECT_EQ(process.Wait(), 1);
-  EXPECT_EQ(Errors(process.Errors()), "group_by: ended by a signal; nothing was written\n");
 }
 
 TEST_F(GroupByTest, FromRowsToAServer) {
