@@ -20,14 +20,14 @@
 #include "groupby/text/group_text.h"
 
 DEFINE_string(input, "-",
-              "The file with the rows; - is the standard input. NAME.gz and NAME.zst are "
-              "decompressed.");
+              "The file with the rows; - is the standard input. What begins as gzip or zstd data "
+              "does is decompressed.");
 DEFINE_string(output, "-",
               "Where the groups go; - is the standard output. A file is there whole at the end, or "
               "not at all.");
 DEFINE_string(memory, "512MiB",
-              "Memory for everything that grows with the input. What does not fit goes through "
-              "files in --temp_dir.");
+              "Memory for everything that grows with the input, windows of zstd above 8 MiB too. "
+              "What does not fit goes through files in --temp_dir.");
 DEFINE_string(temp_dir, "",
               "An existing directory for temporary files; empty: $TMPDIR, else /tmp. With input "
               "that fits in memory nothing is written.");
@@ -36,17 +36,17 @@ DEFINE_string(input_format, "tsv", "tsv, csv or ndjson.");
 DEFINE_string(format, "tsv", "Of the output: tsv, ndjson or data.");
 DEFINE_string(order, "any", "Of the groups: any, or key, by the bytes of the keys.");
 DEFINE_string(key, "",
-              "The column of the key: a number from 1 on, or a name of the header; of NDJSON a "
+              "The column of the key: a name of the header, or else a number from 1 on; #3 is the "
+              "third one whatever it is called, and a name may stand between quotes. Of NDJSON a "
               "member. Empty: the first column; \"key\".");
 DEFINE_string(value, "",
               "The column of the value, likewise. Empty: what is behind the key, in TSV with all "
               "its tabs, in CSV one column; \"value\".");
-DEFINE_string(
-    aggregate, "list",
-    "What is written of each group, some of these with commas between them: list (of the "
-    "values, comes first), count, sum, mean, min, max, mintext, maxtext, first, last, "
-    "distinct, top:K. Over the value, or another column: sum:COLUMN, top:COLUMN:K. Without "
-    "list no values are kept.");
+DEFINE_string(aggregate, "list",
+              "What is written of each group, some of these with commas between them: list (of the "
+              "values, comes first), count, sum, mean, min, max, mintext, maxtext, first, last, "
+              "distinct, top:K. Over the value, or another column: sum:COLUMN, top:COLUMN:K, "
+              "sum:\"a,b:c\". Without list no values are kept.");
 DEFINE_string(delimiter, "",
               "One byte between columns, \\t for a tab. Empty: a tab in TSV, a comma in CSV.");
 DEFINE_bool(header, false, "The first row has the names of the columns, and is no row.");
@@ -215,5 +215,5 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
 }  // namespace kvarts
 
 int main(int argc, char** argv) {
-  return kvarts::RunApp(argc, argv, {"group_by", __FILE__, kvarts::kHelp}, kvarts::Main);
+  return kvarts::RunApp(argc, argv, {"group_by", __FILE__, kvarts::kHelp, "input"}, kvarts::Main);
 }

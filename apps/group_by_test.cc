@@ -1,17 +1,12 @@
 // Runs the real group_by.
 
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <zstd.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <iterator>
 #include <map>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -21,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "apps/testing/group_by_fixture.h"
 #include "apps/testing/process.h"
 #include "apps/testing/programs.h"
 #include "gtest/gtest.h"
@@ -92,42 +88,10 @@ std::vector<Case> ReadCases(const std::string& path) {
   return cases;
 }
 
-// Standard error without the progress that is there as well where the machine is slow.
-std::string Errors(absl::string_view text) {
-  std::string errors;
-  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
-    const bool progress = absl::StartsWith(line, "reading: ") ||
-                          absl::StartsWith(line, "partition: ") ||
-                          absl::StartsWith(line, "merge: ") || absl::StartsWith(line, "group: ");
-    if (!progress) absl::StrAppend(&errors, line, "\n");
-  }
-  return errors;
-}
+using Rows = GroupByRows;
 
-class GroupByTest : public testing::Test {
+class GroupByTest : public GroupByFixture {
  protected:
-  ProcessResult Run(std::vector<std::string> args, const std::string& input = "",
-                    ProcessOptions options = {}) {
-    args.insert(args.begin(), "apps/group_by");
-    options.directory = dir_;
-    options.input = input;
-    ProcessResult result = RunProcess(args, options);
-    result.err = Errors(result.err);
-    return result;
-  }
-  void Write(absl::string_view name, absl::string_view contents) {
-    WriteTestFile(absl::StrCat(dir_, "/", name), contents);
-  }
-  std::string Read(absl::string_view name) { return ReadTestFile(absl::StrCat(dir_, "/", name)); }
-  std::vector<std::string> Files(absl::string_view folder = "") {
-    std::vector<std::string> files;
-    for (const auto& entry : std::filesystem::directory_iterator(absl::StrCat(dir_, "/", folder))) {
-      files.push_back(entry.path().filename());
-    }
-    std::sort(files.begin(), files.end());
-    return files;
-  }
-
   void Check(const Case& expected, const std::string& where, absl::string_view input_name,
              std::string out, const ProcessResult& result) {
     const bool fails = !expected.error.empty() && !absl::EndsWith(expected.error, " skipped") &&
@@ -167,8 +131,6 @@ class GroupByTest : public testing::Test {
       ASSERT_EQ(Files(), std::vector<std::string>{"in"}) << where;
     }
   }
-
-  const std::string dir_ = TestDirectory();
 };
 
 TEST_F(GroupByTest, TsvCases) { RunCases("tsv.test"); }
@@ -176,23 +138,6 @@ TEST_F(GroupByTest, CsvCases) { RunCases("csv.test"); }
 TEST_F(GroupByTest, NdjsonCases) { RunCases("ndjson.test"); }
 TEST_F(GroupByTest, DataCases) { RunCases("data.test"); }
 TEST_F(GroupByTest, AggregateCases) { RunCases("aggregates.test"); }
-
-// Rows of `keys` keys, and the groups by a map.
-struct Rows {
-  Rows(int rows, int keys, size_t value_bytes) {
-    for (int i = 0; i < rows; ++i) {
-      const std::string key = absl::StrCat("key", (i * 7919) % keys);
-      const std::string value = absl::StrCat("v", i, std::string(value_bytes, 'x'));
-      absl::StrAppend(&text, key, "\t", value, "\n");
-      std::string& group = groups[key];
-      absl::StrAppend(&group, group.empty() ? "" : ",", value);
-    }
-    for (const auto& [key, values] : groups) absl::StrAppend(&sorted, key, "\t", values, "\n");
-  }
-  std::string text;
-  std::map<std::string, std::string> groups;
-  std::string sorted;
-};
 
 TEST_F(GroupByTest, MoreThanMemoryGoesThroughTheTemporaryFolderAndLeavesNothingThere) {
   const Rows rows(60000, 5000, 100);
@@ -363,6 +308,57 @@ TEST_F(GroupByTest, CompressedInputIsUnpackedAndDamageIsNamed) {
   }
 }
 
+TEST_F(GroupByTest, TheFirstBytesSayWhatIsUnpackedAndWhatIsNoText) {
+  const Rows rows(2000, 300, 10);
+  Write("rows", rows.text);
+  const auto shell = [this](const std::string& command) {
+    return std::system(absl::StrCat("cd ", dir_, " && ", command).c_str());
+  };
+  ASSERT_EQ(shell("gzip -c rows > packed && cp packed rows.GZ && tar czf rows.tgz rows"), 0);
+  Write("packed.zst", ZstdPacked(rows.text));
+  ASSERT_EQ(shell("cp packed.zst zstd.tsv"), 0);
+  for (const char* name : {"packed", "rows.GZ", "packed.zst", "zstd.tsv"}) {
+    const ProcessResult file = Run({"--order=key", absl::StrCat("--input=", name)});
+    EXPECT_EQ(file.exit_code, 0) << file.err;
+    EXPECT_TRUE(file.out == rows.sorted) << name;
+    const ProcessResult pipe = Run({"--order=key"}, Read(name));
+    EXPECT_EQ(pipe.exit_code, 0) << pipe.err;
+    EXPECT_TRUE(pipe.out == rows.sorted) << name;
+  }
+  const std::string found = ": expected text in bytes or UTF-8, found ";
+  EXPECT_EQ(Run({"--input=rows.tgz"}).err, absl::StrCat("group_by: rows.tgz, unpacked", found,
+                                                        "a tar archive; unpack it first\n"));
+  for (const auto& [start, format] : {std::make_pair("\xFD"
+                                                     "7zXZ\0",
+                                                     "xz data; unpack"),
+                                      std::make_pair("BZh91AY&SY", "bzip2 data; unpack"),
+                                      std::make_pair("\xFF\xFE"
+                                                     "a\tx\n",
+                                                     "UTF-16 text; convert")}) {
+    for (const char* flag : {"--skip_malformed", "--header", "--input_format=ndjson"}) {
+      const ProcessResult result =
+          Run({flag, "--output=out"}, absl::StrCat(start, std::string("\0\0a\tx\n", 7)));
+      EXPECT_EQ(result.exit_code, 1);
+      EXPECT_EQ(result.err, absl::StrCat("group_by: standard input", found, format, " it first\n"));
+      EXPECT_FALSE(std::filesystem::exists(dir_ + "/out"));
+    }
+  }
+}
+
+TEST_F(GroupByTest, AWindowBeyondTheMemoryNamesTheFlag) {
+  // A row in a frame whose header asks for a window of 256 MiB.
+  Write("in.zst", std::string("\x28\xB5\x2F\xFD\0\x90\x21\0\0a\tx\n", 13));
+  const ProcessResult small = Run({"--input=in.zst", "--memory=64MiB"});
+  EXPECT_EQ(small.exit_code, 1);
+  EXPECT_TRUE(absl::StartsWith(
+      small.err, "group_by: in.zst, offset 0: a zstd frame with a window of 256.0 MiB: "))
+      << small.err;
+  EXPECT_TRUE(absl::EndsWith(small.err, "; a larger --memory allows it\n")) << small.err;
+  const ProcessResult large = Run({"--input=in.zst", "--memory=300MiB"});
+  EXPECT_EQ(large.exit_code, 0) << large.err;
+  EXPECT_EQ(large.out, "a\tx\n");
+}
+
 TEST_F(GroupByTest, AnOutputIsReplacedWholeOrNotAtAll) {
   Write("out", "old");
   EXPECT_EQ(Run({"--output=out"}, "malformed\n").exit_code, 1);
@@ -383,49 +379,6 @@ TEST_F(GroupByTest, AClosedPipeIsOneLineAndExit1) {
   const ProcessResult result = Run({}, Rows(1000, 1000, 100).text, options);
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_EQ(result.err, "group_by: standard output: cannot write the output: Broken pipe\n");
-}
-
-TEST_F(GroupByTest, ASignalEndsItAndLeavesNothing) {
-  const std::string fifo = dir_ + "/in";
-  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
-  ::mkdir((dir_ + "/temp").c_str(), 0700);
-  const Rows rows(40000, 3000, 100);
-  for (const char* order : {"--order=any", "--order=key"}) {
-    for (const int signal : {SIGINT, SIGTERM}) {
-      ProcessOptions options;
-      options.directory = dir_;
-      Process process({"apps/group_by", "--input=in", "--output=out", "--temp_dir=temp",
-                       "--memory=1MiB", order},
-                      options);
-      const int writer = ::open(fifo.c_str(), O_WRONLY);  // waits until it reads
-      ASSERT_GE(writer, 0);
-      size_t written = 0;
-      while (written < rows.text.size()) {
-        const ssize_t n = ::write(writer, rows.text.data() + written, rows.text.size() - written);
-        ASSERT_GT(n, 0);
-        written += static_cast<size_t>(n);
-      }
-      // It reads on, and has more than its memory holds.
-      while (Files("temp").empty()) std::this_thread::yield();
-      process.Signal(signal);
-      EXPECT_EQ(process.Wait(), 1);
-      EXPECT_EQ(Errors(process.Errors()), "group_by: ended by a signal; nothing was written\n");
-      ::close(writer);
-      EXPECT_EQ(Files(), (std::vector<std::string>{"in", "temp"}));
-      EXPECT_EQ(Files("temp"), std::vector<std::string>());
-    }
-  }
-}
-
-TEST_F(GroupByTest, ASignalEndsItWhileItsReaderIsSlow) {
-  ProcessOptions options;
-  options.directory = dir_;
-  options.input = Rows(100000, 1000, 100).text;
-  Process process({"apps/group_by"}, options);
-  EXPECT_NE(process.ReadLine(), "");  // and nothing more
-  process.Signal(SIGTERM);
-  EXPECT_EQ(process.Wait(), 1);
-  EXPECT_EQ(Errors(process.Errors()), "group_by: ended by a signal; nothing was written\n");
 }
 
 TEST_F(GroupByTest, FromRowsToAServer) {
@@ -491,6 +444,14 @@ TEST_F(GroupByTest, BadUsageIsOneLineAndExit2) {
            {"--input_format=ndjson", "--header"},
            {"--input_format=ndjson", "--key=a", "--value=a"},
            {"--key=0"},
+           {"--key=#0"},
+           {"--key=#100001"},
+           {"--key=\"1\""},
+           {"--header", "--key=\"a"},
+           {"--header", "--aggregate=sum:\"a"},
+           {"--input_format=ndjson", "--value=\"a"},
+           {"--input=a", "--input=b"},
+           {"--header", "--header"},
            {"--key=2"},
            {"--key=name", "--value=2"},
            {"--aggregate="},

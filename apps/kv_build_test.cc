@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -66,6 +67,33 @@ TEST_F(KvBuildTest, AMalformedLineStopsItUnlessToldOtherwise) {
   const ProcessResult skips = Build({"--skip_malformed", "data"});
   EXPECT_EQ(skips.exit_code, 0);
   EXPECT_TRUE(absl::StrContains(skips.err, "1 line malformed and skipped")) << skips.err;
+}
+
+TEST_F(KvBuildTest, AByteOrderMarkIsNoPartOfTheFirstKey) {
+  Write("data",
+        "\xEF\xBB\xBF"
+        "a 1\nb 2\n");
+  EXPECT_EQ(Build({"data"}).exit_code, 0);
+  EXPECT_EQ(Build({"--verify", "data"}).out, "data.bisect: verified\n");
+  ProcessOptions options;
+  options.directory = dir_;
+  const ProcessResult scanned =
+      RunProcess({"apps/kv_client", "--store=bisect:data", "scan"}, options);
+  EXPECT_EQ(scanned.out, "a 1\nb 2\n") << scanned.err;
+}
+
+TEST_F(KvBuildTest, ACompressedOrWideDataFileIsNamed) {
+  for (const auto& [start, format] : {std::make_pair("\x1F\x8B\x08 packed\n", "gzip data; unpack"),
+                                      std::make_pair("\xFF\xFE"
+                                                     "a b\n",
+                                                     "UTF-16 text; convert")}) {
+    Write("data", start);
+    const ProcessResult result = Build({"--skip_malformed", "data"});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.err, absl::StrCat("kv_build: data: expected text in bytes or UTF-8, found ",
+                                       format, " it first\n"));
+    EXPECT_TRUE(Read("data.bisect").empty());
+  }
 }
 
 TEST_F(KvBuildTest, WhatIsNoDataFileIsOneLineAndExit1) {

@@ -176,6 +176,23 @@ TEST_F(KvClientTest, LoadsItsStandardInput) {
   EXPECT_EQ(Client({"get", "a", "b"}).out, "3\ntwo words\n");
 }
 
+TEST_F(KvClientTest, LoadsATextWithoutItsByteOrderMarkAndNothingElse) {
+  ProcessOptions options;
+  options.input =
+      "\xEF\xBB\xBF"
+      "a 1\nb 2\n";
+  EXPECT_EQ(Client({"load", "-"}, options).out, "2 records loaded\n");
+  EXPECT_EQ(Client({"get", "a"}).out, "1\n");
+  options.input = "\x1F\x8B\x08 packed\n";
+  const ProcessResult packed = Client({"load", "-"}, options);
+  EXPECT_EQ(packed.exit_code, 1);
+  EXPECT_EQ(
+      packed.err,
+      "kv_client: standard input: expected text in bytes or UTF-8, found gzip data; unpack it "
+      "first\n");
+  EXPECT_EQ(Client({"count"}).out, "2\n");
+}
+
 TEST_F(KvClientTest, AMalformedLineIsNamed) {
   ProcessOptions options;
   options.input = "a 1\nmalformed\n";

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,7 +41,11 @@ class KvServerTest : public testing::Test {
   }
   // Without RESP, unless `args` say where.
   static std::vector<std::string> Command(std::vector<std::string> args) {
-    args.insert(args.begin(), {"apps/kv_server", "--resp="});
+    const bool resp = std::any_of(args.begin(), args.end(), [](const std::string& arg) {
+      return absl::StartsWith(arg, "--resp=");
+    });
+    if (!resp) args.insert(args.begin(), "--resp=");
+    args.insert(args.begin(), "apps/kv_server");
     return args;
   }
   std::unique_ptr<TestServer> Start(std::vector<std::string> args,
@@ -91,6 +96,15 @@ TEST_F(KvServerTest, ServesADataFileToHttpAndToClients) {
   server->process.Signal(SIGTERM);
   EXPECT_EQ(server->process.ReadAll(), "");
   EXPECT_EQ(server->process.Wait(), 0);
+}
+
+TEST_F(KvServerTest, EachSignalThatAsksForItsEndDrainsIt) {
+  for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGXCPU}) {
+    const auto server = Start({kNative, "--http=", "data"});
+    EXPECT_NE(server->ready, "");
+    server->process.Signal(signal);
+    EXPECT_EQ(server->process.Wait(), 0) << signal;
+  }
 }
 
 TEST_F(KvServerTest, ListenersThatAreOffAreNotInTheReadyLine) {

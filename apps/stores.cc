@@ -15,6 +15,7 @@
 #include "base/percent.h"
 #include "base/size.h"
 #include "base/status_macros.h"
+#include "base/text_start.h"
 #include "net/remote/remote_store.h"
 #include "net/resp/client/resp_store.h"
 #include "net/tls/tls.h"
@@ -276,7 +277,10 @@ std::string ShellQuote(absl::string_view word) {
 
 absl::StatusOr<std::string> ReadPasswordFile(const std::string& path) {
   KVARTS_ASSIGN_OR_RETURN(std::string contents, ReadFile(FileSystem::Posix(), path));
+  KVARTS_RETURN_IF_ERROR(
+      CheckTextStart(path, absl::string_view(contents).substr(0, kTextStartBytes)));
   contents.resize(std::min(contents.find_first_of("\r\n"), contents.size()));
+  contents.erase(0, ByteOrderMarkBytes(contents));
   if (contents.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": expected a password in the first line"));

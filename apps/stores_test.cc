@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "net/tcp/tcp.h"
+#include "storage/cursor.h"
 #include "storage/store.h"
 
 namespace kvarts {
@@ -104,6 +105,59 @@ TEST_F(StoresTest, AMalformedLineIsTheFilesFaultNotTheSpecs) {
   EXPECT_NE(store.status().message().find("line 2"), absl::string_view::npos) << store.status();
   options_.skip_malformed = true;
   EXPECT_TRUE(Open(DataFileSpec(data)).ok());
+}
+
+TEST_F(StoresTest, AByteOrderMarkIsNoPartOfTheFirstKey) {
+  options_.build_indexes = true;
+  // With a line that is written over and one that is not one, too: dict scans those otherwise.
+  options_.skip_malformed = true;
+  for (const char* more : {"", "b 3\n", "malformed\n"}) {
+    const std::string data = Write("data", absl::StrCat("\xEF\xBB\xBF"
+                                                        "a 1\nb 2\n",
+                                                        more));
+    for (const std::string& spec : {DataFileSpec(data), absl::StrCat("dict:", data)}) {
+      auto store = Open(spec);
+      ASSERT_TRUE(store.ok()) << spec << ": " << store.status();
+      EXPECT_EQ(*(*store)->Get("a"), "1") << spec;
+      auto cursor = (*store)->NewCursor(ScanOptions());
+      ASSERT_TRUE(cursor.ok());
+      ScanPage page;
+      ASSERT_TRUE((*cursor)->Next(PageLimits(), &page).ok());
+      ASSERT_EQ(page.size(), 2u) << spec;
+      EXPECT_EQ(page.begin()->key, "a") << spec;
+    }
+  }
+}
+
+TEST_F(StoresTest, ADataFileThatIsNoTextIsNamed) {
+  options_.build_indexes = true;
+  options_.skip_malformed = true;
+  for (const auto& [start, format] : {std::make_pair("\x1F\x8B\x08 packed\n", "gzip data; unpack"),
+                                      std::make_pair("\xFF\xFE"
+                                                     "a b\n",
+                                                     "UTF-16 text; convert")}) {
+    const std::string data = Write("data", start);
+    for (const std::string& spec : {DataFileSpec(data), absl::StrCat("dict:", data)}) {
+      const absl::Status status = Open(spec).status();
+      EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << spec;
+      EXPECT_EQ(status.message(), absl::StrCat(data, ": expected text in bytes or UTF-8, found ",
+                                               format, " it first"))
+          << spec;
+    }
+  }
+}
+
+TEST_F(StoresTest, APasswordIsTheFirstLineWithoutAByteOrderMark) {
+  EXPECT_EQ(*ReadPasswordFile(Write("plain", "secret\r\nmore\n")), "secret");
+  EXPECT_EQ(*ReadPasswordFile(Write("marked", "\xEF\xBB\xBFsecret\n")), "secret");
+  for (const char* empty : {"", "\n", "\xEF\xBB\xBF\n"}) {
+    EXPECT_EQ(ReadPasswordFile(Write("empty", empty)).status().message(),
+              absl::StrCat(Path("empty"), ": expected a password in the first line"));
+  }
+  const absl::Status wide = ReadPasswordFile(Write("wide", "\xFF\xFEs")).status();
+  EXPECT_EQ(wide.message(),
+            absl::StrCat(Path("wide"),
+                         ": expected text in bytes or UTF-8, found UTF-16 text; convert it first"));
 }
 
 TEST_F(StoresTest, PathsOfAnyCharactersAreServed) {

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -87,8 +88,9 @@ std::string Help(const AppInfo& info) {
 }
 
 // One flag, the argument before it being `args[*i]`; takes the next one where
-// that holds its value.
-absl::Status SetFlag(const AppInfo& info, const std::vector<std::string>& args, size_t* i) {
+// that holds its value. `given` has those before it.
+absl::Status SetFlag(const AppInfo& info, const std::vector<std::string>& args, size_t* i,
+                     std::set<std::string>* given) {
   absl::string_view text = args[*i];
   text.remove_prefix(absl::StartsWith(text, "--") ? 2 : 1);
   const size_t equals = text.find('=');
@@ -102,6 +104,9 @@ absl::Status SetFlag(const AppInfo& info, const std::vector<std::string>& args, 
     if (flag.has_value()) value = "false";
   }
   if (!flag.has_value()) return UsageError(absl::StrCat("unknown flag --", name));
+  if (!given->insert(flag->name).second && flag->name == info.only_once) {
+    return UsageError(absl::StrCat("the flag --", flag->name, " is given twice"));
+  }
   if (!value.has_value()) {
     if (flag->type == "bool") {
       value = "true";
@@ -137,13 +142,14 @@ absl::StatusOr<std::optional<std::vector<std::string>>> ParseArguments(
       return std::optional<std::vector<std::string>>();
     }
   }
+  std::set<std::string> given;
   for (size_t i = 0; i < args.size(); ++i) {
     if (args[i] == "--") {
       rest.insert(rest.end(), args.begin() + static_cast<ptrdiff_t>(i) + 1, args.end());
       break;
     }
     if (args[i].size() > 1 && args[i][0] == '-' && !absl::ascii_isdigit(args[i][1])) {
-      KVARTS_RETURN_IF_ERROR(SetFlag(info, args, &i));
+      KVARTS_RETURN_IF_ERROR(SetFlag(info, args, &i, &given));
     } else {
       rest.push_back(args[i]);
     }

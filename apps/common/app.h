@@ -19,6 +19,9 @@ struct AppInfo {
   std::string file;
   // What --help shows above the flags: a sentence, and forms of use.
   std::string help;
+  // A flag of which a second one is bad usage: somebody may mean a list. Of others the last
+  // one counts, so that a script's flags can be followed by those of who calls it.
+  const char* only_once = "";
 };
 
 // Starts a program, the same way for each:
@@ -28,8 +31,8 @@ struct AppInfo {
 // - flags may stand anywhere among the arguments, up to "--"; "-" and "-5" are
 //   arguments;
 // - --help shows the app's own flags, --version the version; both exit 0;
-// - bad usage is one line on stderr and exit 2: unknown flags, bad values, and
-//   UsageError() from `run`;
+// - bad usage is one line on stderr and exit 2: unknown flags, bad values, and UsageError() from
+// `run`;
 // - another error is one line on stderr, "NAME: message", and exit 1; an output
 //   that cannot be written is one; a pipe closed by its reader ends it quietly.
 // Returns the exit code: that of `run`, which gets the arguments without flags.

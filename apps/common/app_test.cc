@@ -31,6 +31,12 @@ TEST(RunAppTest, FlagsMayStandAnywhere) {
   }
 }
 
+// Of all but one, which the program names.
+TEST(RunAppTest, TheLastOfAFlagCounts) {
+  EXPECT_EQ(RunExample({"--number=5", "--flag", "--number=6", "--noflag"}).out,
+            "text=abc size=67108864 number=6 flag=0\n");
+}
+
 TEST(RunAppTest, DashesNumbersAndWhatFollowsTwoDashesAreArguments) {
   EXPECT_EQ(RunExample({"-", "-5", "--noflag", "--", "--text=x", "--help", "--"}).out,
             "text=abc size=67108864 number=-7 flag=0 [-] [-5] [--text=x] [--help] [--]\n");
@@ -86,6 +92,8 @@ TEST(RunAppTest, BadUsageIsOneLineAndExit2) {
       {{"--flag=perhaps"}, "--flag is \"perhaps\"; expected true or false"},
       {{"--text"}, "the flag --text needs a value"},
       {{"--size=64"}, ""},
+      {{"--text=a", "b", "-text", "a"}, "the flag --text is given twice"},
+      {{"--text=a", "--", "--text=a"}, ""},
       {{"--size=large"},
        "--size: \"large\" is not a size: expected digits and a unit, such as 64MiB, 64MB or plain "
        "bytes"},

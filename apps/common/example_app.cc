@@ -16,7 +16,7 @@ DEFINE_bool(flag, false, "A switch.");
 
 int main(int argc, char** argv) {
   const kvarts::AppInfo info = {"example", __FILE__,
-                                "example: an example.\n\nusage: example [X...]"};
+                                "example: an example.\n\nusage: example [X...]", "text"};
   return kvarts::RunApp(
       argc, argv, info, [](const std::vector<std::string>& args) -> absl::StatusOr<int> {
         absl::StatusOr<uint64_t> size = kvarts::SizeFlag("size", FLAGS_size);

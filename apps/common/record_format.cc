@@ -3,6 +3,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/text_start.h"
 #include "net/http/entry_json.h"
 
 namespace kvarts {
@@ -21,6 +22,9 @@ const char* WhatDoesNotFit(const ScanEntry& entry, bool is_first) {
   if (!entry.content_type.empty()) return "a content type";
   if (is_first && absl::StartsWith(entry.key, kNdjsonBegin)) {
     return "a first key that looks like NDJSON";
+  }
+  if (is_first && (ByteOrderMarkBytes(entry.key) > 0 || !ForeignFormat(entry.key).empty())) {
+    return "a first key that looks like a mark of another format";
   }
   return nullptr;
 }

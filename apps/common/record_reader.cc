@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/text_start.h"
 #include "storage/store.h"
 
 namespace kvarts {
@@ -77,10 +78,15 @@ absl::StatusOr<bool> RecordReader::NextLine(absl::string_view* line) {
     buffer_.resize(searched + kReadBytes);
     const size_t n = std::fread(&buffer_[searched], 1, kReadBytes, file_);
     buffer_.resize(searched + n);
-    bytes_read_ += n;
+    const bool first = std::exchange(bytes_read_, bytes_read_ + n) == 0;
     if (n < kReadBytes) {
       if (std::ferror(file_) != 0) return SystemError(name_, "read the file");
       at_end_ = true;
+    }
+    if (first) {
+      KVARTS_RETURN_IF_ERROR(
+          CheckTextStart(name_, absl::string_view(buffer_).substr(0, kTextStartBytes)));
+      begin_ = ByteOrderMarkBytes(buffer_);
     }
   }
   if (newline == std::string::npos) {

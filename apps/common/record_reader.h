@@ -33,8 +33,9 @@ class RecordReader {
   RecordReader(const RecordReader&) = delete;
   RecordReader& operator=(const RecordReader&) = delete;
 
-  // The next record, until the next call; false at the end. kInvalidArgument
-  // names file, line and what was expected.
+  // The next record, until the next call; false at the end. A byte order mark in
+  // front of the first one is left out. kInvalidArgument names file, line and
+  // what was expected; kFailedPrecondition: see CheckTextStart().
   absl::StatusOr<bool> Next(Record* record);
 
   uint64_t line() const { return line_; }  // of the last record, from 1 on

@@ -46,6 +46,30 @@ TEST(RecordReaderTest, AValueIsTheRestOfItsLine) {
   EXPECT_EQ(*ReadAll("a 1\nb 2"), (Records{{"a", "1"}, {"b", "2"}}));
 }
 
+TEST(RecordReaderTest, AByteOrderMarkIsNoPartOfTheFirstKey) {
+  EXPECT_EQ(*ReadAll("\xEF\xBB\xBF"
+                     "a 1\nb 2\n"),
+            (Records{{"a", "1"}, {"b", "2"}}));
+  EXPECT_EQ(*ReadAll("\xEF\xBB\xBF"), Records());
+  EXPECT_EQ(*ReadAll("a 1\n\xEF\xBB\xBF"
+                     "b 2\n"),
+            (Records{{"a", "1"},
+                     {"\xEF\xBB\xBF"
+                      "b",
+                      "2"}}));
+}
+
+TEST(RecordReaderTest, WhatIsNoTextIsNamed) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/records");
+  for (const auto& [start, format] : {std::make_pair("\x1F\x8B\x08 packed\n", "gzip data; unpack"),
+                                      std::make_pair("\xFF\xFE"
+                                                     "a b\n",
+                                                     "UTF-16 text; convert")}) {
+    EXPECT_EQ(ReadAll(start).status().message(),
+              absl::StrCat(path, ": expected text in bytes or UTF-8, found ", format, " it first"));
+  }
+}
+
 TEST(RecordReaderTest, LongLinesAreWhole) {
   Records want;
   std::string contents;

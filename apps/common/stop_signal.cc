@@ -16,16 +16,23 @@
 namespace kvarts {
 namespace {
 
-sigset_t StopSet() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  return set;
+bool IsIgnored(int signal) {
+  struct sigaction action = {};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-int BlockAndOpen(bool hangup) {
-  sigset_t set = StopSet();
+// A blocked signal is kept for the descriptor even where it is ignored.
+std::vector<int> StopSignals(bool hangup) {
+  std::vector<int> signals = {SIGTERM, SIGINT, SIGXCPU};
+  if (!IsIgnored(SIGQUIT)) signals.push_back(SIGQUIT);
+  if (hangup && !IsIgnored(SIGHUP)) signals.push_back(SIGHUP);
+  return signals;
+}
+
+int BlockAndOpen(const std::vector<int>& stop_signals, bool hangup) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : stop_signals) sigaddset(&set, signal);
   if (hangup) sigaddset(&set, SIGHUP);
   PCHECK(::pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   return ::signalfd(-1, &set, SFD_CLOEXEC);
@@ -34,18 +41,24 @@ int BlockAndOpen(bool hangup) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StopSignal>> StopSignal::New(std::function<void()> on_hangup) {
-  const int signal_fd = BlockAndOpen(on_hangup != nullptr);
+  std::vector<int> signals = StopSignals(on_hangup == nullptr);
+  const int signal_fd = BlockAndOpen(signals, on_hangup != nullptr);
   const int wake_fd = signal_fd < 0 ? -1 : ::eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
   if (wake_fd < 0) {
     const absl::Status status = absl::ErrnoToStatus(errno, "cannot wait for signals");
     if (signal_fd >= 0) ::close(signal_fd);
     return status;
   }
-  return std::unique_ptr<StopSignal>(new StopSignal(std::move(on_hangup), signal_fd, wake_fd));
+  return std::unique_ptr<StopSignal>(
+      new StopSignal(std::move(on_hangup), std::move(signals), signal_fd, wake_fd));
 }
 
-StopSignal::StopSignal(std::function<void()> on_hangup, int signal_fd, int wake_fd)
-    : on_hangup_(std::move(on_hangup)), signal_fd_(signal_fd), wake_fd_(wake_fd) {}
+StopSignal::StopSignal(std::function<void()> on_hangup, std::vector<int> stop_signals,
+                       int signal_fd, int wake_fd)
+    : on_hangup_(std::move(on_hangup)),
+      stop_signals_(std::move(stop_signals)),
+      signal_fd_(signal_fd),
+      wake_fd_(wake_fd) {}
 
 StopSignal::~StopSignal() {
   ::close(signal_fd_);
@@ -62,19 +75,27 @@ bool StopSignal::Wait() {
     if (fds[0].revents != 0) {
       signalfd_siginfo info;
       if (::read(signal_fd_, &info, sizeof info) != sizeof info) continue;
-      if (info.ssi_signo == SIGHUP) {
+      if (info.ssi_signo == SIGHUP && on_hangup_ != nullptr) {
         on_hangup_();
         continue;
       }
-      const sigset_t set = StopSet();
-      ::signal(SIGTERM, SIG_DFL);
-      ::signal(SIGINT, SIG_DFL);
-      ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+      LetSecondEnd();
       return true;
     }
     uint64_t count;
     if (fds[1].revents != 0 && ::read(wake_fd_, &count, sizeof count) == sizeof count) return false;
   }
+}
+
+void StopSignal::LetSecondEnd() const {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : stop_signals_) {
+    if (signal == SIGXCPU) continue;
+    ::signal(signal, SIG_DFL);
+    sigaddset(&set, signal);
+  }
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 void StopSignal::Wake() {

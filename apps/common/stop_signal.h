@@ -3,14 +3,19 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
 namespace kvarts {
 
-// SIGTERM and SIGINT as something to wait for. Create it in main(), before any
-// thread: those inherit that the signals are blocked. The first signal is
-// waited for; a second one ends the process at once, as the system does it.
+// The signals that ask a program to end, as something to wait for: SIGTERM, SIGINT,
+// SIGQUIT, SIGXCPU (processor time used up), and SIGHUP where it has no meaning of
+// its own. SIGHUP and SIGQUIT that the program was started to ignore, as by nohup,
+// stay ignored. Create it in main(), before any thread: those inherit that the
+// signals are blocked. The first signal is waited for; a second one ends the
+// process at once, as the system does it, but for SIGXCPU, which comes again every
+// second.
 class StopSignal {
  public:
   // `on_hangup`, where given, is called inside Wait() for each SIGHUP. kResourceExhausted
@@ -27,9 +32,12 @@ class StopSignal {
   void Wake();
 
  private:
-  StopSignal(std::function<void()> on_hangup, int signal_fd, int wake_fd);
+  StopSignal(std::function<void()> on_hangup, std::vector<int> stop_signals, int signal_fd,
+             int wake_fd);
+  void LetSecondEnd() const;
 
   const std::function<void()> on_hangup_;
+  const std::vector<int> stop_signals_;
   const int signal_fd_;
   const int wake_fd_;
 };

@@ -6,9 +6,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "base/status_macros.h"
 #include "groupby/aggregate/aggregate_functions.h"
+#include "groupby/aggregate/column_name.h"
 
 namespace kvarts {
 namespace {
@@ -77,8 +77,8 @@ absl::StatusOr<AggregateSpec> ParseOne(absl::string_view text,
 absl::StatusOr<ParsedAggregates> ParseAggregates(absl::string_view text,
                                                  const ResolveColumn& resolve) {
   ParsedAggregates parsed;
-  for (const absl::string_view one : absl::StrSplit(text, ',')) {
-    const std::vector<absl::string_view> parts = absl::StrSplit(one, ':');
+  for (const absl::string_view one : SplitAtNames(text, ',')) {
+    const std::vector<absl::string_view> parts = SplitAtNames(one, ':');
     if (parts[0] == "list") {
       if (parts.size() > 1) return Bad(one, "list is of all values, and takes no column");
       if (parsed.list >= 0) return Bad(text, "list stands there twice");
@@ -95,14 +95,17 @@ ResolveColumn ResolveAmong(size_t columns, std::vector<std::string> names) {
   return [columns, names = std::move(names)](absl::string_view column) -> absl::StatusOr<size_t> {
     if (columns == 0) return absl::InvalidArgumentError("there is no value column");
     if (column.empty()) return size_t{0};
-    // A name that looks like a number is a name.
-    const auto named = std::find(names.begin(), names.end(), column);
-    if (named != names.end()) return static_cast<size_t>(named - names.begin());
-    uint64_t number = 0;
-    if (absl::SimpleAtoi(column, &number)) {
-      if (number >= 1 && number <= columns) return static_cast<size_t>(number - 1);
+    KVARTS_ASSIGN_OR_RETURN(const ColumnName called, ParseColumnName(column));
+    if (called.name.has_value()) {
+      const auto named = std::find(names.begin(), names.end(), *called.name);
+      if (named != names.end()) return static_cast<size_t>(named - names.begin());
+    }
+    if (called.place.has_value()) {
+      if (*called.place >= 1 && *called.place <= columns) {
+        return static_cast<size_t>(*called.place - 1);
+      }
       return absl::InvalidArgumentError(
-          absl::StrCat("there is no value column ", number, " of ", columns));
+          absl::StrCat("there is no value column ", *called.place, " of ", columns));
     }
     return absl::InvalidArgumentError(
         absl::StrCat("there is no value column \"", absl::CHexEscape(column), "\""));

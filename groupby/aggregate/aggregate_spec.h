@@ -28,11 +28,12 @@ struct ParsedAggregates {
   int list = -1;
 };
 
-// The field that a COLUMN of the flag stands for: a number or a name; empty where the
-// flag has none. Errors become ParseAggregates()'.
+// The field that a COLUMN of the flag stands for, as it is written there: see
+// ParseColumnName(); empty where the flag has none. Errors become ParseAggregates()'.
 using ResolveColumn = std::function<absl::StatusOr<size_t>(absl::string_view column)>;
 
-// NAME[:COLUMN][:ARGUMENT], separated by commas.
+// NAME[:COLUMN][:ARGUMENT], separated by commas. A COLUMN between quotes may hold a comma
+// or colon: sum:"a,b".
 //
 //   list               the values themselves
 //   count              of rows; takes no column
@@ -55,8 +56,8 @@ using ResolveColumn = std::function<absl::StatusOr<size_t>(absl::string_view col
 absl::StatusOr<ParsedAggregates> ParseAggregates(absl::string_view text,
                                                  const ResolveColumn& resolve);
 
-// A resolver: columns by number from 1 on, or by one of `names`, which may be fewer or
-// none; without a column, the first.
+// A resolver: columns by one of `names`, which may be fewer or none, or by number from 1
+// on; without a column, the first.
 ResolveColumn ResolveAmong(size_t columns, std::vector<std::string> names = {});
 
 }  // namespace kvarts

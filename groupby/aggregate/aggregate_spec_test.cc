@@ -55,6 +55,22 @@ TEST(AggregateSpecTest, ErrorsNameTheAggregateAndWhatIsThere) {
   }
 }
 
+TEST(AggregateSpecTest, PlacesAndQuotedNamesAreToldApart) {
+  const auto parsed = ParseAggregates("sum:#1,min:\"1\",top:\"a:b,c\":3,last:#3,count",
+                                      ResolveAmong(3, {"x", "1", "a:b,c"}));
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  std::vector<size_t> columns;
+  for (const AggregateSpec& spec : parsed->aggregates) columns.push_back(spec.column);
+  EXPECT_EQ(columns, (std::vector<size_t>{0, 1, 2, 2, 0}));
+  EXPECT_EQ(parsed->aggregates[2].label, "top:\"a:b,c\":3");
+  EXPECT_EQ(ErrorOf("sum:#3"), "aggregate \"sum:#3\": there is no value column 3 of 2");
+  EXPECT_EQ(ErrorOf("sum:\"1\""),
+            "aggregate \"sum:\\\"1\\\"\": there is no value column \"\\\"1\\\"\"");
+  EXPECT_EQ(ErrorOf("sum:\"a"),
+            "aggregate \"sum:\\\"a\": expected a name between quotes, with a quote in it twice; "
+            "found \\\"a");
+}
+
 TEST(AggregateSpecTest, AHeaderNameThatLooksLikeANumberIsAName) {
   const auto parsed = ParseAggregates("sum:1", ResolveAmong(2, {"2", "1"}));
   ASSERT_TRUE(parsed.ok());

@@ -55,12 +55,14 @@ bool DeleteFolder(FileSystem* fs, const std::string& path) {
   return false;
 }
 
-// Deletes the folders of dead processes. What fails is somebody else's folder, or is
-// being deleted by somebody else.
+}  // namespace
+
+// What fails is somebody else's folder, or is being deleted by somebody else.
 //
 // A folder is made in two steps, so that it is empty for a moment. An empty one is
 // deleted too: its maker finds that its lock has no folder, and takes another name.
-void DeleteStale(FileSystem* fs, const std::string& parent) {
+void TempFolder::DeleteStale(FileSystem* fs, absl::string_view parent_or_none) {
+  const std::string parent = ParentOf(parent_or_none);
   const auto names = fs->List(parent);
   if (!names.ok()) return;
   for (const std::string& name : *names) {
@@ -79,8 +81,6 @@ void DeleteStale(FileSystem* fs, const std::string& parent) {
     if (lock.ok()) DeleteFolder(fs, path);
   }
 }
-
-}  // namespace
 
 TempFolder::TempFolder(FileSystem* fs, absl::string_view parent)
     : fs_(fs), parent_(ParentOf(parent)) {}

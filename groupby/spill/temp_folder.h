@@ -38,6 +38,9 @@ class TempFolder {
   void Remove();
   bool exists() const;
 
+  // Deletes such folders in `parent` whose processes are dead, for who may never make one.
+  static void DeleteStale(FileSystem* fs, absl::string_view parent);
+
  private:
   absl::Status Make() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

@@ -1,6 +1,7 @@
 #ifndef KVARTS_GROUPBY_TEXT_BYTE_SCAN_H_
 #define KVARTS_GROUPBY_TEXT_BYTE_SCAN_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,13 +12,14 @@
 
 namespace kvarts::groupby_text {
 
-// Not thread-safe. Goes from one byte of interest to the next, of up to four: 64 bytes
-// are compared at a time, so that bytes between cost a fraction of a nanosecond, and a
-// find costs about one. Reads nothing behind `end`.
+// Not thread-safe. Goes from one byte of interest to the next, of N different ones: 64
+// bytes are compared at a time, so that bytes between cost a fraction of a nanosecond, and
+// a find costs about one. Reads nothing behind `end`.
+template <size_t N>
 class ByteScan {
  public:
-  ByteScan(const char* begin, const char* end, char a, char b, char c, char d)
-      : end_(end), a_(a), b_(b), c_(c), d_(d) {
+  ByteScan(const char* begin, const char* end, const std::array<char, N>& bytes)
+      : end_(end), bytes_(bytes) {
     Seek(begin);
   }
 
@@ -53,16 +55,13 @@ class ByteScan {
 
 #ifdef __SSE2__
   uint64_t Compare(const char* bytes) const {
-    const __m128i a = _mm_set1_epi8(a_);
-    const __m128i b = _mm_set1_epi8(b_);
-    const __m128i c = _mm_set1_epi8(c_);
-    const __m128i d = _mm_set1_epi8(d_);
     uint64_t mask = 0;
     for (int i = 0; i < 4; ++i) {
       const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes) + i);
-      const __m128i hits =
-          _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(block, a), _mm_cmpeq_epi8(block, b)),
-                       _mm_or_si128(_mm_cmpeq_epi8(block, c), _mm_cmpeq_epi8(block, d)));
+      __m128i hits = _mm_cmpeq_epi8(block, _mm_set1_epi8(bytes_[0]));
+      for (size_t k = 1; k < N; ++k) {
+        hits = _mm_or_si128(hits, _mm_cmpeq_epi8(block, _mm_set1_epi8(bytes_[k])));
+      }
       mask |= static_cast<uint64_t>(static_cast<uint32_t>(_mm_movemask_epi8(hits))) << (16 * i);
     }
     return mask;
@@ -71,8 +70,8 @@ class ByteScan {
   uint64_t Compare(const char* bytes) const {
     uint64_t mask = 0;
     for (int i = 0; i < 64; ++i) {
-      const char byte = bytes[i];
-      const bool hit = (byte == a_) | (byte == b_) | (byte == c_) | (byte == d_);
+      bool hit = false;
+      for (const char byte : bytes_) hit |= bytes[i] == byte;
       mask |= static_cast<uint64_t>(hit) << i;
     }
     return mask;
@@ -80,7 +79,7 @@ class ByteScan {
 #endif
 
   const char* const end_;
-  const char a_, b_, c_, d_;
+  const std::array<char, N> bytes_;
   const char* block_ = nullptr;
   uint64_t mask_ = 0;  // finds of the block that are left
 };

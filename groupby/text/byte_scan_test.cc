@@ -13,7 +13,7 @@ std::vector<size_t> Found(const std::string& text, size_t from) {
   // A copy of the exact size: a sanitizer sees a read past its end.
   const std::vector<char> bytes(text.begin(), text.end());
   const char* const end = bytes.data() + bytes.size();
-  ByteScan scan(bytes.data() + from, end, '\n', '\t', ',', '"');
+  ByteScan<4> scan(bytes.data() + from, end, {'\n', '\t', ',', '\"'});
   std::vector<size_t> found;
   for (const char* at = scan.Next(); at != end; at = scan.Next()) {
     found.push_back(static_cast<size_t>(at - bytes.data()));
@@ -56,7 +56,7 @@ TEST(ByteScanTest, FindsAsASimpleLoopDoesFromEachPlaceOn) {
 TEST(ByteScanTest, GoesOnWhereItIsTold) {
   const std::string text = std::string(100, 'x') + "," + std::string(100, 'x') + ",";
   const char* const end = text.data() + text.size();
-  ByteScan scan(text.data(), end, '\n', '\t', ',', '"');
+  ByteScan<4> scan(text.data(), end, {'\n', '\t', ',', '\"'});
   EXPECT_EQ(scan.Next(), text.data() + 100);
   scan.Seek(text.data() + 201);
   EXPECT_EQ(scan.Next(), text.data() + 201);

@@ -25,15 +25,19 @@ class ByteSource {
   // not known.
   virtual uint64_t position() const = 0;
   virtual uint64_t size() const = 0;
+  // Its bytes are what compressed ones unpack to, once Read() was called.
+  virtual bool unpacks() const { return false; }
 };
 
-// A file, or "-", the standard input. "NAME.gz" and "NAME.zst" are decompressed, members
-// and frames one after the other. `interrupt` ends waiting for a pipe. Windows of zstd
-// above 8 MiB are reserved in `budget`, which may be null: then there are none.
+// A file, or "-", the standard input; nothing is waited for here. What begins as gzip or
+// zstd data is decompressed, whatever its name, members and frames one after the other;
+// so is, or fails, what is called NAME.gz or NAME.zst. Other compressed files, archives
+// and UTF-16, also where they were packed, are kFailedPrecondition when they are read.
+// `interrupt` ends waiting for a pipe. Windows of zstd above 8 MiB are reserved in
+// `budget`, which may be null: then there are none.
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenInput(const std::string& path,
                                                       const Interrupt* interrupt,
                                                       MemoryBudget* budget);
-bool IsPacked(const std::string& path);
 // How errors call an input: its path, or "standard input".
 std::string InputName(const std::string& path);
 

@@ -163,25 +163,105 @@ TEST(ByteSourceTest, ALargeWindowIsCountedInTheBudget) {
   EXPECT_TRUE(absl::StartsWith(status.message(),
                                "file.zst, offset 0: a zstd frame with a window of 32.0 MiB: "))
       << status;
+  EXPECT_TRUE(absl::EndsWith(status.message(), "; a larger --memory allows it")) << status;
 }
 
-TEST(ByteSourceTest, FilesAreOpenedByTheirSuffix) {
-  const std::string text = Text(1000);
-  const Interrupt interrupt;
-  for (const auto& [suffix, contents] :
-       {std::make_pair(".tsv", text), std::make_pair(".tsv.gz", Gzip(text)),
-        std::make_pair(".zst", Zstd(text))}) {
-    const std::string path = absl::StrCat(testing::TempDir(), "/file", suffix);
-    std::ofstream(path, std::ios::binary) << contents;
-    const auto source = OpenInput(path, &interrupt, nullptr);
-    ASSERT_TRUE(source.ok()) << source.status();
-    EXPECT_EQ(*ReadAll(source->get()), text);
-    EXPECT_EQ((*source)->size(), contents.size());
-    EXPECT_EQ((*source)->position(), contents.size());
+// A frame of one row whose header asks for a window of 2^log.
+std::string ZstdOfWindow(int log) {
+  return std::string("\x28\xB5\x2F\xFD\0", 5) + static_cast<char>((log - 10) << 3) +
+         std::string("\x21\0\0a\tx\n", 7);
+}
+
+TEST(ByteSourceTest, TheBudgetAloneLimitsAWindow) {
+  MemoryBudget budget(size_t{3} << 30);
+  for (const int log : {27, 28, 31}) {
+    const auto source =
+        NewZstdSource("file.zst", std::make_unique<StringSource>(ZstdOfWindow(log)), &budget);
+    const absl::StatusOr<std::string> text = ReadAll(source.get());
+    ASSERT_TRUE(text.ok()) << log << ": " << text.status();
+    EXPECT_EQ(*text, "a\tx\n");
   }
+  const auto source =
+      NewZstdSource("file.zst", std::make_unique<StringSource>(ZstdOfWindow(32)), &budget);
+  EXPECT_EQ(
+      ReadAll(source.get()).status().message(),
+      "file.zst, offset 0: a zstd frame with a window of 4.0 GiB: zstd takes at most 2.0 GiB");
+}
+
+// Reads what `contents` are in a file of that name.
+absl::StatusOr<std::string> ReadFileOf(const std::string& contents, const std::string& name) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/", name);
+  std::ofstream(path, std::ios::binary) << contents;
+  const Interrupt interrupt;
+  const auto source = OpenInput(path, &interrupt, nullptr);
+  if (!source.ok()) return source.status();
+  absl::StatusOr<std::string> text = ReadAll(source->get());
+  EXPECT_EQ((*source)->size(), contents.size());
+  if (text.ok()) EXPECT_EQ((*source)->position(), contents.size());
+  EXPECT_EQ((*source)->unpacks(), text.ok() && *text != contents) << name;
+  return text;
+}
+
+TEST(ByteSourceTest, TheFirstBytesSayWhatIsUnpacked) {
+  for (const std::string& text : {Text(1000), std::string("a\tx\n")}) {
+    for (const char* name : {"file", "file.tsv", "file.GZ", "file.tgz", "file.zst", "file.gz"}) {
+      EXPECT_EQ(*ReadFileOf(Gzip(text), name), text) << name;
+      EXPECT_EQ(*ReadFileOf(Zstd(text), name), text) << name;
+    }
+    EXPECT_EQ(*ReadFileOf(text, "file.xz"), text);
+  }
+  EXPECT_EQ(*ReadFileOf("", "file"), "");
+  const Interrupt interrupt;
   const std::string none = absl::StrCat(testing::TempDir(), "/none");
   EXPECT_EQ(OpenInput(none, &interrupt, nullptr).status().message().substr(0, none.size()), none);
   EXPECT_FALSE(OpenInput(testing::TempDir(), &interrupt, nullptr).ok());
+}
+
+TEST(ByteSourceTest, WhatANamePromisesIsThere) {
+  for (const char* name : {"text.gz", "text.zst", "text.GZ"}) {
+    for (const std::string& text : {Text(10), std::string()}) {
+      const std::string path = absl::StrCat(testing::TempDir(), "/", name);
+      std::ofstream(path, std::ios::binary) << text;
+      const Interrupt interrupt;
+      const auto source = OpenInput(path, &interrupt, nullptr);
+      ASSERT_TRUE(source.ok());
+      EXPECT_TRUE(absl::IsDataLoss(ReadAll(source->get()).status())) << name;
+      EXPECT_TRUE(absl::IsDataLoss(ReadAll(source->get()).status())) << "an error stays";
+    }
+  }
+}
+
+TEST(ByteSourceTest, WhatIsNoTextIsNamedPackedOrNot) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/foreign");
+  std::string tar(10240, '\0');
+  tar.replace(0, 4, "name");
+  tar.replace(257, 6, std::string("ustar\0", 6));
+  const std::string wide(
+      "\xFF\xFE"
+      "a\0\t\0",
+      6);
+  for (const auto& [contents, format] :
+       {std::make_pair(std::string("\xFD"
+                                   "7zXZ\0\0",
+                                   7),
+                       "xz data; unpack"),
+        std::make_pair(tar, "a tar archive; unpack"), std::make_pair(wide, "UTF-16 text; convert"),
+        std::make_pair(Gzip("BZh91AY&SY"), "")}) {
+    const std::string error = absl::StrCat(": expected text in bytes or UTF-8, found ");
+    if (*format != '\0') {
+      EXPECT_EQ(ReadFileOf(contents, "foreign").status().message(),
+                absl::StrCat(path, error, format, " it first"));
+    }
+    const std::string inner = *format == '\0' ? "gzip data; unpack" : format;
+    for (const std::string& packed : {Gzip(contents), Zstd(contents)}) {
+      std::ofstream(path, std::ios::binary) << packed;
+      const Interrupt interrupt;
+      const auto source = OpenInput(path, &interrupt, nullptr);
+      ASSERT_TRUE(source.ok());
+      EXPECT_EQ(ReadAll(source->get()).status().message(),
+                absl::StrCat(path, ", unpacked", error, inner, " it first"));
+    }
+  }
 }
 
 TEST(ByteSourceTest, WaitingForAPipeIsInterrupted) {

@@ -8,14 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "base/text_start.h"
 
 namespace kvarts::groupby_text {
-namespace {
-
-constexpr absl::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
-}  // namespace
-
 void Turn::Take() {
   MutexLock lock(&mu_);
   while (taken_) given_.Wait(&mu_);
@@ -46,12 +41,12 @@ absl::Status ChunkReader::ReadTo(char* to, size_t* have, size_t want) {
     KVARTS_ASSIGN_OR_RETURN(const size_t n, source_->Read(to + *have, want - *have));
     *have += n;
     at_end_ = n == 0;
-    if (!begun_ && (at_end_ || *have >= kByteOrderMark.size())) {
+    if (!begun_ && (at_end_ || *have >= kByteOrderMarkBytes)) {
       begun_ = true;
-      if (options_.byte_order_mark && absl::string_view(to, *have).substr(0, 3) == kByteOrderMark) {
-        *have -= kByteOrderMark.size();
-        std::memmove(to, to + kByteOrderMark.size(), *have);
-      }
+      const size_t mark = ByteOrderMarkBytes(absl::string_view(to, *have));
+      *have -= mark;
+      std::memmove(to, to + mark, *have);
+      ends_.Reset();  // of small chunks it has seen some of the mark
     }
   }
   position_.store(source_->position(), std::memory_order_relaxed);
@@ -115,6 +110,7 @@ absl::StatusOr<bool> ChunkReader::Next(Chunk* chunk) {
 
 absl::Status ChunkReader::FindDamage(uint64_t bytes) {
   MutexLock lock(&mu_);
+  if (!source_->unpacks()) return absl::OkStatus();
   KVARTS_RETURN_IF_ERROR(rest_.Resize(options_.chunk_bytes));
   while (bytes > 0 && !at_end_) {
     const absl::StatusOr<size_t> n = source_->Read(rest_.data(), rest_.size());

@@ -28,7 +28,6 @@ struct ChunkOptions {
   MemoryBudget* budget = nullptr;
   bool quotes = false;  // see RowEnds
   char delimiter = ',';
-  bool byte_order_mark = false;  // one at the beginning is left out
 };
 
 // Thread-safe. One holder at a time.
@@ -64,7 +63,8 @@ struct Chunk {
   std::unique_ptr<MemoryBudget::Account> account;  // likewise: what is above chunk_bytes
 };
 
-// Thread-safe. An input, cut into chunks of whole rows.
+// Thread-safe. An input, cut into chunks of whole rows. A byte order mark in front of the
+// first row is left out.
 class ChunkReader {
  public:
   ChunkReader(std::unique_ptr<ByteSource> source, const ChunkOptions& options);
@@ -81,8 +81,8 @@ class ChunkReader {
   // Next() returns false from now on. Waits for nothing.
   void Stop() { stopped_.store(true, std::memory_order_relaxed); }
 
-  // kDataLoss where that is what the next bytes of the input end with, of `bytes` at most:
-  // the reason why rows were wrong. After Stop().
+  // kDataLoss where that is what the next bytes of a compressed input end with, of `bytes`
+  // at most: the reason why rows were wrong. After Stop().
   absl::Status FindDamage(uint64_t bytes);
 
   // See ByteSource.

@@ -4,6 +4,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -211,17 +212,25 @@ TEST(ChunkReaderTest, AnErrorOfTheInputComesBehindTheChunksBeforeIt) {
   EXPECT_TRUE(absl::IsDataLoss(reader.Next(&chunk).status()));
 }
 
-TEST(ChunkReaderTest, AByteOrderMarkIsLeftOutWhereAskedFor) {
-  for (const bool asked : {false, true}) {
-    for (const size_t step : {size_t{1}, SIZE_MAX}) {
-      for (const size_t size : {size_t{1}, size_t{4}, size_t{100}}) {
-        ChunkOptions options;
-        options.chunk_bytes = size;
-        options.byte_order_mark = asked;
-        ChunkReader reader(std::make_unique<StringSource>("\xEF\xBB\xBFkey", step), options);
+TEST(ChunkReaderTest, AByteOrderMarkIsLeftOut) {
+  for (const size_t step : {size_t{1}, SIZE_MAX}) {
+    for (const size_t size : {size_t{1}, size_t{4}, size_t{100}}) {
+      ChunkOptions options;
+      options.chunk_bytes = size;
+      for (const auto& [text, wanted] : {std::make_pair("\xEF\xBB\xBFkey", "key"),
+                                         std::make_pair("key\xEF\xBB\xBF", "key\xEF\xBB\xBF"),
+                                         std::make_pair("\xEF\xBBkey", "\xEF\xBBkey")}) {
+        ChunkReader reader(std::make_unique<StringSource>(text, step), options);
         Chunk chunk;
         ASSERT_TRUE(*reader.Next(&chunk));
-        EXPECT_EQ(absl::string_view(chunk.text, chunk.size), asked ? "key" : "\xEF\xBB\xBFkey");
+        EXPECT_EQ(absl::string_view(chunk.text, chunk.size), wanted);
+        // Quotes behind it hold newlines all the same.
+        options.quotes = true;
+        ChunkReader quoted(std::make_unique<StringSource>("\xEF\xBB\xBF\"a\nb\",\"\n\"", step),
+                           options);
+        ASSERT_TRUE(*quoted.Next(&chunk));
+        EXPECT_EQ(absl::string_view(chunk.text, chunk.size), "\"a\nb\",\"\n\"");
+        options.quotes = false;
       }
     }
   }

@@ -33,7 +33,7 @@ class CsvColumns {
       : end_(text.data() + text.size()),
         at_(text.data()),
         delimiter_(delimiter),
-        scan_(text.data(), end_, '\n', delimiter, '"', '"') {}
+        scan_(text.data(), end_, {'\n', delimiter, '"', '\r'}) {}
 
   bool at_end() const { return at_ == end_; }
 
@@ -92,8 +92,11 @@ class CsvColumns {
   // The end of a column without quotes.
   const char* Stop() {
     const char* stop = scan_.Next();
-    while (stop < end_ && *stop == '"') {
-      if (error_.empty()) error_ = "a quote in a column that does not begin with one";
+    while (stop < end_ && (*stop == '"' || *stop == '\r')) {
+      if (error_.empty()) {
+        if (*stop == '"') error_ = "a quote in a column that does not begin with one";
+        if (IsBareReturn(stop, end_)) error_ = kBareReturn;
+      }
       stop = scan_.Next();
     }
     EndAt(stop);
@@ -111,7 +114,7 @@ class CsvColumns {
   char* const end_;
   char* at_;
   const char delimiter_;
-  ByteScan scan_;
+  ByteScan<4> scan_;
   bool row_ends_ = false;
   uint64_t lines_ = 0;
   absl::string_view error_;

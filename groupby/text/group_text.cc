@@ -14,6 +14,7 @@
 #include "base/memory_budget.h"
 #include "base/size.h"
 #include "base/status_macros.h"
+#include "groupby/spill/temp_folder.h"
 #include "groupby/text/byte_source.h"
 #include "groupby/text/chunk_reader.h"
 #include "groupby/text/feed.h"
@@ -65,6 +66,8 @@ uint64_t PeakResidentBytes() {
 
 absl::StatusOr<GroupTextReport> GroupText::Run() {
   GroupTextReport report;
+  // What a killed run left is large; this one may not need a folder itself.
+  groupby_internal::TempFolder::DeleteStale(options_.grouping.fs, options_.grouping.temp_dir);
   const std::string name = InputName(options_.input);
   const bool json = options_.input_format == InputFormat::kNdjson;
   MemoryBudget budget(options_.grouping.memory_bytes);
@@ -80,7 +83,6 @@ absl::StatusOr<GroupTextReport> GroupText::Run() {
   chunks.budget = &budget;
   chunks.quotes = options_.input_format == InputFormat::kCsv;
   chunks.delimiter = DelimiterOf(options_);
-  chunks.byte_order_mark = options_.input_format != InputFormat::kTsv;
   ChunkReader reader(std::move(source), chunks);
   std::string header;
   if (options_.header) {
@@ -133,7 +135,7 @@ absl::StatusOr<GroupTextReport> GroupText::Run() {
         return collector->AddInOrder(sequence, rows, bad_row);
       },
       [this] { CancelCollector(); }, &fed_report);
-  if (absl::IsInvalidArgument(status) && IsPacked(options_.input)) {
+  if (absl::IsInvalidArgument(status)) {
     // Rows that a damaged file unpacks to are not what is wrong.
     const absl::Status damage = reader.FindDamage(kDamageBytes);
     if (!damage.ok()) status = damage;

@@ -32,4 +32,10 @@ absl::Status Interrupt::Wait(int fd, short events) const {
   }
 }
 
+absl::Status Interrupt::Sleep(int ms) const {
+  pollfd set = {fd_, POLLIN, 0};
+  ::poll(&set, 1, ms);
+  return is_set() ? absl::CancelledError("interrupted") : absl::OkStatus();
+}
+
 }  // namespace kvarts::groupby_text

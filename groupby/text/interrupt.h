@@ -21,6 +21,8 @@ class Interrupt {
   // Until `fd` has one of `events` (POLLIN, POLLOUT), its end or an error among them;
   // kCancelled where Set() comes first.
   absl::Status Wait(int fd, short events) const;
+  // For so long; kCancelled where Set() comes first.
+  absl::Status Sleep(int ms) const;
 
  private:
   const int fd_;

@@ -4,18 +4,17 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/status_macros.h"
+#include "groupby/aggregate/column_name.h"
+#include "groupby/text/row_limits.h"
 
 namespace kvarts::groupby_text {
 namespace {
 
 absl::Status Bad(absl::string_view message) { return absl::InvalidArgumentError(message); }
-
-bool IsDigits(absl::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == absl::string_view::npos;
-}
 
 // Columns and members by what --key, --value and --aggregate call them.
 class Fields {
@@ -26,8 +25,8 @@ class Fields {
 
   absl::Status TakeKey(TextPlan* plan) {
     if (json()) {
-      plan->parsing.key_member = options_.key.empty() ? "key" : options_.key;
-      key_member_ = plan->parsing.key_member;
+      KVARTS_ASSIGN_OR_RETURN(key_member_, Member("--key", options_.key, "key"));
+      plan->parsing.key_member = key_member_;
       return absl::OkStatus();
     }
     if (options_.key.empty()) return absl::OkStatus();
@@ -40,7 +39,9 @@ class Fields {
   absl::StatusOr<size_t> Take(absl::string_view column) {
     const std::string& value = options_.value;
     if (json()) {
-      const std::string name(!column.empty() ? column : !value.empty() ? value : "value");
+      KVARTS_ASSIGN_OR_RETURN(const std::string name, !column.empty()
+                                                          ? Member("a member", column, "")
+                                                          : Member("--value", value, "value"));
       if (name == key_member_) {
         return Bad(absl::StrCat("the member \"", name, "\" is the key and cannot be a value too"));
       }
@@ -88,26 +89,46 @@ class Fields {
     return static_cast<size_t>(found - items->begin());
   }
 
+  static absl::StatusOr<ColumnName> Parse(absl::string_view what, absl::string_view text) {
+    absl::StatusOr<ColumnName> column = ParseColumnName(text);
+    if (!column.ok()) return Bad(absl::StrCat(what, ": ", column.status().message()));
+    return column;
+  }
+
+  // Members have no places: all but quotes is as it stands there.
+  static absl::StatusOr<std::string> Member(absl::string_view what, absl::string_view text,
+                                            absl::string_view if_empty) {
+    if (text.empty()) return std::string(if_empty);
+    if (text[0] != '"') return std::string(text);
+    KVARTS_ASSIGN_OR_RETURN(ColumnName column, Parse(what, text));
+    return *std::move(column.name);
+  }
+
   absl::StatusOr<size_t> Column(absl::string_view what, absl::string_view text) {
-    if (IsDigits(text)) {
-      uint32_t number;
-      constexpr uint32_t kMaxColumns = 100000;
-      if (absl::SimpleAtoi(text, &number) && number > 0 && number <= kMaxColumns) return number - 1;
-      return Bad(absl::StrCat(what, " is ", text, "; columns are counted from 1 to ", kMaxColumns));
+    KVARTS_ASSIGN_OR_RETURN(const ColumnName column, Parse(what, text));
+    if (options_.header && column.name.has_value()) {
+      const std::string& name = *column.name;
+      // As good as any, and apart from each other.
+      if (names_ == nullptr) return kUnknown + Position(name, &unknown_);
+      const auto found = std::find(names_->begin(), names_->end(), name);
+      if (found != names_->end()) {
+        if (std::find(found + 1, names_->end(), name) == names_->end()) {
+          return static_cast<size_t>(found - names_->begin());
+        }
+        return Bad(absl::StrCat("the header has more than one column \"", name, "\""));
+      }
+      if (!column.place.has_value()) {
+        return Bad(absl::StrCat("the header has no column \"", name, "\""));
+      }
     }
-    if (!options_.header) {
-      return Bad(absl::StrCat(what, " is a name, \"", text, "\"; names need --header"));
+    if (!column.place.has_value()) {
+      return Bad(absl::StrCat(what, " is a name, \"", *column.name, "\"; names need --header"));
     }
-    // As good as any, and apart from each other.
-    if (names_ == nullptr) return kUnknown + Position(std::string(text), &unknown_);
-    const auto found = std::find(names_->begin(), names_->end(), text);
-    if (found == names_->end()) {
-      return Bad(absl::StrCat("the header has no column \"", text, "\""));
+    constexpr uint64_t kMaxColumns = 100000;
+    if (*column.place > 0 && *column.place <= kMaxColumns) {
+      return static_cast<size_t>(*column.place - 1);
     }
-    if (std::find(found + 1, names_->end(), text) != names_->end()) {
-      return Bad(absl::StrCat("the header has more than one column \"", text, "\""));
-    }
-    return static_cast<size_t>(found - names_->begin());
+    return Bad(absl::StrCat(what, " is ", text, "; columns are counted from 1 to ", kMaxColumns));
   }
 
   const GroupTextOptions& options_;
@@ -119,6 +140,13 @@ class Fields {
   std::vector<std::string> members_;
   std::vector<std::string> unknown_;
 };
+
+bool HasBareReturn(absl::string_view row) {
+  for (const char& byte : row) {
+    if (IsBareReturn(&byte, row.data() + row.size())) return true;
+  }
+  return false;
+}
 
 absl::StatusOr<TextPlan> Plan(const GroupTextOptions& options,
                               const std::vector<std::string>* names) {
@@ -196,15 +224,23 @@ absl::Status CheckOptions(const GroupTextOptions& options) {
 
 absl::StatusOr<TextPlan> MakePlan(const GroupTextOptions& options, absl::string_view header) {
   std::vector<std::string> names;
+  bool crlf = false;
   if (options.header) {
     const char delimiter = DelimiterOf(options);
-    if (options.input_format == InputFormat::kTsv) {
+    const bool tsv = options.input_format == InputFormat::kTsv;
+    if ((tsv || !absl::StrContains(header, '"')) && HasBareReturn(header)) {
+      return Bad(absl::StrCat("the header holds ", kBareReturn));
+    }
+    if (tsv) {
+      crlf = absl::ConsumeSuffix(&header, "\r");
       names = SplitTsvHeader(header, delimiter);
     } else if (!SplitCsvHeader(header, delimiter, &names)) {
       return Bad("the header is no row of CSV (RFC 4180)");
     }
   }
-  return Plan(options, &names);
+  KVARTS_ASSIGN_OR_RETURN(TextPlan plan, Plan(options, &names));
+  plan.parsing.crlf = crlf;
+  return plan;
 }
 
 }  // namespace kvarts::groupby_text

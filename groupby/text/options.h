@@ -25,8 +25,8 @@ struct GroupTextOptions {
   OutputFormat format = OutputFormat::kTsv;
   Encoding encoding = Encoding::kNone;
   char separator = ',';  // between the values of a group
-  // A column's number, from 1 on, or its name in the header; of JSON a member's name.
-  // Empty: the first column and what is behind it; "key" and "value" of JSON.
+  // A column as ParseColumnName() has it: with `header` a name of that, else a place; of
+  // JSON a member's name. Empty: the first column and what is behind it; "key" and "value" of JSON.
   std::string key;
   std::string value;
   std::string aggregate = "list";  // see ParseAggregates(); `list` comes first

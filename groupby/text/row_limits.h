@@ -13,6 +13,15 @@ std::string ByteName(char byte);
 // A key as errors show it: quoted, escaped and cut off after some bytes.
 std::string ShowKey(absl::string_view key);
 
+// A carriage return at `at` that neither a newline nor the end of the input follows. Taken
+// for a byte of its column, it would hide the rows of a file whose lines end so.
+inline bool IsBareReturn(const char* at, const char* end) {
+  return *at == '\r' && at + 1 < end && at[1] != '\n';
+}
+inline constexpr absl::string_view kBareReturn =
+    "a carriage return that no newline follows: rows end with a newline, and only quotes of "
+    "CSV hold such a byte";
+
 // What is wrong with a row for the grouping or the output; "": nothing.
 // Sizes alone; a handful of instructions.
 bool SizesFit(absl::string_view key, absl::string_view value);

@@ -111,6 +111,8 @@ struct RowParserOptions {
   // Leave malformed rows out. Rows beyond a limit are errors all the same.
   bool skip_malformed = false;
   bool keep_lines = false;  // see ParsedRows
+  // Rows of TSV end with \r\n, as their header does: the \r is no byte of the last column.
+  bool crlf = false;
   // Of JSON: the members of key and fields, all different.
   std::string key_member = "key";
   std::vector<std::string> field_members = {"value"};
@@ -118,10 +120,13 @@ struct RowParserOptions {
   bool json_values = false;  // likewise
 };
 
-// Columns between delimiters, taken as they are: no quotes, no escapes.
+// Columns between delimiters, taken as they are: no quotes, no escapes. A carriage return
+// in front of a newline is a byte of the last column, but for `crlf`; elsewhere the row is
+// malformed.
 std::unique_ptr<RowParser> NewTsvParser(const RowParserOptions& options);
 // RFC 4180: columns may stand between quotes, in which delimiters and newlines are bytes
-// as others are, and two quotes are one. Rows end with \n or \r\n.
+// as others are, and two quotes are one. Rows end with \n or \r\n; a \r elsewhere and not
+// between quotes is malformed.
 std::unique_ptr<RowParser> NewCsvParser(const RowParserOptions& options);
 // One JSON object a line (RFC 8259), lines of white space aside. Strings are taken as
 // their text, other values as their JSON text. With `json_values` strings too are taken

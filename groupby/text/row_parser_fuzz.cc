@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "base/text_start.h"
 #include "groupby/text/chunk_reader.h"
 #include "groupby/text/row_parser.h"
 #include "groupby/text/string_source.h"
@@ -99,6 +100,7 @@ Result Reference(absl::string_view text, const RowParserOptions& options, bool c
         continue;
       }
       if (columns.size() > 1) rest += byte;
+      wrong |= byte == '\r' && at + 1 < text.size() && text[at + 1] != '\n';
       if (byte == options.delimiter) {
         columns.emplace_back();
         closed = false;
@@ -119,6 +121,10 @@ Result Reference(absl::string_view text, const RowParserOptions& options, bool c
     wrong |= quoted;
     if (csv && !closed && !columns.back().empty() && columns.back().back() == '\r') {
       columns.back().pop_back();
+    }
+    if (!csv && options.crlf && !columns.back().empty() && columns.back().back() == '\r') {
+      columns.back().pop_back();
+      if (columns.size() > 1) rest.pop_back();
     }
     wrong |= columns.size() < least || (two_columns && columns.size() > 2);
     if (!wrong) {
@@ -151,6 +157,7 @@ void Fuzz(absl::string_view text, int format, uint8_t how, uint8_t size) {
   if ((how & 8) != 0) options.columns.fields.push_back(0);
   if ((how & 16) != 0) options.columns.fields.push_back(2);
   options.delimiter = format == 1 ? ',' : '\t';
+  options.crlf = (how & 64) != 0;
   options.json_keys = (how & 4) != 0;
   options.json_values = (how & 16) != 0;
   if ((how & 8) != 0) options.field_members = {"value", "a"};
@@ -159,13 +166,14 @@ void Fuzz(absl::string_view text, int format, uint8_t how, uint8_t size) {
   const std::unique_ptr<RowParser> parser = format == 0   ? NewTsvParser(options)
                                             : format == 1 ? NewCsvParser(options)
                                                           : NewNdjsonParser(options);
-  const Result whole = ParseWhole(*parser, text);
+  const Result whole = ParseWhole(*parser, text.substr(ByteOrderMarkBytes(text)));
   ChunkOptions chunks;
   chunks.chunk_bytes = 1 + size % 32;
   chunks.quotes = format == 1;
   chunks.delimiter = options.delimiter;
   // However the bytes come, they are the same rows.
   if (!(whole == ParseChunks(*parser, text, chunks, 1 + size / 32))) __builtin_trap();
+  text.remove_prefix(ByteOrderMarkBytes(text));
   if (format < 2 && !limited && !(whole == Reference(text, options, format == 1))) {
     __builtin_trap();
   }

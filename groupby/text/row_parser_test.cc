@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "groupby/text/row_limits.h"
 #include "gtest/gtest.h"
 
@@ -130,7 +131,7 @@ TEST(CsvParserTest, QuotesAreAsRfc4180HasThem) {
                               "\"a,\"\"x\"\"\",\"line\nline\r\n\"\r\n"
                               "\"\",\"\"\"\"\n"
                               ",\n"
-                              "a\tb,c\rd,more,\"\"\n"
+                              "a\tb,\"c\rd\",more,\"\"\n"
                               "last,\"one\"");
   EXPECT_EQ(parsed.error, "");
   EXPECT_EQ(parsed.rows, (Pairs{{"a", "b"},
@@ -169,6 +170,53 @@ TEST(CsvParserTest, WrongQuotesAreMalformedAndTheNextRowIsFound) {
   const Parsed open = Parse(*NewCsvParser(Options(0, 1, ',')), "x,1\na,\"b\n\nc,d\n");
   EXPECT_EQ(open.error, "a quote is not closed");
   EXPECT_EQ(open.lines, 1u) << "the line of the row's beginning";
+}
+
+// What three rows give whose middle one holds a carriage return that ends no line.
+void ExpectBareReturn(std::unique_ptr<RowParser> (*make)(const RowParserOptions&),
+                      RowParserOptions options, const std::string& text) {
+  const Parsed parsed = Parse(*make(options), text);
+  EXPECT_EQ(parsed.error, kBareReturn) << text;
+  EXPECT_EQ(parsed.lines, 1u) << text;
+  options.skip_malformed = true;
+  const Parsed skips = Parse(*make(options), text);
+  EXPECT_EQ(skips.error, "") << text;
+  EXPECT_EQ(skips.rows.size(), 2u) << text;
+  EXPECT_EQ(skips.skipped, 1u) << text;
+}
+
+TEST(RowParserTest, ABareCarriageReturnIsMalformedWhereverItStands) {
+  for (const char* row : {"b,2\rc,3", "b\r,2", "\rb,2", "b,2\r\r", "b,2,\r3", "\r\r"}) {
+    for (const char* end : {"\n", "\r\n"}) {
+      const std::string csv = absl::StrCat("a,1", end, row, end, "d,4", end);
+      const std::string tsv = absl::StrReplaceAll(csv, {{",", "\t"}});
+      for (const size_t field : {size_t{1}, size_t{0}}) {
+        ExpectBareReturn(&NewCsvParser, Options(0, field, ','), csv);
+        ExpectBareReturn(&NewTsvParser, Options(0, field), tsv);
+      }
+      ExpectBareReturn(&NewTsvParser, Options(0, Columns::kRest), tsv);
+      RowParserOptions limited = Options(0, Columns::kRest);
+      limited.limits = {"\t\n", "\n\r,", true};  // a separator of the output
+      limited.crlf = true;
+      ExpectBareReturn(&NewTsvParser, limited, tsv);
+    }
+  }
+  EXPECT_EQ(Parse(*NewCsvParser(Options(0, 1, ',')), "a,1\r\nb,2\r").rows,
+            (Pairs{{"a", "1"}, {"b", "2"}}));
+}
+
+TEST(TsvParserTest, RowsEndAsTheirHeaderDoes) {
+  RowParserOptions options = Options(0, Columns::kRest);
+  for (const bool crlf : {false, true}) {
+    options.crlf = crlf;
+    const std::string r = crlf ? "" : "\r";
+    options.columns.fields = {Columns::kRest};
+    EXPECT_EQ(Parse(*NewTsvParser(options), "a\t1\r\nb\t\r\nc\t3\td\r\ne\t5\n\tf\r").rows,
+              (Pairs{{"a", "1" + r}, {"b", r}, {"c", "3\td" + r}, {"e", "5"}, {"", "f" + r}}));
+    options.columns.fields = {1};
+    EXPECT_EQ(Parse(*NewTsvParser(options), "a\t1\r\nb\t\r\nc\t3\td\r\n").rows,
+              (Pairs{{"a", "1" + r}, {"b", r}, {"c", "3"}}));
+  }
 }
 
 TEST(CsvParserTest, LinesAreCountedThroughQuotes) {

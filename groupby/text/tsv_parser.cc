@@ -15,11 +15,13 @@ class TsvParser final : public RowParser {
  public:
   explicit TsvParser(const RowParserOptions& options)
       : options_(options), columns_(options.columns), delimiter_(options.delimiter) {
-    // Beside delimiter and newline; what occurs in no value is looked for twice.
+    // Beside delimiter, newline and carriage return; where there is none, the newline again.
     for (const char byte : options.limits.value_bytes) {
       if (byte == '\n') continue;
       if (byte == delimiter_) {
         delimiter_forbidden_ = true;
+      } else if (byte == '\r') {
+        return_forbidden_ = true;
       } else {
         (forbidden_[0] == '\n' ? forbidden_[0] : forbidden_[1]) = byte;
       }
@@ -56,16 +58,36 @@ class TsvParser final : public RowParser {
     return absl::string_view(begin, static_cast<size_t>(end - begin));
   }
 
+  ByteScan<5> Scan(const char* begin, const char* end) const {
+    return {begin, end, {'\n', delimiter_, '\r', forbidden_[0], forbidden_[1]}};
+  }
+  // Where the last column ends, of a row that ends at `at`.
+  const char* ColumnsEnd(const char* column, const char* at) const {
+    return options_.crlf && at > column && at[-1] == '\r' ? at - 1 : at;
+  }
+  // False: the parsing ends here.
+  bool Malformed(std::string error, ParsedRows* rows) const {
+    if (options_.skip_malformed) {
+      rows->Skip();
+    } else {
+      rows->Fail(std::move(error));
+    }
+    return options_.skip_malformed;
+  }
+
   // KEY delimiter REST.
   void ParseRest(absl::Span<char> text, ParsedRows* rows) const {
     const char* const end = text.data() + text.size();
-    ByteScan scan(text.data(), end, '\n', delimiter_, forbidden_[0], forbidden_[1]);
+    ByteScan<5> scan = Scan(text.data(), end);
     const char* row = text.data();
     const char* split = nullptr;
     bool forbidden = false;
+    bool bare_return = false;
     while (row < end) {
       const char* const at = scan.Next();
       if (at != end && *at != '\n') {
+        bare_return |= IsBareReturn(at, end);
+        if (*at == '\r' && !return_forbidden_) continue;
         if (split != nullptr) {
           forbidden |= *at != delimiter_ || delimiter_forbidden_;
         } else if (*at == delimiter_) {
@@ -73,18 +95,21 @@ class TsvParser final : public RowParser {
         }
         continue;
       }
-      if (split != nullptr) {
-        if (!Add(View(row, split), View(split + 1, at), forbidden, rows)) return;
-      } else if (options_.skip_malformed) {
-        rows->Skip();
-      } else {
-        return rows->Fail(absl::StrCat("expected a key, ", ByteName(delimiter_), " and a value"));
+      if (split == nullptr || bare_return) {
+        std::string error =
+            bare_return ? std::string(kBareReturn)
+                        : absl::StrCat("expected a key, ", ByteName(delimiter_), " and a value");
+        if (!Malformed(std::move(error), rows)) return;
+      } else if (!Add(View(row, split), View(split + 1, ColumnsEnd(split + 1, at)), forbidden,
+                      rows)) {
+        return;
       }
       if (at == end) return;
       rows->CountLine();
       row = at + 1;
       split = nullptr;
       forbidden = false;
+      bare_return = false;
     }
   }
 
@@ -147,36 +172,43 @@ class TsvParser final : public RowParser {
                                                         : columns_.fields[0];
     const size_t last_column = rest_field_ == 0 ? none : first_column;
     const bool split_forbidden = delimiter_forbidden_ && rest_field_ == 0;
-    ByteScan scan(text.data(), end, '\n', delimiter_, forbidden_[0], forbidden_[1]);
+    ByteScan<5> scan = Scan(text.data(), end);
     const char* row = text.data();
     const char* column = row;  // of number `number`
     size_t number = 0;
     bool forbidden = false;
+    bool bare_return = false;
     while (row < end) {
       const char* const at = scan.Next();
       const bool ends_row = at == end || *at == '\n';
+      if (!ends_row && *at == '\r') {
+        bare_return |= IsBareReturn(at, end);
+        if (!return_forbidden_) continue;
+      }
       if (!ends_row && *at != delimiter_) {
         forbidden |= number >= first_column && number <= last_column;
         continue;
       }
-      take(number, View(column, at));
+      take(number, View(column, ends_row ? ColumnsEnd(column, at) : at));
       ++number;
       column = at + 1;
       if (!ends_row) continue;
       forbidden |= split_forbidden && number > 2;
-      if (number >= least_) {
-        if (!add(forbidden)) return;
-      } else if (options_.skip_malformed) {
-        rows->Skip();
-      } else {
-        return rows->Fail(absl::StrCat("expected ", least_, " columns or more, with ",
-                                       ByteName(delimiter_), " between them; found ", number));
+      if (number < least_ || bare_return) {
+        std::string error =
+            bare_return ? std::string(kBareReturn)
+                        : absl::StrCat("expected ", least_, " columns or more, with ",
+                                       ByteName(delimiter_), " between them; found ", number);
+        if (!Malformed(std::move(error), rows)) return;
+      } else if (!add(forbidden)) {
+        return;
       }
       if (at == end) return;
       rows->CountLine();
       row = at + 1;
       number = 0;
       forbidden = false;
+      bare_return = false;
     }
   }
 
@@ -199,6 +231,7 @@ class TsvParser final : public RowParser {
   const char delimiter_;
   char forbidden_[2] = {'\n', '\n'};
   bool delimiter_forbidden_ = false;
+  bool return_forbidden_ = false;
   bool check_key_ = false;
   size_t least_ = 0;           // columns of a row
   std::vector<int> field_of_;  // of a column; -1: none

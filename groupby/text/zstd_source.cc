@@ -19,8 +19,6 @@ constexpr uint32_t kMagic = 0xFD2FB528;
 constexpr uint32_t kSkippableMagic = 0x184D2A50;  // and up to 15 more
 // zstd's own levels up to 19 have no larger windows.
 constexpr uint64_t kFreeWindow = 8 << 20;
-// What the zstd program takes without being asked for more.
-constexpr int kMaxWindowLog = 27;
 constexpr size_t kMaxHeaderBytes = 18;
 
 // The window of the frame whose header `bytes` begins with (RFC 8878, 3.1.1.1); 0 where
@@ -44,6 +42,8 @@ uint64_t WindowBytes(absl::string_view bytes) {
   for (size_t i = 0; i < size; ++i) content += at(begin + i) << (8 * i);
   return content;
 }
+
+int MaxWindowLog() { return ::ZSTD_dParam_getBounds(ZSTD_d_windowLogMax).upperBound; }
 
 // Frames one behind the other; skippable ones are skipped.
 class ZstdSource final : public ByteSource {
@@ -94,7 +94,8 @@ class ZstdSource final : public ByteSource {
       if (context_ == nullptr) {
         return absl::ResourceExhaustedError(absl::StrCat(name_, ": no memory to decompress with"));
       }
-      ::ZSTD_DCtx_setParameter(context_, ZSTD_d_windowLogMax, kMaxWindowLog);
+      // The budget is what limits windows.
+      ::ZSTD_DCtx_setParameter(context_, ZSTD_d_windowLogMax, MaxWindowLog());
     }
     if (!skippable) KVARTS_RETURN_IF_ERROR(ReserveWindow(WindowBytes(bytes)));
     in_frame_ = true;
@@ -103,21 +104,25 @@ class ZstdSource final : public ByteSource {
 
   // zstd keeps the largest window that it has had.
   absl::Status ReserveWindow(uint64_t window) {
-    // More than the limit is refused by zstd itself, before it takes memory.
-    window = std::min(window, uint64_t{1} << kMaxWindowLog);
     if (window <= kFreeWindow || window <= window_) return absl::OkStatus();
-    absl::Status reserved = absl::ResourceExhaustedError("no memory is set aside for it");
-    if (budget_ != nullptr) {
-      if (account_ == nullptr) account_ = budget_->Open([](size_t) { return 0; });
-      reserved = account_->Reserve(window - std::max(window_, kFreeWindow));
+    const uint64_t most = uint64_t{1} << MaxWindowLog();
+    if (window > most) {
+      return TooLarge(window, absl::StrCat("zstd takes at most ", FormatSize(most)));
     }
+    if (budget_ == nullptr) return TooLarge(window, "no memory is set aside for it");
+    if (account_ == nullptr) account_ = budget_->Open([](size_t) { return 0; });
+    const absl::Status reserved = account_->Reserve(window - std::max(window_, kFreeWindow));
     if (!reserved.ok()) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(name_, ", offset ", input_.offset(), ": a zstd frame with a window of ",
-                       FormatSize(window), ": ", reserved.message()));
+      return TooLarge(window, absl::StrCat(reserved.message(), "; a larger --memory allows it"));
     }
     window_ = window;
     return absl::OkStatus();
+  }
+
+  absl::Status TooLarge(uint64_t window, absl::string_view why) const {
+    return absl::ResourceExhaustedError(absl::StrCat(name_, ", offset ", input_.offset(),
+                                                     ": a zstd frame with a window of ",
+                                                     FormatSize(window), ": ", why));
   }
 
   absl::Status Damaged(absl::string_view what) const {

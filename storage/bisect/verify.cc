@@ -63,7 +63,8 @@ class Verifier {
     const DataFileMap& data = dataset_.data();
     absl::string_view key;
     absl::string_view value;
-    if (offset >= data.size() || (offset > 0 && data.data()[offset - 1] != '\n') ||
+    if (offset >= data.size() ||
+        (offset != data.begin() && (offset == 0 || data.data()[offset - 1] != '\n')) ||
         !data.Get(offset, &key, &value)) {
       return Fault(rank, absl::StrCat("offset ", offset, " begins no record"));
     }

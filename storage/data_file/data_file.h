@@ -17,6 +17,7 @@
 #include "base/checksum.h"
 #include "base/coding.h"
 #include "base/prefetch.h"
+#include "base/text_start.h"
 #include "storage/fs/file_system.h"
 
 namespace kvarts {
@@ -24,7 +25,8 @@ namespace kvarts {
 // The data file: lines "<key> <value>\n". The key is any bytes without space or
 // newline, 1 B to 64 KiB; the value is the rest of the line, 0 B to 64 MiB of
 // any byte but newline. The last line may lack its newline. The last line of a
-// key wins.
+// key wins. A UTF-8 byte order mark in front of the first key is no part of it:
+// that record's offset is 3.
 
 struct ScannedRecord {
   absl::string_view key;    // until the next call
@@ -62,7 +64,8 @@ class DataFileScanner {
                                                                const DataFileRange& range = {});
 
   // The next record; false behind the last one. kInvalidArgument names file,
-  // line and offset of a malformed one, and what was expected.
+  // line and offset of a malformed one, and what was expected;
+  // kFailedPrecondition: the file is compressed, or UTF-16, see CheckTextStart().
   absl::StatusOr<bool> Next(ScannedRecord* record);
 
   const DataFileCounts& counts() const { return counts_; }
@@ -77,6 +80,8 @@ class DataFileScanner {
 
   // Moves what is unread to the front and reads behind it. False: nothing came.
   absl::StatusOr<bool> Refill();
+  // Looks at the file's first bytes, which are in the buffer.
+  absl::Status Begin();
   // A line that does not end inside the buffer.
   absl::StatusOr<bool> NextLong(ScannedRecord* record, bool* malformed);
   absl::Status Malformed(absl::string_view why);
@@ -118,6 +123,8 @@ class DataFileMap {
 
   const char* data() const { return data_; }
   uint64_t size() const { return size_; }
+  // Where the first record begins: at 0, or behind a byte order mark.
+  uint64_t begin() const { return ByteOrderMarkBytes(file_->bytes()); }
   const std::shared_ptr<MappedFile>& file() const { return file_; }
 
   // Compares `key` with the key of the record at `offset`; where they are

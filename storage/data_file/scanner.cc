@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/text_start.h"
 #include "storage/data_file/data_file.h"
 #include "storage/store.h"
 
@@ -79,7 +80,15 @@ absl::StatusOr<bool> DataFileScanner::Refill() {
   read_offset_ += got;
   counts_.bytes += got;
   at_end_ = got == 0;
+  if (read_offset_ == got && got > 0) KVARTS_RETURN_IF_ERROR(Begin());
   return got > 0;
+}
+
+absl::Status DataFileScanner::Begin() {
+  const absl::string_view start(buffer_.get(), end_);
+  KVARTS_RETURN_IF_ERROR(CheckTextStart(path_, start.substr(0, kTextStartBytes)));
+  begin_ = ByteOrderMarkBytes(start);
+  return absl::OkStatus();
 }
 
 std::string DataFileScanner::Fault(size_t key_size, bool has_space, uint64_t value_size) {

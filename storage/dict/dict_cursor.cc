@@ -56,7 +56,8 @@ class DictCursor final : public Cursor {
         keys_only_(options.keys_only),
         range_(options.range),
         slots_(options.slots),
-        position_(options.resume_after) {}
+        position_(options.resume_after),
+        offset_(dataset_->data().begin()) {}
 
   absl::Status Init() {
     if (position_.empty()) return absl::OkStatus();
@@ -145,7 +146,7 @@ class DictCursor final : public Cursor {
   const KeyRange range_;
   const std::vector<SlotRange> slots_;
   std::string position_;
-  uint64_t offset_ = 0;  // of the next line
+  uint64_t offset_;  // of the next line
 };
 
 }  // namespace
