@@ -105,7 +105,9 @@ constexpr char kUsage[] =
 // For requests under way after a signal: below the 30 seconds that supervisors
 // commonly give.
 constexpr absl::Duration kDrainTime = absl::Seconds(25);
-constexpr absl::Duration kSaveInterval = absl::Seconds(1);
+// Between tries to save at the end; on a full disk each fills what is left of it for a moment.
+constexpr absl::Duration kFirstPause = absl::Seconds(1);
+constexpr absl::Duration kLongestPause = absl::Minutes(1);
 constexpr absl::Duration kBenchmarkTime = absl::Seconds(1);
 
 void Say(absl::string_view sentence) {
@@ -254,15 +256,13 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
     std::fflush(stdout);
     std::_Exit(0);
   }
-  absl::Status closed = serving->Close();
-  for (std::string said; !closed.ok(); closed = serving->Close()) {
-    // What was not saved is still in memory: until somebody says otherwise it is not given up.
-    if (const std::string reason(closed.message()); reason != said) {
-      Say(absl::StrCat("the data could not be saved: ", reason,
-                       "; trying again each second, until it can be, or until a second SIGTERM"));
-      said = reason;
-    }
-    absl::SleepFor(kSaveInterval);
+  // What was not saved is still in memory: until somebody says otherwise it is not given up.
+  absl::Duration pause = kFirstPause;
+  for (absl::Status closed = serving->Close(); !closed.ok(); closed = serving->Close()) {
+    Say(absl::StrCat("the data could not be saved: ", closed.message(), "; trying again in ",
+                     absl::FormatDuration(pause), ", until it works or a second SIGTERM comes"));
+    absl::SleepFor(pause);
+    pause = std::min(2 * pause, kLongestPause);
   }
   return 0;
 }

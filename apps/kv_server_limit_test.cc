@@ -154,6 +154,9 @@ TEST(KvServerLimitTest, InfoCountsExpiriesAndRefusals) {
   socket.Send("INFO stats\r\nQUIT\r\n");
   const std::string stats = socket.ReceiveAll();
   EXPECT_THAT(stats, HasSubstr("\r\nexpired_keys:1\r\n"));
+  TestSocket later(server.resp, dir);
+  later.Send("CONFIG RESETSTAT\r\nINFO stats\r\nQUIT\r\n");
+  EXPECT_THAT(later.ReceiveAll(), HasSubstr("rejected_connections:0\r\nexpired_keys:0\r\n"));
   EXPECT_THAT(stats, HasSubstr("\r\nrejected_connections:1\r\n"));
 }
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -115,7 +116,14 @@ TEST_F(ResourcesTest, FewerThreadsDoTheSameOrAreAnError) {
       SCOPED_TRACE(absl::StrCat(absl::StrJoin(command, " "), " with ", threads, " threads"));
       const ProcessResult result = RunProcess(command, WithThreads(threads));
       CheckEnded(result, Name(command));
-      if (result.exit_code != 0 || Name(command) != "group_by") continue;
+      if (Name(command) != "group_by") continue;
+      // It runs on a thread of its own. Its workers do with fewer; the shards of sorted runs,
+      // each of which waits for all others, do not.
+      const bool needs_all = command.back() == "--temp_dir=." && command[4][2] == 'a';
+      if (threads > 0 && !needs_all) {
+        EXPECT_EQ(result.exit_code, 0) << result.err;
+      }
+      if (result.exit_code != 0) continue;
       EXPECT_EQ(result.out, wanted.out);
     }
   }
@@ -143,6 +151,14 @@ TEST_F(ResourcesTest, AServerThatMayStartNoMoreThreadsSavesItsData) {
     EXPECT_EQ(Ask(server, "SET a 1\r\nSET b 2 PX 1\r\nSET c 3 PX 100000000\r\nGET a\r\n"),
               "+OK\r\n+OK\r\n+OK\r\n$1\r\n1\r\n+OK\r\n");
     EXPECT_THAT(Ask(server, "BGSAVE\r\n"), HasSubstr("the system has no more threads"));
+    // Asio would look a name up on a thread of its own.
+    for (const char* const scheme : {"tcp", "resp"}) {
+      const ProcessResult client = RunProcess(
+          {"apps/kv_client", absl::StrCat("--store=", scheme, "://localhost:1"), "count"},
+          WithThreads(1));
+      EXPECT_EQ(client.exit_code, 1);
+      EXPECT_THAT(client.err, MatchesRegex("kv_client: [^\n]+\n"));
+    }
     server.process.Signal(SIGTERM);
     EXPECT_EQ(server.process.Wait(), 0);
     EXPECT_THAT(ReadTestFile(dir_ + "/saved"), StartsWith("KVSNAPSH"));
@@ -196,6 +212,22 @@ TEST_F(ResourcesTest, ALimitOfFileSizeIsAnErrorOfTheSave) {
   EXPECT_THAT(Ask(server, "INFO persistence\r\n"), HasSubstr("rdb_last_bgsave_status:ok"));
   server.process.Signal(SIGTERM);
   EXPECT_EQ(server.process.Wait(), 0);
+}
+
+// The index that does not fit is not swapped in, and the old one is served.
+TEST_F(ResourcesTest, ALimitOfFileSizeIsAnErrorOfTheSwap) {
+  TestServer server(InShell("ulimit -f 64", "",
+                            {"apps/kv_server", "data", "--listen=", "--http=", "--resp=127.0.0.1:0",
+                             "--watch=1ms"}),
+                    dir_);
+  ASSERT_NE(server.ready, "") << server.process.Errors();
+  WriteTestFile(dir_ + "/next", TestData(20000));
+  ASSERT_EQ(::rename((dir_ + "/next").c_str(), (dir_ + "/data").c_str()), 0);
+  while (!absl::StrContains(server.process.Errors(), "the old data are still served: ")) {
+  }
+  EXPECT_THAT(server.process.Errors(), HasSubstr("File too large"));
+  EXPECT_EQ(Ask(server, absl::StrCat("GET ", TestKey(7), "\r\nGET ", TestKey(7777), "\r\n")),
+            "$7\r\nvalue 7\r\n$-1\r\n+OK\r\n");
 }
 
 TEST_F(ResourcesTest, ALimitOfFileSizeIsAnErrorOfTheOutput) {

@@ -18,7 +18,8 @@ namespace kvarts {
 
 // Sixteen opaque bytes that name a state of a key, absence too. Equal stamps of
 // a key mean that nothing wrote it in between; unequal ones may be false alarms
-// (a store may keep one stamp for many keys).
+// (a store may keep one stamp for many keys; but of the absent ones that others come
+// to be there changes one in 1,000 at the most, so that a lock can be waited for).
 struct Stamp {
   uint64_t high = 0;
   uint64_t low = 0;

@@ -70,7 +70,7 @@ struct StoreStats {
   // Of a store whose Sync() writes all of it to a file: when that was done last, in Unix
   // milliseconds; 0: never.
   std::optional<int64_t> saved_at_ms;
-  // Why that failed the last time; empty where it did not.
+  // Why that failed the last time, which such a store remembers; empty where it did not.
   std::string save_error;
   // More, for people: name and value, in an order of the store's own.
   std::vector<std::pair<std::string, std::string>> details;

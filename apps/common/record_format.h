@@ -15,8 +15,8 @@ enum class RecordFormat : unsigned char {
   kNdjson,    // {"key":K,"value":V}, with all that an entry has: net/http/entry_json.h
 };
 
-// What AppendRecord() begins a line of NDJSON with, and by which it is known.
-inline constexpr absl::string_view kNdjsonBegin = "{\"key\":";
+// What a file of NDJSON begins with, and is known by.
+inline constexpr absl::string_view kNdjsonBegin = "{";
 
 // Appends `entry` as a line. What is written is read again as the same entry, by
 // RecordReader: kInvalidArgument, and nothing is appended, where a data file cannot hold it:

@@ -57,6 +57,9 @@ absl::StatusOr<bool> RecordReader::Next(Record* record) {
   if (!more) return false;
   if (!format_.has_value()) {
     format_ = absl::StartsWith(line, kNdjsonBegin) ? RecordFormat::kNdjson : RecordFormat::kData;
+    // A data file may begin so too, but then it is to be said: neither is taken for the other.
+    if (const absl::Status parsed = ParseFirst(line, record); !parsed.ok()) return parsed;
+    return true;
   }
   KVARTS_RETURN_IF_ERROR(*format_ == RecordFormat::kData ? ParseData(line, record)
                                                          : ParseNdjson(line, record));
@@ -111,6 +114,15 @@ absl::Status RecordReader::ParseData(absl::string_view line, Record* record) con
     return Malformed(absl::StrCat("a value of at most ", kMaxValueBytes, " bytes"));
   }
   return absl::OkStatus();
+}
+
+absl::Status RecordReader::ParseFirst(absl::string_view line, Record* record) {
+  if (*format_ == RecordFormat::kData) return ParseData(line, record);
+  const absl::Status parsed = ParseNdjson(line, record);
+  if (parsed.ok()) return parsed;
+  return absl::Status(parsed.code(), absl::StrCat(parsed.message(),
+                                                  "; with --format=data it is a line of a data "
+                                                  "file"));
 }
 
 absl::Status RecordReader::ParseNdjson(absl::string_view line, Record* record) {

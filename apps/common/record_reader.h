@@ -52,6 +52,8 @@ class RecordReader {
   absl::StatusOr<bool> NextLine(absl::string_view* line);
   absl::Status ParseData(absl::string_view line, Record* record) const;
   absl::Status ParseNdjson(absl::string_view line, Record* record);
+  // The first line, of a format that it was known by.
+  absl::Status ParseFirst(absl::string_view line, Record* record);
 
   const std::string name_;
   std::FILE* const file_;

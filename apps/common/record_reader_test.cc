@@ -183,6 +183,21 @@ TEST(RecordReaderTest, MalformedNdjsonIsNamed) {
   }
 }
 
+// However another program writes it.
+TEST(RecordReaderTest, WhatBeginsAsAnObjectIsNdjsonOrAnError) {
+  EXPECT_EQ(
+      *ReadAll("{\"content_type\": \"a/b\", \"key\": \"k 1\", \"value\": \"v\"}\n", std::nullopt),
+      (Records{{"k 1", "v"}}));
+  EXPECT_EQ(*ReadAll("{ \"key\" : \"k\", \"value\" : \"v\" }\n", std::nullopt),
+            (Records{{"k", "v"}}));
+  const std::string path = absl::StrCat(testing::TempDir(), "/records");
+  EXPECT_EQ(ReadAll("{key} v\n", std::nullopt).status().message(),
+            absl::StrCat(path,
+                         ", line 1: the line is not JSON: syntax error at byte 1; with "
+                         "--format=data it is a line of a data file"));
+  EXPECT_EQ(*ReadAll("{key} v\n"), (Records{{"{key}", "v"}}));
+}
+
 TEST(RecordReaderTest, WhatCannotBeReadIsNamed) {
   const std::string none = absl::StrCat(testing::TempDir(), "/none");
   const auto absent = RecordReader::Open(none, std::nullopt);

@@ -1,6 +1,6 @@
-// Preloaded into a program under test (LD_PRELOAD): that may start as many threads, in all,
-// as KVARTS_THREAD_LIMIT says. Further ones fail with EAGAIN, as at a limit of processes,
-// which root, whom the tests may run as, is not subject to.
+// Preloaded into a program under test (LD_PRELOAD): that may have as many threads at a time,
+// beside its first, as KVARTS_THREAD_LIMIT says. Further ones fail with EAGAIN, as at a limit of
+// processes, which root, whom the tests may run as, is not subject to.
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -9,17 +9,38 @@
 #include <cerrno>
 #include <cstdlib>
 
-extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
-                              void* (*start)(void*), void* argument) {
-  using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
-  static const auto create = reinterpret_cast<Create>(::dlsym(RTLD_NEXT, "pthread_create"));
+namespace {
+
+struct Begun {
+  void* (*start)(void*);
+  void* argument;
+};
+
+std::atomic<int>& Left() {
   static std::atomic<int> left{[] {
     const char* const limit = std::getenv("KVARTS_THREAD_LIMIT");
     return limit == nullptr ? 1 << 30 : std::atoi(limit);
   }()};
-  if (left.fetch_sub(1) <= 0) {
-    left.fetch_add(1);
+  return left;
+}
+
+void* Run(void* begun) {
+  const Begun own = *static_cast<Begun*>(begun);
+  delete static_cast<Begun*>(begun);
+  void* const result = own.start(own.argument);
+  Left().fetch_add(1);
+  return result;
+}
+
+}  // namespace
+
+extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
+                              void* (*start)(void*), void* argument) {
+  using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+  static const auto create = reinterpret_cast<Create>(::dlsym(RTLD_NEXT, "pthread_create"));
+  if (Left().fetch_sub(1) <= 0) {
+    Left().fetch_add(1);
     return EAGAIN;
   }
-  return create(thread, attributes, start, argument);
+  return create(thread, attributes, Run, new Begun{start, argument});
 }

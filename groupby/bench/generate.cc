@@ -11,7 +11,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -20,6 +19,7 @@
 #include "absl/strings/str_format.h"
 #include "base/cond_var.h"
 #include "base/mutex.h"
+#include "base/thread.h"
 #include "gflags/gflags.h"
 #include "groupby/bench/bench_rows.h"
 
@@ -103,18 +103,14 @@ int Generate() {
 
   Output output(fd);
   std::atomic<uint64_t> next{0};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < FLAGS_threads; ++i) {
-    threads.emplace_back([&] {
-      std::string text;
-      for (uint64_t block; (block = next.fetch_add(1)) < rows->blocks();) {
-        text.clear();
-        rows->AppendBlock(block, &text);
-        if (!output.Write(block, text)) return;
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+  kvarts::ForkJoin(FLAGS_threads, [&](int) {
+    std::string text;
+    for (uint64_t block; (block = next.fetch_add(1)) < rows->blocks();) {
+      text.clear();
+      rows->AppendBlock(block, &text);
+      if (!output.Write(block, text)) return;
+    }
+  });
   int error = output.error();
   if (close(fd) != 0 && error == 0) error = errno;
   return error == 0 ? 0 : Fail(absl::StrCat(path, ": ", std::strerror(error)), 1);

@@ -253,6 +253,8 @@ void ServerCall::DoStats() {
   out->set_entries_exact(stats->entries_exact);
   out->set_memory_bytes(stats->memory_bytes);
   out->set_disk_bytes(stats->disk_bytes);
+  if (stats->saved_at_ms.has_value()) out->set_saved_at_ms(*stats->saved_at_ms);
+  out->set_save_error(stats->save_error);
   for (const auto& [name, value] : stats->details) {
     out->add_names(name);
     out->add_values(value);

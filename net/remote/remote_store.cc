@@ -329,6 +329,8 @@ absl::StatusOr<StoreStats> RemoteStore::Stats() {
   out.entries_exact = stats.entries_exact();
   out.memory_bytes = stats.memory_bytes();
   out.disk_bytes = stats.disk_bytes();
+  if (stats.has_saved_at_ms()) out.saved_at_ms = stats.saved_at_ms();
+  out.save_error = stats.save_error();
   const int details = std::min(stats.names_size(), stats.values_size());
   for (int i = 0; i < details; ++i) out.details.emplace_back(stats.names(i), stats.values(i));
   return out;

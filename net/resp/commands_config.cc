@@ -1,5 +1,6 @@
 // CONFIG: the settings clients ask for, and those that may change while the server runs.
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -25,6 +26,7 @@ struct Setting {
   // Null: it is a flag of the server, or has one value only.
   void (*set)(ServerState* state, int64_t value);
   int64_t least = 0;
+  bool of_store = false;  // `get` looks at the stats
 };
 
 constexpr Setting kSettings[] = {
@@ -44,9 +46,10 @@ constexpr Setting kSettings[] = {
      },
      nullptr},
     {"maxmemory", [](const ServerState&, const StoreStats& stats) { return MaxMemory(stats); },
-     nullptr},
+     nullptr, 0, /*of_store=*/true},
     {"maxmemory-policy",
-     [](const ServerState&, const StoreStats& stats) { return MaxMemoryPolicy(stats); }, nullptr},
+     [](const ServerState&, const StoreStats& stats) { return MaxMemoryPolicy(stats); }, nullptr, 0,
+     /*of_store=*/true},
     {"proto-max-bulk-len",
      [](const ServerState& state, const StoreStats&) {
        return absl::StrCat(state.options.max_value_bytes);
@@ -109,7 +112,13 @@ void ConfigGet(CommandCall* call) {
       break;
     }
   }
-  const StoreStats stats = StatsOf(*call);
+  // A guess would be taken for the truth: no answer where the store gives none.
+  StoreStats stats;
+  if (std::any_of(found.begin(), found.end(), [](const Setting* s) { return s->of_store; })) {
+    absl::StatusOr<StoreStats> told = StatsOf(*call);
+    if (!told.ok()) return call->reply->Error(ErrorText(told.status()));
+    stats = *std::move(told);
+  }
   call->reply->Map(found.size());
   for (const Setting* setting : found) {
     call->reply->Bulk(setting->name);
@@ -122,7 +131,7 @@ void ConfigSet(CommandCall* call) {
   const auto args = call->args.subspan(2);
   if (args.size() > kMaxNames) return call->reply->Error(kTooManyNames);
   if (args.size() % 2 != 0) return call->reply->Error(kSyntaxError);
-  const StoreStats stats = StatsOf(*call);
+  const absl::StatusOr<StoreStats> stats = StatsOf(*call);
   std::vector<std::pair<const Setting*, int64_t>> wanted;
   for (size_t i = 0; i < args.size(); i += 2) {
     const Setting* const setting = FindSetting(args[i]);
@@ -134,7 +143,9 @@ void ConfigSet(CommandCall* call) {
       if (other == setting) return Refuse(call, args[i], "duplicate parameter");
     }
     // Programs set what is so already, to be sure of it.
-    if (setting->set == nullptr && args[i + 1] != setting->get(*call->state, stats)) {
+    if (setting->of_store && !stats.ok()) return call->reply->Error(ErrorText(stats.status()));
+    if (setting->set == nullptr &&
+        args[i + 1] != setting->get(*call->state, stats.value_or(StoreStats()))) {
       return Refuse(call, args[i], "can't set immutable config");
     }
     wanted.emplace_back(setting, 0);
@@ -151,7 +162,16 @@ void ConfigSet(CommandCall* call) {
 }
 
 void ConfigResetStat(CommandCall* call) {
-  call->state->counters.Reset();
+  ServerState* const state = call->state;
+  const StoreStats stats = StatsOf(*call).value_or(StoreStats());
+  state->counters.Reset();
+  {
+    MutexLock lock(&state->reset_mu);
+    state->reset.refused =
+        state->options.metrics == nullptr ? 0 : state->options.metrics->refused();
+    state->reset.expired = StoreCount(stats, "expired");
+    state->reset.evicted = StoreCount(stats, "evicted");
+  }
   call->reply->Ok();
 }
 

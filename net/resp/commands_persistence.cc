@@ -54,7 +54,7 @@ void BgSave(CommandCall* call) {
 }
 
 void LastSave(CommandCall* call) {
-  call->reply->Integer(LastSaveSeconds(*call->state, StatsOf(*call)));
+  call->reply->Integer(LastSaveSeconds(*call->state, StatsOf(*call).value_or(StoreStats())));
 }
 
 int64_t LastSaveSeconds(const ServerState& state, const StoreStats& stats) {

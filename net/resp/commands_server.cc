@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/size.h"
 #include "base/version.h"
@@ -50,7 +51,7 @@ std::vector<Section> Sections(const CommandCall& call) {
   const ServerState& state = *call.state;
   const absl::Time now = state.options.clock->Now();
   const Counters::Values counts = state.counters.SinceReset();
-  const StoreStats stats = StatsOf(call);
+  const StoreStats stats = StatsOf(call).value_or(StoreStats());
 
   std::string server;
   AddLine(&server, "redis_version", kSpokenVersion);
@@ -86,15 +87,16 @@ std::vector<Section> Sections(const CommandCall& call) {
   AddLine(&persistence, "rdb_last_bgsave_status", stats.save_error.empty() ? "ok" : "err");
   AddLine(&persistence, "aof_enabled", 0);
 
+  const AtReset reset = state.at_reset();
   std::string numbers;
   AddLine(&numbers, "total_connections_received", state.clients.accepted());
   AddLine(&numbers, "total_commands_processed", counts.commands);
   AddLine(&numbers, "rejected_connections",
           state.options.metrics == nullptr
               ? 0
-              : static_cast<uint64_t>(state.options.metrics->refused()));
-  AddLine(&numbers, "expired_keys", StoreDetail(stats, "expired", "0"));
-  AddLine(&numbers, "evicted_keys", StoreDetail(stats, "evicted", "0"));
+              : static_cast<uint64_t>(state.options.metrics->refused() - reset.refused));
+  AddLine(&numbers, "expired_keys", StoreCount(stats, "expired") - reset.expired);
+  AddLine(&numbers, "evicted_keys", StoreCount(stats, "evicted") - reset.evicted);
   AddLine(&numbers, "keyspace_hits", counts.hits);
   AddLine(&numbers, "keyspace_misses", counts.misses);
 
@@ -118,10 +120,9 @@ std::vector<Section> Sections(const CommandCall& call) {
 
 }  // namespace
 
-StoreStats StatsOf(const CommandCall& call) {
-  if (call.serving == nullptr) return {};
-  absl::StatusOr<StoreStats> stats = call.store()->Stats();
-  return stats.ok() ? *std::move(stats) : StoreStats();
+absl::StatusOr<StoreStats> StatsOf(const CommandCall& call) {
+  if (call.serving == nullptr) return absl::UnavailableError("the store is being opened");
+  return call.store()->Stats();
 }
 
 std::string StoreDetail(const StoreStats& stats, absl::string_view name,
@@ -130,6 +131,11 @@ std::string StoreDetail(const StoreStats& stats, absl::string_view name,
     if (known == name) return value;
   }
   return std::string(fallback);
+}
+
+uint64_t StoreCount(const StoreStats& stats, absl::string_view name) {
+  uint64_t count = 0;
+  return absl::SimpleAtoi(StoreDetail(stats, name, "0"), &count) ? count : 0;
 }
 
 std::string MaxMemory(const StoreStats& stats) { return StoreDetail(stats, "max_memory", "0"); }

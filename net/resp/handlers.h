@@ -105,10 +105,12 @@ void MinusOne(CommandCall* call);  // :-1
 void Time(CommandCall* call);
 void Wait(CommandCall* call);
 void Yes(CommandCall* call);  // +OK
-// What the store tells of itself; nothing where there is none yet, or it does not tell.
-StoreStats StatsOf(const CommandCall& call);
+// What the store tells of itself; kUnavailable where there is none yet.
+absl::StatusOr<StoreStats> StatsOf(const CommandCall& call);
 std::string StoreDetail(const StoreStats& stats, absl::string_view name,
                         absl::string_view fallback);
+// The same of a number; 0 where it is none.
+uint64_t StoreCount(const StoreStats& stats, absl::string_view name);
 // As Redis has them: bytes, 0 where there is no limit; "noeviction", or which keys go.
 std::string MaxMemory(const StoreStats& stats);
 std::string MaxMemoryPolicy(const StoreStats& stats);

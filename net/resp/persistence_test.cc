@@ -28,7 +28,10 @@ class SlowSync final : public ForwardingStore {
   absl::StatusOr<StoreStats> Stats() override {
     absl::StatusOr<StoreStats> stats = under().Stats();
     MutexLock lock(&mu_);
-    if (stats.ok()) stats->saved_at_ms = saved_at_ms_;
+    if (stats.ok()) {
+      stats->saved_at_ms = saved_at_ms_;
+      stats->save_error = std::string(result_.message());
+    }
     return stats;
   }
   absl::Status Sync() override {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "base/mutex.h"
 #include "net/resp/clients.h"
 #include "net/resp/latency_log.h"
@@ -71,6 +72,13 @@ class Counters {
   Place reset_;  // what the sum was
 };
 
+// What others count, at the moment from which on INFO counts it.
+struct AtReset {
+  int64_t refused = 0;
+  uint64_t expired = 0;
+  uint64_t evicted = 0;
+};
+
 // Constant. A store, once it is there.
 struct Serving {
   explicit Serving(StoreRunner* r) : Serving(r, r->store()) {}
@@ -92,11 +100,18 @@ struct ServerState {
   std::atomic<const Serving*> serving{nullptr};  // null: still loading
   // Memory that connections hold beyond their ordinary buffers.
   std::atomic<int64_t> held_bytes{0};
+  AtReset at_reset() const {
+    MutexLock lock(&reset_mu);
+    return reset;
+  }
+
   Clients clients;
   ScanCursors scans;
   Counters counters;
   SlowLog slow_log;
   LatencyLog latency_log;
+  mutable Mutex reset_mu;
+  AtReset reset ABSL_GUARDED_BY(reset_mu);
   // Held by transactions that others kept from being carried out many times.
   Mutex unlucky_transactions;
 };

@@ -56,12 +56,18 @@ class Connector {
       endpoints_ = {*endpoint};
       return TryNext(ECONNREFUSED);
     }
-    resolver_.async_resolve(
-        address->host, std::to_string(address->port), Tcp::resolver::numeric_service,
-        [self = Self()](const error_code& error, const Tcp::resolver::results_type& results) {
-          AsioLoop::Turn turn(self->loop_);
-          self->OnResolved(error, results);
-        });
+    try {
+      resolver_.async_resolve(
+          address->host, std::to_string(address->port), Tcp::resolver::numeric_service,
+          [self = Self()](const error_code& error, const Tcp::resolver::results_type& results) {
+            AsioLoop::Turn turn(self->loop_);
+            self->OnResolved(error, results);
+          });
+    } catch (const boost::system::system_error& error) {
+      // The context's first name is looked up on a thread, which the system may not give.
+      Finish(absl::ResourceExhaustedError(
+          absl::StrCat("cannot look up ", address_, ": ", error.code().message())));
+    }
   }
 
  private:

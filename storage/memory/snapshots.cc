@@ -80,9 +80,10 @@ absl::Status Snapshots::last_save() const {
 }
 
 absl::Status Snapshots::CheckCanSave() {
-  MutexLock lock(&saving_);
-  // Deletes what it has begun.
-  return SnapshotWriter::New(&fs_, path_, absl::ToUnixMillis(clock_.Now())).status();
+  // Not under the name that Save() writes to: another process may be saving.
+  const std::string probe = absl::StrCat(path_, ".", HashSeed::Random().k0, ".tmp");
+  KVARTS_ASSIGN_OR_RETURN(const auto file, fs_.OpenForWrite(probe, FileSystem::Create::kNew));
+  return fs_.Delete(probe);
 }
 
 absl::Status Snapshots::Save() {

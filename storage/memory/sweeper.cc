@@ -2,23 +2,30 @@
 
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "base/thread.h"
 
 namespace kvarts::memory_internal {
 namespace {
 
 constexpr absl::Duration kInterval = absl::Milliseconds(100);
+constexpr absl::Duration kRetry = absl::Seconds(1);
 constexpr absl::Duration kPause = absl::Milliseconds(2);
 constexpr size_t kSegmentsAtOnce = 8;  // about a millisecond
 
 }  // namespace
 
 void Sweeper::StartSlow() {
+  const int64_t now = absl::GetCurrentTimeNanos();
+  if (now < next_try_ns_.load(std::memory_order_relaxed)) return;
   MutexLock lock(&mu_);
   started_.store(true, std::memory_order_release);
   if (stopped_ || thread_.joinable()) return;
   absl::StatusOr<std::thread> thread = StartThread([this] { Run(); });
-  if (!thread.ok()) return;
+  if (!thread.ok()) {
+    next_try_ns_.store(now + absl::ToInt64Nanoseconds(kRetry), std::memory_order_relaxed);
+    return;
+  }
   thread_ = *std::move(thread);
   runs_.store(true, std::memory_order_release);
 }

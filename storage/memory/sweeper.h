@@ -2,6 +2,7 @@
 #define KVARTS_STORAGE_MEMORY_SWEEPER_H_
 
 #include <atomic>
+#include <cstdint>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
@@ -21,7 +22,7 @@ class Sweeper {
   ~Sweeper() { Stop(); }
 
   // From the first expiry on; later calls cost a load. Where the system has no thread to
-  // give the next call tries again: what has expired is absent all the same.
+  // give a call tries again a second later: what has expired is absent all the same.
   void Start() {
     if (!runs_.load(std::memory_order_acquire)) StartSlow();
   }
@@ -37,6 +38,7 @@ class Sweeper {
   const Clock& clock_;
   std::atomic<bool> started_{false};
   std::atomic<bool> runs_{false};
+  std::atomic<int64_t> next_try_ns_{INT64_MIN};  // absl::GetCurrentTimeNanos()
 
   Mutex mu_;
   CondVar changed_;

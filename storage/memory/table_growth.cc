@@ -11,9 +11,6 @@ namespace {
 
 constexpr int kMaxDepth = 48;
 constexpr size_t kMinGroups = 16;
-// Of the only segment: keys of one group share what tells that an absent one has come and
-// gone, and in a small store nearly all keys would.
-constexpr size_t kMinGroupsOfOne = 128;
 // A segment is copied rather than split where that leaves at least an eighth of it free.
 constexpr size_t kFull = Chunk::kBytes / 8 * 7;
 
@@ -25,7 +22,7 @@ uint32_t Table::Groups(int depth, size_t records, size_t bytes) {
   const size_t average = records == 0 ? 64 : std::max<size_t>(bytes / records, 4);
   const size_t fit = Chunk::kBytes / (average + 4);
   const uint32_t groups = Chunk::GroupsFor(std::max(records + 1, std::min(wanted, fit)));
-  return std::max<uint32_t>(groups, depth == 0 ? kMinGroupsOfOne : kMinGroups);
+  return std::max<uint32_t>(groups, kMinGroups);
 }
 
 void Table::Charge(Chunk* chunk) {

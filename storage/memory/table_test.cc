@@ -293,6 +293,77 @@ TEST_F(TableTest, WhatExpiresIsSweptFromMergedSegmentsToo) {
   }
 }
 
+// Through growth, splits, merges, copies and flushes.
+TEST_F(TableTest, EntriesWithAnExpiryAreCounted) {
+  Metadata expires;
+  expires.expiry = Metadata::Change::kSet;
+  expires.expires_at_ms = 1000;
+  const std::string value(64, 'v');
+  constexpr uint64_t kKeys = 20'000;
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    ASSERT_TRUE(Put(BenchUuid(i), value, i % 4 == 0 ? expires : Metadata()).ok());
+  }
+  EXPECT_EQ(table_.sums().expiring, kKeys / 4);
+  // Of other sizes, so that segments are copied.
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    ASSERT_TRUE(Put(BenchUuid(i), value + value, i % 4 == 1 ? expires : Metadata()).ok());
+  }
+  EXPECT_EQ(table_.sums().expiring, kKeys / 4);
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    if (i % 8 == 1) continue;
+    ASSERT_TRUE(Delete(BenchUuid(i)));
+  }
+  EXPECT_EQ(table_.sums().expiring, kKeys / 8);
+  EXPECT_EQ(table_.sums().expired, 0u);
+  // Over one that has expired, and of one.
+  TableKey key;
+  bool existed = true;
+  table_.SetKey(BenchUuid(1), &key);
+  ASSERT_TRUE(
+      table_.Apply(key, {Mutation::Kind::kPut, key.text(), value, {}}, 2000, &existed).ok());
+  EXPECT_FALSE(existed);
+  table_.SetKey(BenchUuid(9), &key);
+  ASSERT_TRUE(
+      table_.Apply(key, {Mutation::Kind::kDelete, key.text(), {}, {}}, 2000, &existed).ok());
+  EXPECT_EQ(table_.sums().expired, 2u);
+  EXPECT_EQ(table_.sums().expiring, kKeys / 8 - 2);
+  uint64_t position = 0;
+  EXPECT_TRUE(table_.Sweep(1000, 1000, &position));
+  EXPECT_EQ(table_.sums().expired, kKeys / 8);
+  EXPECT_EQ(table_.sums().expiring, 0u);
+  ASSERT_TRUE(Put("k", value, expires).ok());
+  table_.DeleteRange("", "");
+  EXPECT_EQ(table_.sums().expiring, 0u);
+}
+
+// What has expired for who took the stamp may not have for a writer whose clock was read
+// before: the key is there for a while all the same.
+TEST_F(TableTest, TheStampOfAnExpiredKeyDoesNotOutliveAWriterThatIsBehind) {
+  Metadata expires;
+  expires.expiry = Metadata::Change::kSet;
+  expires.expires_at_ms = 1000;
+  for (const std::string& value : {std::string("v"), std::string("of another size")}) {
+    ASSERT_TRUE(Put("k", "v", expires).ok());
+    TableKey key;
+    table_.SetKey("k", &key);
+    ReadResults results;
+    results.Reset(1);
+    table_.Get(key, {true, /*stamp=*/true, /*now_ms=*/2000}, &results.mutable_result(0),
+               &results.bytes());
+    ASSERT_FALSE(results[0].found);
+    const Stamp absent = results[0].stamp;
+    bool existed;
+    Metadata keep = Metadata::Keep();
+    ASSERT_TRUE(table_.Apply(key, {Mutation::Kind::kPut, "k", value, keep}, 500, &existed).ok());
+    ASSERT_TRUE(existed);
+    ASSERT_TRUE(Delete("k"));
+    results.Reset(1);
+    table_.Get(key, {true, /*stamp=*/true, /*now_ms=*/2000}, &results.mutable_result(0),
+               &results.bytes());
+    EXPECT_NE(results[0].stamp, absent);
+  }
+}
+
 // A segment that was emptied takes in its other half, which is still to be emptied.
 TEST_F(TableTest, ARangeIsDeletedFromSegmentsThatAreMergedMeanwhile) {
   constexpr uint64_t kKeys = 40'000;

@@ -174,6 +174,9 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
   if (record.expires_at_ms != 0) {
     segment->first_expiry = std::min(segment->first_expiry, record.expires_at_ms);
   }
+  // The key comes: it was absent, or may have been so to somebody whose clock had its
+  // expiry behind it already, and who has a stamp of that.
+  if (old == nullptr || old->layout.header.has(RecordHeader::kExpiry)) comings_.Count(key.hash);
   // Of the same shape, and lent to nobody: written over.
   if (old != nullptr && was_live &&
       ((old->layout.header.word() ^ layout.header.word()) & ~RecordHeader::kCarried) == 0 &&
@@ -238,10 +241,7 @@ absl::StatusOr<Table::Step> Table::Put(Segment* segment, const TableKey& key,
     }
   }
   if (wasteful != chunk) chunk->Insert(key.hash, depth, to);
-  if (!was_live) {
-    comings_.Count(key.hash);
-    if (old != nullptr) expired_.fetch_add(1, std::memory_order_relaxed);
-  }
+  if (old != nullptr && !was_live) expired_.fetch_add(1, std::memory_order_relaxed);
   Charge(chunk);
   if (wasteful != nullptr) CompactIfWasteful(segment);
   return Step::kDone;

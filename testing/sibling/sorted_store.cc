@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,9 +50,22 @@ struct State final : kvarts::Snapshot {
   explicit State(const void* store) : store(store) {}
 
   const void* const store;  // whose it is; never followed
-  uint64_t version = 1;     // of the whole store: the stamp of every key
+  uint64_t version = 1;     // of the whole store: the stamp of every key that is there
   Records records;
+  // How often keys of these hashes came to be there: the stamps of those that are absent.
+  std::vector<uint64_t> comings = std::vector<uint64_t>(4096);
+
+  kvarts::Stamp StampOf(absl::string_view key) const;
 };
+
+size_t Bucket(const State& state, absl::string_view key) {
+  return std::hash<std::string>()(std::string(key)) % state.comings.size();
+}
+
+kvarts::Stamp State::StampOf(absl::string_view key) const {
+  if (Find(records, key) != records.end()) return {version, 1};
+  return {comings[Bucket(*this, key)], 2};
+}
 
 // Positions are the last key behind a hash of it and of the range (FNV-1a), so
 // that those of other scans and stray bytes are refused.
@@ -137,7 +151,7 @@ class SortedStore final : public kvarts::Store {
       kvarts::ReadResult& result = results->mutable_result(i);
       result.status = kvarts::CheckKey(keys[i]);
       if (!result.status.ok()) continue;
-      if (options.stamp) result.stamp.high = (*state)->version;
+      if (options.stamp) result.stamp = (*state)->StampOf(keys[i]);
       const auto it = Find((*state)->records, keys[i]);
       if (it == (*state)->records.end()) continue;
       result.found = true;
@@ -169,6 +183,7 @@ class SortedStore final : public kvarts::Store {
       const absl::Status status = kvarts::CheckMutation(mutation, has);
       first_error.Update(status);
       const bool existed = status.ok() && Apply(mutation, &next->records);
+      if (!existed) ++next->comings[Bucket(*next, mutation.key)];
       if (results == nullptr) continue;
       results->results[i] = {status, existed && options.report_existed};
     }
@@ -245,7 +260,7 @@ class SortedStore final : public kvarts::Store {
       case Precondition::Kind::kPresent:
         return Find(state_->records, precondition.key) != state_->records.end();
       case Precondition::Kind::kUnchanged:
-        return precondition.stamp == kvarts::Stamp{state_->version, 0};
+        return precondition.stamp == state_->StampOf(precondition.key);
     }
     return false;
   }
