@@ -157,6 +157,10 @@ class EchoServer {
   TestStream stream_;
 };
 
+// A TCP address on this machine where nobody listens, and where nobody can while this
+// process lives.
+std::string SilentTcpAddress();
+
 }  // namespace kvarts
 
 #endif  // KVARTS_TESTING_CONFORMANCE_TRANSPORT_PEER_H_
