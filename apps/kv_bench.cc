@@ -92,7 +92,8 @@ constexpr char kUsage[] =
     "  kv_bench --store=tcp://HOST:7700 --connections=50 --rate=20000\n"
     "  kv_bench --store=resp://HOST:6379 --connections=50            redis-server, say\n"
     "\n"
-    "Exits 1 where a request failed or a value was wrong. Stores:\n";
+    "Exits 1 where a request failed, a value was wrong, or nothing was found of what was read.\n"
+    "Stores:\n";
 
 // Threads of requests that wait; more gain nothing.
 constexpr int kMaxInFlight = 4096;
@@ -273,15 +274,26 @@ int Remarks(const RunResult& result, bool may_miss) {
     Say(absl::StrCat(total.errors, " of ", total.requests,
                      " requests failed, the first with: ", result.tally.first_error().message()));
   }
-  if (total.unexpected_misses > 0 && !may_miss) {
+  const bool found_none = total.unexpected_misses > 0 && total.hits == 0 && !may_miss;
+  if (found_none) {
+    Say(absl::StrCat("none of ", total.misses,
+                     " keys was found: the store does not hold the data set. --load puts it there, "
+                     "--keys=FILE takes the keys of a data file"));
+  } else if (total.unexpected_misses > 0 && !may_miss) {
     Say(absl::StrCat(total.unexpected_misses, " of ", total.hits + total.misses,
                      " keys were not found that are in the data set; is it in the store?"));
+  }
+  const OperationTally* const scans = result.tally.find(Operation::kScan);
+  const bool found_no_entry =
+      scans != nullptr && scans->requests > scans->errors && scans->keys == 0 && !may_miss;
+  if (found_no_entry) {
+    Say(absl::StrCat("none of ", scans->requests, " scans found an entry; is the store empty?"));
   }
   if (total.not_sent > 0) {
     Say(absl::StrCat(total.not_sent, " requests were due and are not sent: the rate is more than ",
                      "the store, or this program, can do"));
   }
-  return total.wrong_values > 0 || total.errors > 0 ? 1 : 0;
+  return total.wrong_values > 0 || total.errors > 0 || found_none || found_no_entry ? 1 : 0;
 }
 
 absl::Status Named(const absl::Status& status) {

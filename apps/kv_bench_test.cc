@@ -267,10 +267,31 @@ TEST_F(KvBenchTest, TextIsForPeopleAndProgressGoesToStderr) {
 
 TEST_F(KvBenchTest, KeysThatAreNotThereAndWrongValuesAreSaid) {
   WriteData(100);
+  WriteTestFile(Path("other"), "a 1\nb 2\n");
   const ProcessResult missing =
       Run({"--store=bisect:data", "--records=200", "--requests=1000", "--warmup=0"});
   EXPECT_EQ(missing.exit_code, 0);
   EXPECT_THAT(missing.err, HasSubstr(" of 1000 keys were not found that are in the data set"));
+  // An hour of misses is no measurement: a script learns so by the exit code.
+  for (const char* mix : {"get:1", "mget:1"}) {
+    const ProcessResult none = Run({"--store=bisect:data", "--keys=other",
+                                    absl::StrCat("--mix=", mix), "--requests=100", "--warmup=0"});
+    EXPECT_EQ(none.exit_code, 1) << mix;
+    EXPECT_THAT(none.err, AllOf(StartsWith("kv_bench: none of "),
+                                EndsWith(" keys was found: the store does not hold the data set. "
+                                         "--load puts it there, --keys=FILE takes the keys of a "
+                                         "data file\n")));
+    EXPECT_THAT(none.out, StartsWith("store "));
+  }
+  const ProcessResult empty =
+      Run({"--store=memory:", "--mix=scan:1", "--requests=100", "--warmup=0"});
+  EXPECT_EQ(empty.exit_code, 1);
+  EXPECT_EQ(empty.err, "kv_bench: none of 100 scans found an entry; is the store empty?\n");
+  EXPECT_EQ(
+      Run({"--store=bisect:data", "--records=100", "--miss=1", "--requests=100", "--warmup=0"})
+          .exit_code,
+      0)
+      << "the misses were asked for";
   const ProcessResult wrong = Run({"--store=bisect:data", "--records=100", "--requests=1000",
                                    "--value_bytes=63", "--warmup=0"});
   EXPECT_EQ(wrong.exit_code, 1);

@@ -37,10 +37,18 @@ constexpr char kHelp[] =
     "A data file has lines of a key, a space and a value. The index is written beside\n"
     "it, as DATA_FILE.bisect, in one piece or not at all.";
 
+// Adds the flag that helps where the data file's folder may not be written.
+absl::Status WithOtherPlace(const absl::Status& status, const std::string& data_path) {
+  if (!absl::IsPermissionDenied(status) || !FLAGS_index.empty()) return status;
+  KVARTS_RETURN_IF_ERROR(FileSystem::Posix()->OpenForRead(data_path).status());
+  return absl::Status(status.code(), absl::StrCat(status.message(),
+                                                  "; to write the index elsewhere: --index=PATH"));
+}
+
 absl::Status Build(const std::string& data_path, const BuildOptions& options, ProgressBar* bar) {
   absl::StatusOr<BuildReport> report = BuildBisect(data_path, options);
   bar->Finish();
-  if (!report.ok()) return report.status();
+  if (!report.ok()) return WithOtherPlace(report.status(), data_path);
   for (const std::string& warning : report->warnings) {
     std::fprintf(stderr, "kv_build: %s\n", OneLine(warning).c_str());
   }

@@ -96,6 +96,22 @@ TEST_F(KvBuildTest, ACompressedOrWideDataFileIsNamed) {
   }
 }
 
+TEST_F(KvBuildTest, AFolderThatMayNotBeWrittenSaysWhatToDo) {
+  ASSERT_EQ(::mkdir(absl::StrCat(dir_, "/folder").c_str(), 0700), 0);
+  Write("folder/data", "a 1\n");
+  ASSERT_EQ(::chmod(absl::StrCat(dir_, "/folder").c_str(), 0500), 0);
+  ProcessOptions options;
+  options.directory = dir_;
+  options.obeys_permissions = true;
+  const ProcessResult denied = RunProcess({"apps/kv_build", "folder/data"}, options);
+  EXPECT_EQ(denied.exit_code, 1);
+  EXPECT_EQ(denied.err,
+            "kv_build: folder/data.bisect.lock: open: Permission denied; to write the index "
+            "elsewhere: --index=PATH\n");
+  EXPECT_EQ(RunProcess({"apps/kv_build", "folder/data", "--index=index"}, options).exit_code, 0);
+  ASSERT_EQ(::chmod(absl::StrCat(dir_, "/folder").c_str(), 0700), 0);
+}
+
 TEST_F(KvBuildTest, WhatIsNoDataFileIsOneLineAndExit1) {
   ::mkdir(absl::StrCat(dir_, "/directory").c_str(), 0700);
   for (const char* path : {"none", "directory", "none/none"}) {

@@ -1,6 +1,7 @@
 // Runs the real kv_server.
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -366,6 +367,35 @@ TEST_F(KvServerTest, ADataFileThatShrinksIsAnErrorAndNoCrash) {
   EXPECT_THAT(gone.err, HasSubstr("the data file has 4096 bytes"));
   EXPECT_THAT(Get(*server, absl::StrCat("/v1/kv/", TestKey(0))), EndsWith("value 0"));
   EXPECT_THAT(Get(*server, "/livez"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(KvServerTest, AFolderThatMayNotBeWrittenSaysWhatToDo) {
+  ASSERT_EQ(::mkdir(Path("folder").c_str(), 0700), 0);
+  Write("folder/my data", "a 1\n");
+  ASSERT_EQ(::chmod(Path("folder").c_str(), 0500), 0);
+  ProcessOptions options;
+  options.directory = dir_;
+  options.obeys_permissions = true;
+  const ProcessResult result = RunProcess(Command({kNative, "--http=", "folder/my data"}), options);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err,
+            "kv_server: folder/my data: there is no index to serve it by, and none can be written: "
+            "folder/my data.bisect.lock: open: Permission denied; put it elsewhere: "
+            "--store='bisect:folder/my%20data?index=PATH'; or have it in memory: "
+            "--store=dict:folder/my%20data\n");
+  // What it says to do is what helps.
+  for (const char* store :
+       {"--store=bisect:folder/my%20data?index=index", "--store=dict:folder/my%20data"}) {
+    const auto server = Start({kNative, "--http=", store}, options);
+    EXPECT_EQ(Client(*server, {"get", "a"}).out, "1\n") << store;
+  }
+  // An index that is there needs no folder that may be written.
+  ASSERT_EQ(::chmod(Path("folder").c_str(), 0700), 0);
+  ASSERT_EQ(::rename(Path("index").c_str(), Path("folder/my data.bisect").c_str()), 0);
+  ASSERT_EQ(::chmod(Path("folder").c_str(), 0500), 0);
+  EXPECT_EQ(Client(*Start({kNative, "--http=", "folder/my data"}, options), {"get", "a"}).out,
+            "1\n");
+  ASSERT_EQ(::chmod(Path("folder").c_str(), 0700), 0);
 }
 
 TEST_F(KvServerTest, FailureIsOneLineAndExit1) {

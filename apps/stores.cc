@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "base/percent.h"
 #include "base/size.h"
 #include "base/status_macros.h"
@@ -110,6 +111,22 @@ absl::Status WithCommand(const absl::Status& status, const std::string& data_pat
                       absl::StrCat(data_path, ": ", why, "; build it with: ", command));
 }
 
+// Adds what else can be done to the error of an index that may not be written, or not be
+// read, where its folder is, say, read-only.
+absl::Status WithOtherPlaces(const absl::Status& status, const std::string& data_path) {
+  if (!absl::IsPermissionDenied(status)) return status;
+  // The data file itself may be what may not be read.
+  KVARTS_RETURN_IF_ERROR(FileSystem::Posix()->OpenForRead(data_path).status());
+  const std::string spec = DataFileSpec(data_path);
+  const absl::string_view path = absl::StripPrefix(spec, "bisect:");
+  return absl::Status(
+      status.code(),
+      absl::StrCat(data_path, ": there is no index to serve it by, and none can be written: ",
+                   status.message(),
+                   "; put it elsewhere: --store=", ShellQuote(absl::StrCat(spec, "?index=PATH")),
+                   "; or have it in memory: --store=", ShellQuote(absl::StrCat("dict:", path))));
+}
+
 OpenResult OpenBisectSpec(const StoresOptions& options, StoreSpec& spec) {
   BisectOptions bisect;
   bisect.index_path = spec.Take("index");
@@ -117,7 +134,8 @@ OpenResult OpenBisectSpec(const StoresOptions& options, StoreSpec& spec) {
   KVARTS_RETURN_IF_ERROR(CheckDataPath(spec));
   const std::string& data_path = spec.target();
   if (options.build_indexes) {
-    KVARTS_RETURN_IF_ERROR(FileFault(EnsureIndex(data_path, bisect.index_path, options)));
+    KVARTS_RETURN_IF_ERROR(
+        WithOtherPlaces(FileFault(EnsureIndex(data_path, bisect.index_path, options)), data_path));
   }
   OpenResult store = OpenBisect(data_path, bisect);
   if (store.ok()) return store;

@@ -1,7 +1,9 @@
 #include "apps/testing/process.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,11 +38,21 @@ std::string AbsolutePath(const std::string& path) {
   return absolute;
 }
 
+// Of a flag that is given twice the later one counts.
+std::vector<std::string> WithFreePorts(std::vector<std::string> command) {
+  if (command[0] == "apps/kv_server") {
+    command.insert(command.begin() + 1,
+                   {"--listen=tcp://127.0.0.1:0", "--resp=127.0.0.1:0", "--http=127.0.0.1:0"});
+  }
+  return command;
+}
+
 }  // namespace
 
-Process::Process(const std::vector<std::string>& command, const ProcessOptions& options)
+Process::Process(const std::vector<std::string>& given, const ProcessOptions& options)
     : error_path_(TempName("stderr")) {
   // All that allocates happens before fork().
+  const std::vector<std::string> command = WithFreePorts(given);
   const std::string program = AbsolutePath(command[0]);
   const std::string input_path = TempName("stdin");
   std::ofstream(input_path, std::ios::binary) << options.input;
@@ -72,6 +84,9 @@ Process::Process(const std::vector<std::string>& command, const ProcessOptions& 
     ::dup2(out[1], STDOUT_FILENO);
     ::dup2(options.merge_errors ? STDOUT_FILENO : err, STDERR_FILENO);
     if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) ::_exit(127);
+    // What root may do beyond permissions is a capability, which execve() would give it
+    // again. Others cannot give it up, and do not have it.
+    if (options.obeys_permissions) ::prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE);
     ::execve(program.c_str(), argv.data(), envp.data());
     ::_exit(127);
   }

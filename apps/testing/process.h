@@ -1,6 +1,8 @@
 #ifndef KVARTS_APPS_TESTING_PROCESS_H_
 #define KVARTS_APPS_TESTING_PROCESS_H_
 
+#include "base/language.h"
+
 #include <sys/types.h>
 
 #include <map>
@@ -17,10 +19,15 @@ struct ProcessOptions {
   std::string input;                       // standard input
   bool merge_errors = false;               // standard error goes to standard output
   bool closed_output = false;              // nobody reads its output: EPIPE
+  // A folder that may not be written is not written by root either.
+  bool obeys_permissions = false;
 };
 
 // Not thread-safe. A program under test. Paths of programs are relative to the
 // workspace, as runfiles are: "apps/kv_server". Killed when it is destroyed.
+//
+// kv_server listens on ports that the kernel picks where its flags do not say
+// otherwise: its usual ones may be those of a server that runs on this machine.
 class Process {
  public:
   explicit Process(const std::vector<std::string>& command, const ProcessOptions& options = {});

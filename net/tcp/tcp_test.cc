@@ -80,17 +80,8 @@ std::vector<std::string> BadTcpAddresses() {
   return bad;
 }
 
-// A port where nobody listens, but which nobody else is given meanwhile.
-std::string BoundButSilent(const std::string& address) {
-  const auto parsed = *net_internal::ParseAddress(address);
-  const Endpoint endpoint = *net_internal::ToEndpoint(parsed);
-  const int fd = ::socket(endpoint.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
-  EXPECT_EQ(::bind(fd, endpoint.get(), endpoint.size), 0);
-  return net_internal::LocalEndpoint(fd).ToString();  // open until the test's end
-}
-
 TransportUnderTest MakeTcp(const std::string& address) {
-  static const std::string* const silent_v4 = new std::string(BoundButSilent("tcp://127.0.0.1:0"));
+  static const std::string* const silent_v4 = new std::string(SilentTcpAddress());
   TransportUnderTest test;
   test.transport = NewTcpTransport();
   test.free_address = [address] { return address; };

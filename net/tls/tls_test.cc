@@ -65,10 +65,11 @@ class Both final : public Transport {
 constexpr size_t kTlsAhead = 1 << 20;
 
 TransportUnderTest MakeTlsOverTcp() {
+  static const std::string* const silent = new std::string(SilentTcpAddress());
   TransportUnderTest test;
   test.transport = std::make_unique<Both>(NewTcpTransport());
   test.free_address = [] { return "tcp://127.0.0.1:0"; };
-  test.nobody = "tcp://127.0.0.1:1";
+  test.nobody = *silent;
   test.bad_addresses = {"tcp://127.0.0.1", "loopback:x"};
   test.window = (16 << 20) + kTlsAhead;
   test.peer_prefix = "tcp://127.0.0.1:";

@@ -1,5 +1,9 @@
 #include "testing/conformance/transport_peer.h"
 
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <memory>
 #include <random>
@@ -270,6 +274,19 @@ void EchoServer::Next() {
                                  if (status.ok()) Next();
                                });
                });
+}
+
+std::string SilentTcpAddress() {
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  // Bound and never listened on; open until the process ends.
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(::bind(fd, any, size), 0);
+  EXPECT_EQ(::getsockname(fd, any, &size), 0);
+  return absl::StrCat("tcp://127.0.0.1:", ntohs(address.sin_port));
 }
 
 }  // namespace kvarts

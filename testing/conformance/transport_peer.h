@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_CONFORMANCE_TRANSPORT_PEER_H_
 #define KVARTS_TESTING_CONFORMANCE_TRANSPORT_PEER_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -156,6 +158,10 @@ class EchoServer {
   std::vector<char> buffer_ = std::vector<char>(10007);
   TestStream stream_;
 };
+
+// A TCP address on this machine where nobody listens, and where nobody can while this
+// process lives.
+std::string SilentTcpAddress();
 
 }  // namespace kvarts
 
