@@ -1,6 +1,8 @@
 #ifndef KVARTS_BASE_CLOCK_H_
 #define KVARTS_BASE_CLOCK_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 
 #include "absl/time/clock.h"

@@ -1,6 +1,8 @@
 #ifndef KVARTS_BASE_COND_VAR_H_
 #define KVARTS_BASE_COND_VAR_H_
 
+#include "base/language.h"
+
 #include <chrono>
 #include <condition_variable>
 #include <mutex>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_BASE_HISTOGRAM_H_
 #define KVARTS_BASE_HISTOGRAM_H_
 
+#include "base/language.h"
+
 #include <array>
 #include <atomic>
 #include <cstddef>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_BASE_MEMORY_BUDGET_H_
 #define KVARTS_BASE_MEMORY_BUDGET_H_
 
+#include "base/language.h"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_BASE_MUTEX_H_
 #define KVARTS_BASE_MUTEX_H_
 
+#include "base/language.h"
+
 #include <mutex>
 
 #include "absl/base/thread_annotations.h"

@@ -1,6 +1,8 @@
 #ifndef KVARTS_BASE_PROGRESS_H_
 #define KVARTS_BASE_PROGRESS_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
@@ -19,7 +21,7 @@ class ProgressSink {
                       uint64_t total) = 0;
 
   // A few words beside what is reported from now on: "5.1 M rows/s, 1.2 GiB spilled".
-  virtual void Note(absl::string_view note) {}
+  virtual void Note(absl::string_view /*note*/) {}
 };
 
 }  // namespace kvarts

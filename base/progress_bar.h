@@ -1,6 +1,8 @@
 #ifndef KVARTS_BASE_PROGRESS_BAR_H_
 #define KVARTS_BASE_PROGRESS_BAR_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <functional>
 #include <memory>

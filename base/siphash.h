@@ -1,6 +1,8 @@
 #ifndef KVARTS_BASE_SIPHASH_H_
 #define KVARTS_BASE_SIPHASH_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <cstdint>
 

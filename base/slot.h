@@ -1,6 +1,8 @@
 #ifndef KVARTS_BASE_SLOT_H_
 #define KVARTS_BASE_SLOT_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 
 #include "absl/strings/string_view.h"

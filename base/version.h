@@ -1,6 +1,8 @@
 #ifndef KVARTS_BASE_VERSION_H_
 #define KVARTS_BASE_VERSION_H_
 
+#include "base/language.h"
+
 namespace kvarts {
 
 // What --version prints, the native protocol's hello tells, and MODULE.bazel

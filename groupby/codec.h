@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_CODEC_H_
 #define KVARTS_GROUPBY_CODEC_H_
 
+#include "base/language.h"
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

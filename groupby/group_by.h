@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_GROUP_BY_H_
 #define KVARTS_GROUPBY_GROUP_BY_H_
 
+#include "base/language.h"
+
 #include <iterator>
 #include <tuple>
 #include <type_traits>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_GROUP_STREAM_H_
 #define KVARTS_GROUPBY_GROUP_STREAM_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <iterator>
 #include <memory>

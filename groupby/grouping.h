@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_GROUPING_H_
 #define KVARTS_GROUPBY_GROUPING_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_PROTO_CODEC_H_
 #define KVARTS_GROUPBY_PROTO_CODEC_H_
 
+#include "base/language.h"
+
 #include <string>
 #include <type_traits>
 

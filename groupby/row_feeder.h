@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_ROW_FEEDER_H_
 #define KVARTS_GROUPBY_ROW_FEEDER_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <string>
 #include <vector>

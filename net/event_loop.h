@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_EVENT_LOOP_H_
 #define KVARTS_NET_EVENT_LOOP_H_
 
+#include "base/language.h"
+
 #include <memory>
 
 #include "absl/functional/any_invocable.h"

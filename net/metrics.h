@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_METRICS_H_
 #define KVARTS_NET_METRICS_H_
 
+#include "base/language.h"
+
 #include <array>
 #include <atomic>
 #include <cstddef>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_METRICS_HISTORY_H_
 #define KVARTS_NET_METRICS_HISTORY_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <deque>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_SERVER_H_
 #define KVARTS_NET_SERVER_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <functional>
 #include <memory>

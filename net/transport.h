@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_TRANSPORT_H_
 #define KVARTS_NET_TRANSPORT_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <memory>
 #include <string>

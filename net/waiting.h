@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_WAITING_H_
 #define KVARTS_NET_WAITING_H_
 
+#include "base/language.h"
+
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "base/cond_var.h"

@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_CAPABILITIES_H_
 #define KVARTS_STORAGE_CAPABILITIES_H_
 
+#include "base/language.h"
+
 #include <string>
 
 namespace kvarts {

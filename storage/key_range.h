@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_KEY_RANGE_H_
 #define KVARTS_STORAGE_KEY_RANGE_H_
 
+#include "base/language.h"
+
 #include <string>
 
 #include "absl/strings/string_view.h"

@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_READ_RESULTS_H_
 #define KVARTS_STORAGE_READ_RESULTS_H_
 
+#include "base/language.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cstddef>

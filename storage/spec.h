@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_SPEC_H_
 #define KVARTS_STORAGE_SPEC_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <functional>
 #include <map>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_STORE_H_
 #define KVARTS_STORAGE_STORE_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>

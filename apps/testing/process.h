@@ -1,6 +1,8 @@
 #ifndef KVARTS_APPS_TESTING_PROCESS_H_
 #define KVARTS_APPS_TESTING_PROCESS_H_
 
+#include "base/language.h"
+
 #include <sys/types.h>
 
 #include <map>

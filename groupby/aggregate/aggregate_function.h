@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_AGGREGATE_AGGREGATE_FUNCTION_H_
 #define KVARTS_GROUPBY_AGGREGATE_AGGREGATE_FUNCTION_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -63,7 +65,7 @@ class AggregateFunction {
   virtual bool has_block() const { return false; }
 
   // `state` is zeroed. May be called once for all.
-  virtual void Init(char* state) const {}
+  virtual void Init(char* /*state*/) const {}
   // False where the arena has no room: nothing is changed then, it is called again.
   virtual bool Add(char* state, const FieldInput& input, StateArena* arena) const = 0;
   // Adds the rows of `newer`, which come behind those of `state`. False as above.

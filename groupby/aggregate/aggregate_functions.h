@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_AGGREGATE_AGGREGATE_FUNCTIONS_H_
 #define KVARTS_GROUPBY_AGGREGATE_AGGREGATE_FUNCTIONS_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <memory>
 

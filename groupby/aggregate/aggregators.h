@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_AGGREGATE_AGGREGATORS_H_
 #define KVARTS_GROUPBY_AGGREGATE_AGGREGATORS_H_
 
+#include "base/language.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_AGGREGATE_NUMBER_H_
 #define KVARTS_GROUPBY_AGGREGATE_NUMBER_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <cstring>
 #include <string>

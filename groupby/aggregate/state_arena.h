@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_AGGREGATE_STATE_ARENA_H_
 #define KVARTS_GROUPBY_AGGREGATE_STATE_ARENA_H_
 
+#include "base/language.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_AGGREGATE_TYPED_FUNCTION_H_
 #define KVARTS_GROUPBY_AGGREGATE_TYPED_FUNCTION_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <cstring>
 #include <memory>

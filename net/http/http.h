@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_HTTP_HTTP_H_
 #define KVARTS_NET_HTTP_HTTP_H_
 
+#include "base/language.h"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>

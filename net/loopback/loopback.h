@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_LOOPBACK_LOOPBACK_H_
 #define KVARTS_NET_LOOPBACK_LOOPBACK_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <memory>
 

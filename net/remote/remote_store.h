@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_REMOTE_REMOTE_STORE_H_
 #define KVARTS_NET_REMOTE_REMOTE_STORE_H_
 
+#include "base/language.h"
+
 #include <memory>
 #include <string>
 

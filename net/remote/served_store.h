@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_REMOTE_SERVED_STORE_H_
 #define KVARTS_NET_REMOTE_SERVED_STORE_H_
 
+#include "base/language.h"
+
 #include <functional>
 #include <memory>
 #include <string>

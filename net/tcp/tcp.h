@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_TCP_TCP_H_
 #define KVARTS_NET_TCP_TCP_H_
 
+#include "base/language.h"
+
 #include <memory>
 
 #include "net/transport.h"

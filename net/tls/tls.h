@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_TLS_TLS_H_
 #define KVARTS_NET_TLS_TLS_H_
 
+#include "base/language.h"
+
 #include <memory>
 #include <string>
 

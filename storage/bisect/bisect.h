@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_BISECT_BISECT_H_
 #define KVARTS_STORAGE_BISECT_BISECT_H_
 
+#include "base/language.h"
+
 #include <memory>
 #include <string>
 

@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_BISECT_BUILDER_H_
 #define KVARTS_STORAGE_BISECT_BUILDER_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <functional>
 #include <string>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_DICT_DICT_H_
 #define KVARTS_STORAGE_DICT_DICT_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <memory>
 #include <string>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_FS_CRASH_POLICY_H_
 #define KVARTS_STORAGE_FS_CRASH_POLICY_H_
 
+#include "base/language.h"
+
 #include <array>
 #include <cstdint>
 

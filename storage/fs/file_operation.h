@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_FS_FILE_OPERATION_H_
 #define KVARTS_STORAGE_FS_FILE_OPERATION_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 
 #include "absl/strings/string_view.h"

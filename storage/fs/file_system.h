@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_FS_FILE_SYSTEM_H_
 #define KVARTS_STORAGE_FS_FILE_SYSTEM_H_
 
+#include "base/language.h"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_FS_MEMORY_H_
 #define KVARTS_STORAGE_FS_MEMORY_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <functional>
 #include <memory>

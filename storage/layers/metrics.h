@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_LAYERS_METRICS_H_
 #define KVARTS_STORAGE_LAYERS_METRICS_H_
 
+#include "base/language.h"
+
 #include <array>
 #include <atomic>
 #include <cstddef>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_LAYERS_READ_ONLY_H_
 #define KVARTS_STORAGE_LAYERS_READ_ONLY_H_
 
+#include "base/language.h"
+
 #include <memory>
 
 #include "storage/store.h"

@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_LAYERS_SWAP_H_
 #define KVARTS_STORAGE_LAYERS_SWAP_H_
 
+#include "base/language.h"
+
 #include <memory>
 
 #include "absl/status/statusor.h"

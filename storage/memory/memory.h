@@ -1,6 +1,8 @@
 #ifndef KVARTS_STORAGE_MEMORY_MEMORY_H_
 #define KVARTS_STORAGE_MEMORY_MEMORY_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <memory>
 #include <optional>

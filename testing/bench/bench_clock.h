@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_BENCH_BENCH_CLOCK_H_
 #define KVARTS_TESTING_BENCH_BENCH_CLOCK_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 
 namespace kvarts {

@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_BENCH_BENCH_DATA_H_
 #define KVARTS_TESTING_BENCH_BENCH_DATA_H_
 
+#include "base/language.h"
+
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_BENCH_CONNECTION_RUN_H_
 #define KVARTS_TESTING_BENCH_CONNECTION_RUN_H_
 
+#include "base/language.h"
+
 #include <functional>
 #include <memory>
 

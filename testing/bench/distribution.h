@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_BENCH_DISTRIBUTION_H_
 #define KVARTS_TESTING_BENCH_DISTRIBUTION_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 
 #include "absl/status/statusor.h"
@@ -38,7 +40,7 @@ class Scatter {
  public:
   explicit Scatter(uint64_t n);  // REQUIRES: n > 0
   uint64_t operator()(uint64_t i) const {
-    return static_cast<uint64_t>(static_cast<unsigned __int128>(i) * factor_ % n_);
+    return static_cast<uint64_t>(BenchUint128{i} * factor_ % n_);
   }
 
  private:

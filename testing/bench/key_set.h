@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_BENCH_KEY_SET_H_
 #define KVARTS_TESTING_BENCH_KEY_SET_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -1,11 +1,16 @@
 #ifndef KVARTS_TESTING_BENCH_RANDOM_H_
 #define KVARTS_TESTING_BENCH_RANDOM_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 
 #include "testing/bench/bench_data.h"
 
 namespace kvarts {
+
+// The product of two numbers. Not of ISO C++, which -Wpedantic would say.
+__extension__ using BenchUint128 = unsigned __int128;
 
 // Not thread-safe: one a thread. Numbers that follow from a seed, 2 ns each: the
 // sequence of SplitMix64.
@@ -20,9 +25,7 @@ class BenchRandom {
     return out;
   }
   // From 0 to n - 1, for n > 0.
-  uint64_t Below(uint64_t n) {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(Next()) * n) >> 64);
-  }
+  uint64_t Below(uint64_t n) { return static_cast<uint64_t>((BenchUint128{Next()} * n) >> 64); }
   // From 0 on, below 1.
   double Fraction() { return static_cast<double>(Next() >> 11) * 0x1p-53; }
 

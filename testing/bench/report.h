@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_BENCH_REPORT_H_
 #define KVARTS_TESTING_BENCH_REPORT_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <string>
 

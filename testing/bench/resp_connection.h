@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_BENCH_RESP_CONNECTION_H_
 #define KVARTS_TESTING_BENCH_RESP_CONNECTION_H_
 
+#include "base/language.h"
+
 #include <string>
 
 #include "absl/strings/string_view.h"

@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_BENCH_TALLY_H_
 #define KVARTS_TESTING_BENCH_TALLY_H_
 
+#include "base/language.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>

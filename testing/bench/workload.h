@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_BENCH_WORKLOAD_H_
 #define KVARTS_TESTING_BENCH_WORKLOAD_H_
 
+#include "base/language.h"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>

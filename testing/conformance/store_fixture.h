@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_CONFORMANCE_STORE_FIXTURE_H_
 #define KVARTS_TESTING_CONFORMANCE_STORE_FIXTURE_H_
 
+#include "base/language.h"
+
 #include <functional>
 #include <memory>
 #include <string>

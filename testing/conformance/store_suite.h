@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_CONFORMANCE_STORE_SUITE_H_
 #define KVARTS_TESTING_CONFORMANCE_STORE_SUITE_H_
 
+#include "base/language.h"
+
 #include <memory>
 #include <set>
 #include <string>

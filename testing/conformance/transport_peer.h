@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_CONFORMANCE_TRANSPORT_PEER_H_
 #define KVARTS_TESTING_CONFORMANCE_TRANSPORT_PEER_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <functional>
 #include <memory>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_FAULT_FAULT_FILE_SYSTEM_H_
 #define KVARTS_TESTING_FAULT_FAULT_FILE_SYSTEM_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <functional>
 #include <memory>

@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_MODEL_MANUAL_CLOCK_H_
 #define KVARTS_TESTING_MODEL_MANUAL_CLOCK_H_
 
+#include "base/language.h"
+
 #include <atomic>
 #include <cstdint>
 

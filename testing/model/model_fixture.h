@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_MODEL_MODEL_FIXTURE_H_
 #define KVARTS_TESTING_MODEL_MODEL_FIXTURE_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <memory>
 #include <utility>

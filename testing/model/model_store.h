@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_MODEL_MODEL_STORE_H_
 #define KVARTS_TESTING_MODEL_MODEL_STORE_H_
 
+#include "base/language.h"
+
 #include <memory>
 #include <string>
 #include <utility>

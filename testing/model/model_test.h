@@ -1,6 +1,8 @@
 #ifndef KVARTS_TESTING_MODEL_MODEL_TEST_H_
 #define KVARTS_TESTING_MODEL_MODEL_TEST_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <string>
 

@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_RESP_CLIENT_CLIENT_H_
 #define KVARTS_NET_RESP_CLIENT_CLIENT_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <deque>

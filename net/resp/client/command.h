@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_RESP_CLIENT_COMMAND_H_
 #define KVARTS_NET_RESP_CLIENT_COMMAND_H_
 
+#include "base/language.h"
+
 #include <string>
 
 #include "absl/status/status.h"

@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_RESP_CLIENT_REPLY_PARSER_H_
 #define KVARTS_NET_RESP_CLIENT_REPLY_PARSER_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>

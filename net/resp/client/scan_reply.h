@@ -1,6 +1,8 @@
 #ifndef KVARTS_NET_RESP_CLIENT_SCAN_REPLY_H_
 #define KVARTS_NET_RESP_CLIENT_SCAN_REPLY_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <string>
 #include <vector>
