@@ -25,9 +25,7 @@ class BenchRandom {
     return out;
   }
   // From 0 to n - 1, for n > 0.
-  uint64_t Below(uint64_t n) {
-    return static_cast<uint64_t>((BenchUint128{Next()} * n) >> 64);
-  }
+  uint64_t Below(uint64_t n) { return static_cast<uint64_t>((BenchUint128{Next()} * n) >> 64); }
   // From 0 on, below 1.
   double Fraction() { return static_cast<double>(Next() >> 11) * 0x1p-53; }
 
