@@ -82,8 +82,12 @@ absl::Status Snapshots::last_save() const {
 absl::Status Snapshots::CheckCanSave() {
   // Not under the name that Save() writes to: another process may be saving.
   const std::string probe = absl::StrCat(path_, ".", HashSeed::Random().k0, ".tmp");
-  KVARTS_ASSIGN_OR_RETURN(const auto file, fs_.OpenForWrite(probe, FileSystem::Create::kNew));
-  return fs_.Delete(probe);
+  absl::Status tried = fs_.OpenForWrite(probe, FileSystem::Create::kNew).status();
+  if (tried.ok()) tried = fs_.Delete(probe);
+  if (tried.ok()) return tried;
+  return absl::Status(
+      tried.code(),
+      absl::StrCat(path_, ": a snapshot could not be saved there: ", tried.message()));
 }
 
 absl::Status Snapshots::Save() {
