@@ -177,7 +177,8 @@ TEST_F(ResourcesTest, MoreThreadsThanThereAreDescriptorsIsAnErrorOfTheFlag) {
 
 TEST_F(ResourcesTest, FewerDescriptorsAreAnError) {
   std::vector<std::vector<std::string>> commands = Programs();
-  commands.push_back({"apps/kv_server", "--store=memory:?max_memory=none", "--resp=127.0.0.1:0"});
+  commands.push_back({"apps/kv_server", "--store=memory:?max_memory=none",
+                      "--listen=", "--http=", "--resp=127.0.0.1:0"});
   for (const std::vector<std::string>& command : commands) {
     for (int limit = 3; limit < 16; ++limit) {
       SCOPED_TRACE(absl::StrCat(absl::StrJoin(command, " "), " with ", limit, " descriptors"));

@@ -49,15 +49,15 @@ std::vector<std::string> WithFreePorts(std::vector<std::string> command) {
 
 }  // namespace
 
-Process::Process(const std::vector<std::string>& given, const ProcessOptions& options)
+Process::Process(const std::vector<std::string>& command, const ProcessOptions& options)
     : error_path_(TempName("stderr")) {
   // All that allocates happens before fork().
-  const std::vector<std::string> command = WithFreePorts(given);
+  const std::vector<std::string> words = WithFreePorts(command);
   const std::string program = AbsolutePath(command[0]);
   const std::string input_path = TempName("stdin");
   std::ofstream(input_path, std::ios::binary) << options.input;
   std::vector<char*> argv;
-  for (const std::string& arg : command) argv.push_back(const_cast<char*>(arg.c_str()));
+  for (const std::string& arg : words) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
   std::vector<std::string> variables;
   for (char** variable = ::environ; *variable != nullptr; ++variable) {

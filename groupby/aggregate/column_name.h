@@ -1,6 +1,8 @@
 #ifndef KVARTS_GROUPBY_AGGREGATE_COLUMN_NAME_H_
 #define KVARTS_GROUPBY_AGGREGATE_COLUMN_NAME_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
