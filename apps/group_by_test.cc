@@ -451,7 +451,6 @@ TEST_F(GroupByTest, BadUsageIsOneLineAndExit2) {
            {"--header", "--aggregate=sum:\"a"},
            {"--input_format=ndjson", "--value=\"a"},
            {"--input=a", "--input=b"},
-           {"--header", "--header"},
            {"--key=2"},
            {"--key=name", "--value=2"},
            {"--aggregate="},

@@ -197,7 +197,9 @@ absl::StatusOr<std::string> ReadFileOf(const std::string& contents, const std::s
   if (!source.ok()) return source.status();
   absl::StatusOr<std::string> text = ReadAll(source->get());
   EXPECT_EQ((*source)->size(), contents.size());
-  if (text.ok()) EXPECT_EQ((*source)->position(), contents.size());
+  if (text.ok()) {
+    EXPECT_EQ((*source)->position(), contents.size());
+  }
   EXPECT_EQ((*source)->unpacks(), text.ok() && *text != contents) << name;
   return text;
 }
