@@ -210,7 +210,7 @@ TEST_F(ResourcesTest, ALimitOfFileSizeIsAnErrorOfTheSave) {
   EXPECT_THAT(Ask(server, "INFO persistence\r\n"), HasSubstr("rdb_last_bgsave_status:ok"));
   EXPECT_THAT(HttpGet(server.http, "/metrics", dir_), HasSubstr("\nkvarts_store_save_failed 0\n"));
   Ask(server, absl::StrCat("SET large ", std::string(60000, 'x'), "\r\n"));
-  EXPECT_THAT(Ask(server, "SAVE\r\n"), HasSubstr("File too large"));
+  EXPECT_THAT(Ask(server, "SAVE\r\n"), MatchesRegex("-ERR [^\r]+File too large\r\n.*"));
   EXPECT_THAT(Ask(server, "INFO persistence\r\n"), HasSubstr("rdb_last_bgsave_status:err"));
   EXPECT_THAT(HttpGet(server.http, "/metrics", dir_), HasSubstr("\nkvarts_store_save_failed 1\n"));
   EXPECT_THAT(HttpGet(server.http, "/v1/stats", dir_), HasSubstr("File too large"));

@@ -1,5 +1,7 @@
 #include <cstdint>
+#include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "net/resp/handlers.h"
 #include "net/store_runner.h"
@@ -25,13 +27,18 @@ bool CheckSaves(CommandCall* call) {
   return false;
 }
 
+// A full disk is no -OOM, which clients take for the limit of memory.
+std::string SaveError(const absl::Status& status) {
+  return ErrorText(absl::InternalError(status.message()));
+}
+
 }  // namespace
 
 void Save(CommandCall* call) {
   if (!CheckSaves(call)) return;
   if (call->serving->runner->is_aside()) return call->reply->Error(kInProgress);
   const absl::Status status = call->store()->Sync();
-  if (!status.ok()) return call->reply->Error(ErrorText(status));
+  if (!status.ok()) return call->reply->Error(SaveError(status));
   call->reply->Ok();
 }
 
@@ -48,7 +55,7 @@ void BgSave(CommandCall* call) {
   // The store remembers how it ended: INFO, /metrics and the status page tell.
   const absl::StatusOr<bool> started =
       call->serving->runner->RunAside([store] { store->Sync().IgnoreError(); });
-  if (!started.ok()) return call->reply->Error(ErrorText(started.status()));
+  if (!started.ok()) return call->reply->Error(SaveError(started.status()));
   if (!*started) return call->reply->Error(kInProgress);
   call->reply->Simple("Background saving started");
 }
