@@ -337,7 +337,7 @@ TEST_F(GroupByTest, TheFirstBytesSayWhatIsUnpackedAndWhatIsNoText) {
                                                      "UTF-16 text; convert")}) {
     for (const char* flag : {"--skip_malformed", "--header", "--input_format=ndjson"}) {
       const ProcessResult result =
-          Run({flag, "--output=out"}, absl::StrCat(start, std::string("\0\0a\tx\n", 7)));
+          Run({flag, "--output=out"}, absl::StrCat(start, std::string("\0\0a\tx\n", 6)));
       EXPECT_EQ(result.exit_code, 1);
       EXPECT_EQ(result.err, absl::StrCat("group_by: standard input", found, format, " it first\n"));
       EXPECT_FALSE(std::filesystem::exists(dir_ + "/out"));

@@ -215,7 +215,9 @@ TEST_F(ResourcesTest, ALimitOfFileSizeIsAnErrorOfTheSave) {
   EXPECT_THAT(HttpGet(server.http, "/metrics", dir_), HasSubstr("\nkvarts_store_save_failed 1\n"));
   EXPECT_THAT(HttpGet(server.http, "/v1/stats", dir_), HasSubstr("File too large"));
   EXPECT_EQ(Ask(server, "BGSAVE\r\n"), "+Background saving started\r\n+OK\r\n");
-  while (!absl::StrContains(Ask(server, "INFO persistence\r\n"), "rdb_bgsave_in_progress:0")) {
+  for (std::string info; !absl::StrContains(info, "rdb_bgsave_in_progress:0");) {
+    info = Ask(server, "INFO persistence\r\n");
+    ASSERT_NE(info, "") << "the server is gone";
   }
   EXPECT_EQ(Ask(server, "DEL large\r\nSAVE\r\nGET a\r\n"), ":1\r\n+OK\r\n$1\r\n1\r\n+OK\r\n");
   EXPECT_THAT(Ask(server, "INFO persistence\r\n"), HasSubstr("rdb_last_bgsave_status:ok"));

@@ -10,6 +10,7 @@
 namespace kvarts {
 namespace {
 
+// NOLINTNEXTLINE(misc-unused-using-decls): clang-tidy 14 does not see the literals.
 using std::string_literals::operator""s;
 
 struct Signature {

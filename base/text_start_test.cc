@@ -8,6 +8,7 @@
 namespace kvarts {
 namespace {
 
+// NOLINTNEXTLINE(misc-unused-using-decls): clang-tidy 14 does not see the literals.
 using std::string_literals::operator""s;
 
 // ASCII as units of `unit` bytes, of which number `place` is not zero.

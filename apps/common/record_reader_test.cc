@@ -118,8 +118,7 @@ TEST(RecordReaderTest, WhatIsWrittenIsRead) {
                                "\"\\",
                                "{\"key\":",
                                " lead",
-                               "\xef\xbb\xbf"
-                               "bom",
+                               std::string("\xef\xbb\xbf") + "bom",
                                std::string("\0", 1),
                                std::string(300000, '\n')};
   int held = 0;

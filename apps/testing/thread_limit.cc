@@ -8,8 +8,11 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <new>
 
 namespace {
+
+using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 
 struct Begun {
   void* (*start)(void*);
@@ -34,13 +37,15 @@ void* Run(void* begun) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc's are reserved.
 extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
-                              void* (*start)(void*), void* argument) {
-  using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+                              void* (*start)(void*), void* argument) noexcept {
   static const auto create = reinterpret_cast<Create>(::dlsym(RTLD_NEXT, "pthread_create"));
-  if (Left().fetch_sub(1) <= 0) {
-    Left().fetch_add(1);
+  auto* const begun = new (std::nothrow) Begun{start, argument};
+  if (begun == nullptr || Left().fetch_sub(1) <= 0) {
+    if (begun != nullptr) Left().fetch_add(1);
+    delete begun;
     return EAGAIN;
   }
-  return create(thread, attributes, Run, new Begun{start, argument});
+  return create(thread, attributes, Run, begun);
 }
