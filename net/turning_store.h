@@ -37,9 +37,9 @@ class TurningStore final : public Store {
   Capabilities capabilities() const override { return base_->capabilities(); }
   void MultiGet(absl::Span<const absl::string_view> keys, const ReadOptions& options,
                 ReadResults* results) override {
-    const int number = ++reads;
+    const std::string number = absl::StrCat(++reads);  // the batch borrows it
     WriteBatch batch;
-    for (const std::string& key : keys_) batch.Put(key, absl::StrCat(number));
+    for (const std::string& key : keys_) batch.Put(key, number);
     WriteOptions write;
     write.atomic = true;
     EXPECT_TRUE(base_->Write(batch, write, nullptr).ok());
