@@ -30,7 +30,14 @@ void ForEachFlag(F f, C&... c) {
   f("bounded_memory", c.bounded_memory...);
   f("atomic_multi_get", c.atomic_multi_get...);
   f("may_block", c.may_block...);
+  f("no_wait", c.no_wait...);
   f("discards", c.discards...);
+}
+
+template <typename F, typename... C>
+void ForEachLimit(F f, C&... c) {
+  f("max_batch_mutations", c.max_batch_mutations...);
+  f("max_batch_bytes", c.max_batch_bytes...);
 }
 
 }  // namespace
@@ -40,6 +47,7 @@ bool operator==(const Capabilities& a, const Capabilities& b) {
   const auto compare = [&equal](const char*, auto x, auto y) { equal = equal && x == y; };
   ForEachSupport(compare, a, b);
   ForEachFlag(compare, a, b);
+  ForEachLimit(compare, a, b);
   return equal;
 }
 
@@ -49,6 +57,11 @@ Capabilities Intersect(const Capabilities& a, const Capabilities& b) {
   ForEachSupport([](const char*, Support x, Support y, Support& o) { o = std::min(x, y); }, a, b,
                  out);
   ForEachFlag([](const char*, bool x, bool y, bool& o) { o = x && y; }, a, b, out);
+  ForEachLimit([](const char*, uint64_t x, uint64_t y, uint64_t& o) { o = std::min(x, y); }, a, b,
+               out);
+  // Two stores may be called on a loop thread where each does not block, or says how not to.
+  out.no_wait =
+      (a.no_wait || !a.may_block) && (b.no_wait || !b.may_block) && (a.may_block || b.may_block);
   out.may_block = a.may_block || b.may_block;
   out.discards = a.discards || b.discards;
   return out;
@@ -89,6 +102,11 @@ std::string ToText(const Capabilities& capabilities) {
       capabilities);
   ForEachFlag(
       [&out](const char* name, bool b) { absl::StrAppend(&out, " ", name, "=", b ? "yes" : "no"); },
+      capabilities);
+  ForEachLimit(
+      [&out](const char* name, uint64_t n) {
+        if (n != Capabilities::kNoLimit) absl::StrAppend(&out, " ", name, "=", n);
+      },
       capabilities);
   return out;
 }

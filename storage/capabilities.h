@@ -3,6 +3,7 @@
 
 #include "base/language.h"
 
+#include <cstdint>
 #include <string>
 
 namespace kvarts {
@@ -38,7 +39,16 @@ struct Capabilities {
   bool bounded_memory = false;       // private memory does not grow with the entries
   bool atomic_multi_get = false;     // MultiGet() never sees half of an atomic batch
   bool may_block = false;  // on disk or network beyond a page fault: not for a loop thread
-  bool discards = false;   // takes writes and drops them; every key is absent. For measuring
+  // A store that may block, but not in reads with ReadOptions::no_wait, nor in Submit(): these
+  // may be called on a loop thread.
+  bool no_wait = false;
+  bool discards = false;  // takes writes and drops them; every key is absent. For measuring
+
+  // The largest atomic batch: mutations and preconditions, and the bytes of their keys, values
+  // and content types. A larger one is kInvalidArgument.
+  static constexpr uint64_t kNoLimit = ~uint64_t{0};
+  uint64_t max_batch_mutations = kNoLimit;
+  uint64_t max_batch_bytes = kNoLimit;
 
   bool has(Support s) const { return s != Support::kAbsent; }
 

@@ -120,6 +120,40 @@ TEST(CapabilitiesTest, IntersectIsTheWeakerOfEach) {
   EXPECT_NE(both, a);
 }
 
+TEST(CapabilitiesTest, IntersectWaitsForNothingOnlyWhereNeitherDoes) {
+  Capabilities memory;
+  Capabilities log;
+  log.may_block = log.no_wait = true;
+  Capabilities disk;
+  disk.may_block = true;
+  EXPECT_TRUE(Intersect(memory, log).no_wait);
+  EXPECT_FALSE(Intersect(disk, log).no_wait);
+  EXPECT_FALSE(Intersect(disk, memory).no_wait);
+}
+
+TEST(CheckTest, TheLargestAtomicBatchIsTheSmallerOfTwo) {
+  Capabilities has;
+  has.write = has.conditions = Support::kNative;
+  has.batch_scope = BatchScope::kStore;
+  Capabilities other = has;
+  has.max_batch_mutations = 2;
+  other.max_batch_bytes = 5;
+  const Capabilities both = Intersect(has, other);
+  WriteOptions atomic;
+  atomic.atomic = true;
+  WriteBatch batch;
+  batch.Put("ab", "cd");
+  batch.RequireAbsent("e");
+  EXPECT_TRUE(CheckBatch(batch, atomic, both).ok());
+  WriteBatch longer = batch;
+  longer.RequireAbsent("");
+  EXPECT_EQ(CheckBatch(longer, atomic, both).code(), absl::StatusCode::kInvalidArgument);
+  WriteBatch larger;
+  larger.Put("ab", "cdef");
+  EXPECT_EQ(CheckBatch(larger, atomic, both).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(CheckBatch(larger, WriteOptions(), both).ok());
+}
+
 TEST(CheckTest, BatchRulesHaveOneWording) {
   Capabilities has;
   WriteBatch batch;

@@ -1,6 +1,7 @@
 #include "storage/store.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 
 namespace kvarts {
 namespace {
@@ -28,6 +29,24 @@ absl::Status CheckMetadata(const Metadata& metadata, const Capabilities& capabil
   return absl::OkStatus();
 }
 
+absl::Status CheckBatchSize(const WriteBatch& batch, const Capabilities& capabilities) {
+  const size_t mutations = batch.mutations().size() + batch.preconditions().size();
+  if (mutations > capabilities.max_batch_mutations) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("an atomic batch of ", mutations, " mutations and preconditions; at most ",
+                     capabilities.max_batch_mutations, " are allowed"));
+  }
+  if (capabilities.max_batch_bytes == Capabilities::kNoLimit) return absl::OkStatus();
+  uint64_t bytes = 0;
+  for (const Mutation& m : batch.mutations()) {
+    bytes += m.key.size() + m.value.size() + m.metadata.type.size();
+  }
+  for (const Precondition& p : batch.preconditions()) bytes += p.key.size();
+  if (bytes <= capabilities.max_batch_bytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("an atomic batch of ", bytes, " bytes; at most ",
+                                                 capabilities.max_batch_bytes, " are allowed"));
+}
+
 }  // namespace
 
 void Store::Read(absl::string_view key, const ReadOptions& options, ReadResults* results) {
@@ -36,6 +55,11 @@ void Store::Read(absl::string_view key, const ReadOptions& options, ReadResults*
 
 absl::Status Store::Write(const WriteBatch& batch, const WriteOptions&, WriteResults* results) {
   return FailWrite(batch, ReadOnlyError(), results);
+}
+
+void Store::Submit(const WriteBatch& batch, const WriteOptions& options, WriteResults* results,
+                   WriteDone done) {
+  done(Write(batch, options, results));
 }
 
 absl::Status Store::Modify(absl::string_view key, const WriteOptions& options, Modifier function) {
@@ -82,6 +106,16 @@ absl::StatusOr<std::unique_ptr<Cursor>> Store::NewCursor(const ScanOptions&) {
 absl::StatusOr<std::shared_ptr<const Snapshot>> Store::GetSnapshot() { return Absent("snapshots"); }
 
 absl::Status Store::Sync() { return absl::OkStatus(); }
+
+absl::StatusOr<Maintenance::IndexReport> Maintenance::LoadIndex() { return Absent("index"); }
+
+absl::StatusOr<Maintenance::IndexReport> Maintenance::SaveIndexSnapshot(absl::string_view) {
+  return Absent("index to be saved");
+}
+
+absl::StatusOr<Maintenance::IndexReport> Maintenance::LoadIndexSnapshot(absl::string_view) {
+  return Absent("index to be loaded");
+}
 
 absl::StatusOr<std::optional<std::string>> Store::Get(absl::string_view key) {
   ReadResults results;
@@ -152,6 +186,7 @@ absl::Status CheckBatch(const WriteBatch& batch, const WriteOptions& options,
     if (!status.ok()) return status;
   }
   if (!options.atomic) return absl::OkStatus();  // each mutation for itself
+  KVARTS_RETURN_IF_ERROR(CheckBatchSize(batch, capabilities));
   switch (capabilities.batch_scope) {
     case BatchScope::kStore:
       break;

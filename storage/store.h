@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -20,6 +21,7 @@
 #include "storage/capabilities.h"
 #include "storage/cursor.h"
 #include "storage/key_range.h"
+#include "storage/maintenance.h"
 #include "storage/read_results.h"
 #include "storage/write_batch.h"
 
@@ -34,6 +36,9 @@ struct ReadOptions {
   bool stamp = false;  // needs conditions
   // Null: the newest state. Else one of this store's.
   std::shared_ptr<const Snapshot> snapshot;
+  // Needs Capabilities::no_wait where the store may block. A key whose answer would wait for a
+  // disk is kUnavailable: ask for it again without this, from a thread that may wait.
+  bool no_wait = false;
   // Stores that wait for a network give up after it with kDeadlineExceeded.
   absl::Duration timeout = absl::InfiniteDuration();
 };
@@ -92,15 +97,21 @@ struct StoreStats {
 //   kResourceExhausted   memory, disk or a limit
 //   kUnavailable         not done; may be tried again
 //   kDeadlineExceeded    a write may have been applied
+//
+// Where a durable store cannot say whether the disk has a write (a failed sync), the writers
+// that waited for it get kDeadlineExceeded with the cause, and every later write
+// kFailedPrecondition with it: the store is read-only until it is opened again. Reads go on, and
+// never show what was not acknowledged.
+//
 // An absent key is none: see ReadResult::found.
 //
 // Calls wait in the caller's thread. Where capabilities().may_block, they may
 // wait for disk or network: servers then call from a pool, not from a loop.
 //
-// Left out on purpose: asynchronous calls (a network's state machine lives
-// inside its store), merge operators (Modify is enough), column families (a
-// prefix or another store), transactions over several calls (stamps and
-// preconditions make them), iteration by single steps (a page a call lets
+// Left out on purpose: asynchronous reads (a network's state machine lives
+// inside its store, and what is in memory is answered at once: ReadOptions::no_wait), merge
+// operators (Modify is enough), column families (a prefix or another store), transactions over
+// several calls (stamps and preconditions make them), iteration by single steps (a page a call lets
 // every backend prefetch).
 class Store {
  public:
@@ -122,6 +133,15 @@ class Store {
   // kFailedPrecondition, a batch scope that cannot hold kInvalidArgument.
   virtual absl::Status Write(const WriteBatch& batch, const WriteOptions& options,
                              WriteResults* results);
+
+  // Write() without waiting for a disk: `done` is called once, with what Write() would have
+  // returned, after all that Write() waits for; inside this call or later, on any thread, and
+  // must not wait nor call the store. Submitted and written batches take effect in the order of
+  // their calls. `batch`, what it borrows, and `results` (may be null) must stay until then.
+  // A store that is destroyed has called it. By default Write(): see Capabilities::no_wait.
+  using WriteDone = absl::AnyInvocable<void(absl::Status)>;
+  virtual void Submit(const WriteBatch& batch, const WriteOptions& options, WriteResults* results,
+                      WriteDone done);
 
   // Reads `key`, calls `function` on it and does what it returns, as one atomic
   // step. `function` must be pure: it may be called several times, and must not
@@ -145,6 +165,9 @@ class Store {
   // finish or fail so. What was lent out stays good. A second Close() is OK, or tries
   // again what the first one could not save. The destructor closes too, and hides errors.
   virtual absl::Status Close() = 0;
+
+  // The care of its files, for a store that has some: lives as long as the store. Else null.
+  virtual Maintenance* maintenance() { return nullptr; }
 
   // Conveniences, for single keys. Values are copies.
   absl::StatusOr<std::optional<std::string>> Get(absl::string_view key);

@@ -40,6 +40,7 @@ class ForwardingStore : public Store {
   }
   absl::StatusOr<StoreStats> Stats() override { return under_->Stats(); }
   absl::Status Sync() override { return under_->Sync(); }
+  Maintenance* maintenance() override { return under_->maintenance(); }
   absl::Status Close() override { return under_->Close(); }
 
  protected:

@@ -1,0 +1,66 @@
+#ifndef KVARTS_STORAGE_MAINTENANCE_H_
+#define KVARTS_STORAGE_MAINTENANCE_H_
+
+#include "base/language.h"
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "storage/key_range.h"
+
+namespace kvarts {
+
+// Thread-safe. The care of a store that keeps its data in files of its own: see
+// Store::maintenance(). All of it may run beside reads and writes, and may take long: call it
+// from a thread that may wait. After Close() every call is kFailedPrecondition.
+class Maintenance {
+ public:
+  virtual ~Maintenance() = default;
+
+  // Writes what is in memory to the store's sorted files. OK where there is nothing.
+  virtual absl::Status Flush() = 0;
+
+  // Merges the files that hold keys of `range`, so that what was overwritten, deleted or has
+  // expired gives its space back. The whole range joins all files into one sorted run.
+  virtual absl::Status Compact(const KeyRange& range) = 0;
+
+  // Bytes on disk of the keys of `range`, within a block at each end for each file.
+  virtual absl::StatusOr<uint64_t> ApproximateBytes(const KeyRange& range) = 0;
+
+  struct VerifyReport {
+    uint64_t files = 0;
+    uint64_t bytes = 0;
+    uint64_t entries = 0;  // versions and deletions, also those that are hidden
+  };
+  // Reads every file and checks its checksums, its order, and what files say of each other.
+  // kDataLoss names the first file and offset that are bad.
+  virtual absl::StatusOr<VerifyReport> Verify() = 0;
+
+  // Makes a directory that opens as a store of its own with all that is visible now, and that
+  // nothing done to this store later changes. Returns its path. `name` is a path, or, where it
+  // has no slash and the store has a directory for checkpoints, a name in that; empty: a name
+  // made of the time. kAlreadyExists where there is one.
+  virtual absl::StatusOr<std::string> Checkpoint(absl::string_view name) = 0;
+
+  struct IndexReport {
+    uint64_t tables = 0;
+    uint64_t keys = 0;       // of these tables, overwritten ones too
+    uint64_t bytes = 0;      // of index and filter in memory
+    uint64_t from_file = 0;  // tables whose index came from a snapshot of the index
+  };
+  // Reads the index and the filter of every table, so that no later read has to.
+  virtual absl::StatusOr<IndexReport> LoadIndex();
+  // Flushes, and writes the index and the filter of every table to a file, atomically.
+  virtual absl::StatusOr<IndexReport> SaveIndexSnapshot(absl::string_view path);
+  // Takes them from there. A file that is damaged is kDataLoss with the offset; one that names
+  // a table which is gone or another than it was is kFailedPrecondition with its name; nothing
+  // is then taken. Tables that came since are read themselves.
+  virtual absl::StatusOr<IndexReport> LoadIndexSnapshot(absl::string_view path);
+};
+
+}  // namespace kvarts
+
+#endif  // KVARTS_STORAGE_MAINTENANCE_H_
