@@ -238,6 +238,9 @@ TEST_F(AbuseTest, ConnectionsThatComeAndGoLeaveNothingBehind) {
 }
 
 TEST_F(AbuseTest, WithoutDescriptorsTheConnectionsThereGoOn) {
+  if (std::getenv("UBSAN_OPTIONS") != nullptr) {
+    GTEST_SKIP() << "UBSan looks at objects through a pipe, for which there is no descriptor";
+  }
   const auto settled = Connect(server_->resp);
   settled->Send("PING\r\n");
   ASSERT_EQ(settled->Receive(7), "+PONG\r\n");

@@ -1,0 +1,72 @@
+#include "storage/blocks/compression.h"
+
+#include <lz4.h>
+#include <zstd.h>
+
+#include <limits>
+
+#include "absl/status/status.h"
+#include "base/coding.h"
+
+namespace kvarts {
+namespace {
+
+constexpr int kZstdLevel = 1;
+
+// Into the room behind `out`; how much it is, or 0.
+size_t CompressInto(Compression how, absl::string_view block, char* out, size_t room) {
+  if (how == Compression::kLz4) {
+    const int n = LZ4_compress_default(block.data(), out, static_cast<int>(block.size()),
+                                       static_cast<int>(room));
+    return n > 0 ? static_cast<size_t>(n) : 0;
+  }
+  // A context costs more than a block does.
+  thread_local ZSTD_CCtx* const context = ZSTD_createCCtx();
+  if (context == nullptr) return 0;
+  const size_t n = ZSTD_compressCCtx(context, out, room, block.data(), block.size(), kZstdLevel);
+  return ZSTD_isError(n) != 0 ? 0 : n;
+}
+
+}  // namespace
+
+Compression Compress(Compression wanted, absl::string_view block, std::string* out) {
+  if (wanted != Compression::kNone && block.size() >= 64 &&
+      block.size() <= size_t{std::numeric_limits<int>::max()} / 2) {
+    const size_t before = out->size();
+    AppendVarint(out, block.size());
+    const size_t start = out->size();
+    // Room for what saves an eighth, and no more: who needs more fails, and is kept as it is.
+    const size_t room = block.size() - block.size() / 8;
+    out->resize(start + room);
+    const size_t size = CompressInto(wanted, block, &(*out)[start], room);
+    if (size > 0) {
+      out->resize(start + size);
+      return wanted;
+    }
+    out->resize(before);
+  }
+  out->append(block.data(), block.size());
+  return Compression::kNone;
+}
+
+absl::StatusOr<std::string> Decompress(Compression how, absl::string_view bytes, size_t max_bytes) {
+  if (how == Compression::kNone) return std::string(bytes);
+  ByteReader reader(bytes);
+  const uint64_t size = reader.Varint();
+  const absl::string_view packed = reader.Raw(reader.left());
+  if (!reader.ok() || size > max_bytes) return absl::DataLossError("a bad size of a block");
+  std::string block(static_cast<size_t>(size), '\0');
+  bool good = false;
+  if (how == Compression::kLz4 && packed.size() <= size_t{std::numeric_limits<int>::max()}) {
+    good = LZ4_decompress_safe(packed.data(), block.data(), static_cast<int>(packed.size()),
+                               static_cast<int>(size)) == static_cast<int>(size);
+  } else if (how == Compression::kZstd) {
+    thread_local ZSTD_DCtx* const context = ZSTD_createDCtx();
+    good = context != nullptr && ZSTD_decompressDCtx(context, block.data(), block.size(),
+                                                     packed.data(), packed.size()) == size;
+  }
+  if (!good) return absl::DataLossError("a block that cannot be decompressed");
+  return block;
+}
+
+}  // namespace kvarts

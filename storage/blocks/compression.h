@@ -1,0 +1,25 @@
+#ifndef KVARTS_STORAGE_BLOCKS_COMPRESSION_H_
+#define KVARTS_STORAGE_BLOCKS_COMPRESSION_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace kvarts {
+
+// How a block is kept on disk; the numbers are those of the files.
+enum class Compression : unsigned char { kNone = 0, kLz4 = 1, kZstd = 2 };
+
+// Appends `block` to `out`, compressed where that saves an eighth of it at least, and returns how
+// it was done.
+Compression Compress(Compression wanted, absl::string_view block, std::string* out);
+
+// Gives a block back. kDataLoss where the bytes are none, or where they say that it has more than
+// `max_bytes`, which is looked at before any memory is taken.
+absl::StatusOr<std::string> Decompress(Compression how, absl::string_view bytes, size_t max_bytes);
+
+}  // namespace kvarts
+
+#endif  // KVARTS_STORAGE_BLOCKS_COMPRESSION_H_

@@ -1,0 +1,269 @@
+#ifndef KVARTS_STORAGE_SSTABLE_ENGINE_H_
+#define KVARTS_STORAGE_SSTABLE_ENGINE_H_
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "base/cond_var.h"
+#include "base/mutex.h"
+#include "storage/maintenance.h"
+#include "storage/sstable/commit_queue.h"
+#include "storage/sstable/log_set.h"
+#include "storage/sstable/manifest.h"
+#include "storage/sstable/merge.h"
+#include "storage/sstable/options.h"
+#include "storage/sstable/view.h"
+#include "storage/store.h"
+
+namespace kvarts::sstable {
+
+Capabilities SstableCapabilities();
+
+// A memtable with so many range deletions is flushed: each one copies those before it.
+inline constexpr size_t kMaxMemtableRanges = 1024;
+
+// What a cursor or a snapshot holds of a store: enough to read, and nothing that keeps it open.
+// Thread-safe.
+class ReadCore {
+ public:
+  ReadCore(FileSystem* fs, std::string dir, const Clock* clock, size_t cache_bytes)
+      : tables_(fs, std::move(dir), cache_bytes), clock_(*clock) {}
+
+  TableCache* tables() { return &tables_; }
+
+  // The sources and what is visible in them. The sources are taken first: what is visible then
+  // may be more than is in them, never less, so that a reader sees everything that was there when
+  // it began.
+  struct Now {
+    std::shared_ptr<const Sources> sources;
+    Sequence visible;
+  };
+  Now Take() const {
+    Now now;
+    {
+      MutexLock lock(&mu_);
+      now.sources = sources_;
+    }
+    now.visible = visible_.load(std::memory_order_acquire);
+    return now;
+  }
+  // Changes the sources by a function of the ones before.
+  template <typename Change>
+  void Update(const Change& change) {
+    std::shared_ptr<const Sources> old;  // is destroyed without the lock
+    MutexLock lock(&mu_);
+    auto next =
+        sources_ == nullptr ? std::make_shared<Sources>() : std::make_shared<Sources>(*sources_);
+    change(next.get());
+    old = std::exchange(sources_, std::move(next));
+  }
+
+  Sequence visible() const { return visible_.load(std::memory_order_acquire); }
+  void SetVisible(Sequence sequence) { visible_.store(sequence, std::memory_order_release); }
+
+  // Milliseconds, which never go back while the store is open: what has expired stays so.
+  int64_t NowMs() const;
+
+  // Pins what is visible now.
+  Sequence Pin();
+  void Unpin(Sequence sequence);
+  std::vector<Sequence> Pinned() const;  // upwards, each once
+
+  // Twice the sequence of the key's last put or deletion, and one where it is there; so a range
+  // deletion changes nothing of a key that was absent anyway. Of an absent key not below the
+  // floor, which everything that came and left no trace has raised.
+  Stamp StampOf(Sequence sequence, bool live) const {
+    return {live ? sequence * 2 + 1 : std::max(sequence, floor()) * 2, 0};
+  }
+  Sequence floor() const { return floor_.load(std::memory_order_acquire); }
+  void RaiseFloor(Sequence floor);
+
+ private:
+  TableCache tables_;
+  const Clock& clock_;
+  mutable Mutex mu_;
+  std::shared_ptr<const Sources> sources_ ABSL_GUARDED_BY(mu_);
+  std::atomic<Sequence> visible_{0};
+  std::atomic<Sequence> floor_{0};
+  mutable std::atomic<int64_t> latest_ms_{0};
+  mutable Mutex snapshots_mu_;
+  std::multiset<Sequence> snapshots_ ABSL_GUARDED_BY(snapshots_mu_);
+};
+
+// A state of the store, for as long as it lives.
+class SstableSnapshot final : public Snapshot {
+ public:
+  explicit SstableSnapshot(std::shared_ptr<ReadCore> core)
+      : core_(std::move(core)), sequence_(core_->Pin()) {}
+  ~SstableSnapshot() override { core_->Unpin(sequence_); }
+
+  const ReadCore* core() const { return core_.get(); }
+  Sequence sequence() const { return sequence_; }
+
+ private:
+  const std::shared_ptr<ReadCore> core_;
+  const Sequence sequence_;
+};
+
+// Thread-safe. The store's machinery; sstable.cc is its face.
+//
+// Locks, and the order in which they are taken:
+//   the commit queue's leadership: one thread commits; it alone touches the memtable that is
+//     written, the logs, and the numbers of mutations
+//   compaction_mu_, flush_mu_: one compaction, and one flush at a time
+//   manifest_mu_: the manifest, and with it the version in the sources
+//   work_mu_: what the background threads are to do, and who waits for them
+//   ReadCore's: for the moment of an exchange
+class Engine {
+ public:
+  static absl::StatusOr<std::unique_ptr<Engine>> Open(const std::string& dir,
+                                                      const SstableOptions& options);
+  ~Engine();
+
+  const std::shared_ptr<ReadCore>& core() const { return core_; }
+  const SstableOptions& options() const { return options_; }
+
+  // engine_commit.cc
+  absl::Status Write(const WriteBatch& batch, const WriteOptions& options, WriteResults* results);
+  void Submit(const WriteBatch& batch, const WriteOptions& options, WriteResults* results,
+              Store::WriteDone done);
+  absl::Status Modify(absl::string_view key, const WriteOptions& options,
+                      const Store::Modifier& modifier);
+  absl::Status Sync();
+
+  // engine_background.cc
+  absl::Status Flush();
+  absl::Status Compact(const KeyRange& range);
+
+  // engine_care.cc
+  absl::StatusOr<uint64_t> ApproximateBytes(const KeyRange& range);
+  absl::StatusOr<Maintenance::VerifyReport> Verify();
+  absl::StatusOr<std::string> Checkpoint(absl::string_view name);
+  absl::StatusOr<Maintenance::IndexReport> LoadIndex();
+  absl::StatusOr<Maintenance::IndexReport> SaveIndexSnapshot(absl::string_view path);
+  absl::StatusOr<Maintenance::IndexReport> LoadIndexSnapshot(absl::string_view path);
+  StoreStats Stats();
+
+  // Ends the threads and flushes. Calls that write fail from then on.
+  absl::Status Close();
+
+ private:
+  class Remover;
+  class Resolver;
+
+  Engine(std::string dir, const SstableOptions& options);
+
+  // Thread-safe by itself.
+  uint64_t NewNumber() ABSL_NO_THREAD_SAFETY_ANALYSIS { return manifest_->NewNumber(); }
+
+  // engine_open.cc
+  absl::Status OpenDirectory();
+  absl::Status LockDirectory();
+  absl::Status Recover();
+  absl::Status DeleteOrphans(uint64_t first_log) ABSL_EXCLUSIVE_LOCKS_REQUIRED(manifest_mu_);
+  absl::Status StartThreads();
+
+  // engine_commit.cc; all by who leads.
+  void CommitGroup(absl::Span<Commit* const> group);
+  absl::Status MakeRoom(bool freeze);
+  absl::Status Freeze();
+  void PaceWriters();
+  void Poison(const absl::Status& cause);
+  absl::Status PoisonError() const;
+  absl::Status SyncLogs();
+
+  // engine_background.cc
+  void FlushLoop();
+  void CompactLoop();
+  // One step of each: false where there was nothing to do.
+  absl::StatusOr<bool> FlushOne();
+  absl::StatusOr<bool> CompactOne();
+  void RunInline();  // without threads: all that is due
+  struct Compaction {
+    int output_level = 0;
+    std::vector<std::pair<int, TableFilePtr>> inputs;
+  };
+  std::optional<Compaction> Pick(const Version& version);
+  absl::Status Run(const Compaction& compaction);
+  absl::Status Install(VersionEdit edit, const std::vector<TableFilePtr>& obsolete,
+                       const std::shared_ptr<Memtable>& flushed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(manifest_mu_);
+  TableOptions TableOptionsFor(int level) const;
+  uint64_t LevelTarget(int level) const;
+  bool HasBelow(const Version& version, int level, absl::string_view begin,
+                absl::string_view end) const;
+  void Wake();
+
+  const std::string dir_;
+  const SstableOptions options_;
+  const size_t memtable_bytes_;
+  std::atomic<bool> inline_;  // there are no threads for flushes and compactions
+  const uint64_t level1_bytes_;
+  const std::shared_ptr<ReadCore> core_;
+  std::shared_ptr<TableRemover> remover_;
+  std::unique_ptr<FileLock> lock_;
+
+  // By who leads.
+  LogSet logs_;
+  Sequence applied_ = 0;
+  std::shared_ptr<Memtable> memtable_;
+  uint64_t paced_bytes_ = 0;  // of the memtable, when writers were paced last
+
+  CommitQueue queue_;
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> poisoned_{false};
+  mutable Mutex poison_mu_;
+  absl::Status poison_ ABSL_GUARDED_BY(poison_mu_);
+
+  Mutex flush_mu_;  // one flush at a time
+  Mutex compaction_mu_;
+  // Where the last compaction of a level ended: the next one goes on behind it.
+  std::array<std::string, kLevels> compacted_to_ ABSL_GUARDED_BY(compaction_mu_);
+
+  Mutex manifest_mu_;
+  std::unique_ptr<Manifest> manifest_ ABSL_PT_GUARDED_BY(manifest_mu_);
+  // Not in any version, but maybe in a manifest whose writing failed.
+  std::vector<TableFilePtr> doubtful_ ABSL_GUARDED_BY(manifest_mu_);
+
+  Mutex work_mu_;
+  CondVar work_;      // for the threads
+  CondVar progress_;  // something was done, or has failed
+  uint64_t work_asked_ ABSL_GUARDED_BY(work_mu_) = 0;
+  absl::Status flush_error_ ABSL_GUARDED_BY(work_mu_);    // of the last try
+  absl::Status compact_error_ ABSL_GUARDED_BY(work_mu_);  // ...
+  bool stopping_ ABSL_GUARDED_BY(work_mu_) = false;
+  std::atomic<bool> cancelled_{false};
+  std::thread flush_thread_;
+  std::thread compact_thread_;
+
+  // Counts, for people.
+  std::atomic<uint64_t> syncs_{0};
+  std::atomic<uint64_t> groups_{0};
+  std::atomic<uint64_t> writes_{0};
+  std::atomic<uint64_t> user_bytes_{0};
+  std::atomic<uint64_t> log_bytes_{0};
+  std::atomic<uint64_t> table_bytes_{0};
+  std::atomic<uint64_t> flushes_{0};
+  std::atomic<uint64_t> compactions_{0};
+  std::atomic<uint64_t> compacted_bytes_{0};
+  std::atomic<uint64_t> memtable_waits_{0};
+  std::atomic<uint64_t> memtable_wait_us_{0};
+  std::atomic<uint64_t> debt_waits_{0};
+  std::atomic<uint64_t> debt_wait_us_{0};
+};
+
+}  // namespace kvarts::sstable
+
+#endif  // KVARTS_STORAGE_SSTABLE_ENGINE_H_

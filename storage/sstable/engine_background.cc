@@ -1,0 +1,388 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "storage/sstable/engine.h"
+
+namespace kvarts::sstable {
+namespace {
+
+// Runs on level 0 from which on it is compacted, and from which on writers are paced.
+constexpr size_t kLevel0Runs = 4;
+constexpr uint64_t kLevelFactor = 10;
+constexpr absl::Duration kRetry = absl::Milliseconds(500);
+// How often somebody looks whether entries have expired, without any writes.
+constexpr absl::Duration kExpiryPeriod = absl::Seconds(10);
+
+// The range from the first key of `files` to behind the last.
+void Widen(const std::vector<TableFilePtr>& files, bool* any, std::string* begin,
+           std::string* end) {
+  for (const TableFilePtr& file : files) {
+    const TableInfo& info = file->info();
+    const std::string file_end = info.largest_open ? info.largest : info.largest + '\0';
+    if (!*any || info.smallest < *begin) *begin = info.smallest;
+    if (!*any || EndLess(*end, file_end)) *end = file_end;
+    *any = true;
+  }
+}
+
+}  // namespace
+
+TableOptions Engine::TableOptionsFor(int level) const {
+  TableOptions options;
+  options.block_bytes = options_.block_bytes;
+  switch (options_.compress) {
+    case SstableOptions::Compress::kNone:
+      options.compression = Compression::kNone;
+      break;
+    case SstableOptions::Compress::kLz4:
+      options.compression = Compression::kLz4;
+      break;
+    case SstableOptions::Compress::kZstd:
+      options.compression = Compression::kZstd;
+      break;
+    case SstableOptions::Compress::kAuto:
+      options.compression = level >= 2 ? Compression::kZstd : Compression::kLz4;
+      break;
+  }
+  return options;
+}
+
+uint64_t Engine::LevelTarget(int level) const {
+  uint64_t target = level1_bytes_;
+  for (int i = 1; i < level; ++i) target *= kLevelFactor;
+  return target;
+}
+
+bool Engine::HasBelow(const Version& version, int level, absl::string_view begin,
+                      absl::string_view end) const {
+  for (int i = level + 1; i < kLevels; ++i) {
+    for (const TableFilePtr& file : version.level(i)) {
+      if (file->info().Overlaps(begin, end)) return true;
+    }
+  }
+  return false;
+}
+
+void Engine::Wake() {
+  {
+    MutexLock lock(&work_mu_);
+    ++work_asked_;
+  }
+  work_.SignalAll();
+}
+
+void Engine::FlushLoop() {
+  uint64_t seen = 0;
+  while (true) {
+    const absl::StatusOr<bool> flushed = FlushOne();
+    MutexLock lock(&work_mu_);
+    flush_error_ = flushed.status();
+    progress_.SignalAll();
+    if (stopping_) return;
+    if (flushed.ok() && *flushed) continue;
+    if (!flushed.ok()) {
+      work_.WaitFor(&work_mu_, kRetry);  // there may be space again
+    } else {
+      while (work_asked_ == seen && !stopping_) work_.Wait(&work_mu_);
+    }
+    seen = work_asked_;
+  }
+}
+
+void Engine::CompactLoop() {
+  uint64_t seen = 0;
+  while (true) {
+    const absl::StatusOr<bool> compacted = CompactOne();
+    MutexLock lock(&work_mu_);
+    compact_error_ = compacted.status();
+    progress_.SignalAll();
+    if (stopping_) return;
+    if (compacted.ok() && *compacted) continue;
+    if (!compacted.ok()) {
+      work_.WaitFor(&work_mu_, kRetry);
+    } else if (work_asked_ == seen) {
+      work_.WaitFor(&work_mu_, kExpiryPeriod);
+    }
+    seen = work_asked_;
+  }
+}
+
+void Engine::RunInline() {
+  while (true) {
+    const absl::StatusOr<bool> flushed = FlushOne();
+    if (!flushed.ok()) return;
+    if (*flushed) continue;
+    const absl::StatusOr<bool> compacted = CompactOne();
+    if (!compacted.ok() || !*compacted) return;
+  }
+}
+
+absl::Status Engine::Install(VersionEdit edit, const std::vector<TableFilePtr>& obsolete,
+                             const std::shared_ptr<Memtable>& flushed) {
+  // The names of the new tables are durable before the manifest has them.
+  absl::Status status = edit.added.empty() ? absl::OkStatus() : options_.fs->SyncDir(dir_);
+  const Sequence visible = core_->visible();
+  if (manifest_->state().ceiling < visible + (uint64_t{1} << 31)) {
+    edit.ceiling = visible + (uint64_t{1} << 32);
+  }
+  if (status.ok()) status = manifest_->Apply(edit);
+  if (!status.ok()) {
+    // The manifest on the disk may have the edit: its tables must stay.
+    for (const auto& added : edit.added) doubtful_.push_back(added.file);
+    return status;
+  }
+  // Before a reader can miss what is gone.
+  core_->RaiseFloor(edit.floor);
+  core_->Update([&](Sources* sources) {
+    sources->version = manifest_->state().version;
+    if (flushed != nullptr) {
+      sources->frozen.erase(std::remove(sources->frozen.begin(), sources->frozen.end(), flushed),
+                            sources->frozen.end());
+    }
+  });
+  for (const TableFilePtr& file : obsolete) file->SetObsolete();
+  for (const TableFilePtr& file : doubtful_) file->SetObsolete();
+  doubtful_.clear();
+  return status;
+}
+
+absl::StatusOr<bool> Engine::FlushOne() {
+  if (poisoned_) return false;  // nothing beyond what is visible ever gets to a table
+  MutexLock flush_lock(&flush_mu_);
+  const ReadCore::Now now = core_->Take();
+  const auto& frozen = now.sources->frozen;
+  if (frozen.empty()) return false;
+  const std::shared_ptr<Memtable> memtable = frozen.back();
+  const std::shared_ptr<Memtable> next =
+      frozen.size() > 1 ? frozen[frozen.size() - 2] : now.sources->memtable;
+  MergeJob job;
+  job.input = memtable->NewIterator();
+  AppendRanges(*memtable->ranges(), &job.ranges);
+  job.snapshots = core_->Pinned();
+  job.is_bottom = [](absl::string_view, absl::string_view) { return false; };
+  job.new_number = [this] { return NewNumber(); };
+  job.table = TableOptionsFor(0);
+  job.table_bytes = options_.table_bytes;
+  const uint64_t run = NewNumber();
+  KVARTS_ASSIGN_OR_RETURN(const MergeResult result, Merge(std::move(job), core_->tables()));
+  VersionEdit edit;
+  for (const TableInfo& info : result.tables) {
+    edit.added.push_back({0, std::make_shared<TableFile>(info, run, remover_)});
+    table_bytes_.fetch_add(info.size, std::memory_order_relaxed);
+  }
+  edit.floor = result.floor;
+  if (options_.log) {
+    edit.log_number = next->first_log();
+    edit.log_first_sequence = memtable->last_sequence() + 1;
+  }
+  MutexLock lock(&manifest_mu_);
+  const uint64_t old_log = manifest_->state().log_number;
+  KVARTS_RETURN_IF_ERROR(Install(std::move(edit), {}, memtable));
+  flushes_.fetch_add(1, std::memory_order_relaxed);
+  if (options_.log) {
+    logs_.Forget(next->first_log());
+    for (uint64_t number = old_log; number < next->first_log(); ++number) {
+      options_.fs->Delete(LogPath(dir_, number)).IgnoreError();
+    }
+  }
+  return true;
+}
+
+std::optional<Engine::Compaction> Engine::Pick(const Version& version) {
+  Compaction compaction;
+  const auto add = [&](int level, const std::vector<TableFilePtr>& files) {
+    for (const TableFilePtr& file : files) compaction.inputs.emplace_back(level, file);
+  };
+  // The level that is most above its size.
+  int level = -1;
+  double most = 1;
+  if (const size_t runs = version.runs_on_level_0(); runs >= kLevel0Runs) {
+    level = 0;
+    most = static_cast<double>(runs) / kLevel0Runs;
+  }
+  for (int i = 1; i < kLevels - 1; ++i) {
+    const double score =
+        static_cast<double>(version.LevelBytes(i)) / static_cast<double>(LevelTarget(i));
+    if (score > most) {
+      level = i;
+      most = score;
+    }
+  }
+  std::vector<TableFilePtr> files;
+  if (level == 0) {
+    files = version.level(0);
+  } else if (level > 0) {
+    const auto& all = version.level(level);
+    auto it = std::find_if(all.begin(), all.end(), [&](const TableFilePtr& file) {
+      return file->info().smallest > compacted_to_[static_cast<size_t>(level)];
+    });
+    if (it == all.end()) it = all.begin();
+    files = {*it};
+  } else {
+    // Nothing is too large: what is full of deletions, or has expired, gives its space back.
+    const int64_t now_ms = core_->NowMs();
+    for (int i = 1; i < kLevels && level < 0; ++i) {
+      for (const TableFilePtr& file : version.level(i)) {
+        const TableInfo& info = file->info();
+        const bool expired = info.rewrite_at_ms != 0 && info.rewrite_at_ms <= now_ms;
+        // With a snapshot they may have to stay.
+        const bool dead =
+            i < version.deepest() && info.deletions * 2 > info.entries && core_->Pinned().empty();
+        if (!expired && !dead) continue;
+        level = i;
+        files = {file};
+        break;
+      }
+    }
+    if (level < 0) return std::nullopt;
+  }
+  bool any = false;
+  std::string begin;
+  std::string end;
+  Widen(files, &any, &begin, &end);
+  // On the last level with data it stays there, rewritten.
+  const bool stays = level > 0 && !HasBelow(version, level, begin, end) && most <= 1;
+  compaction.output_level = stays ? level : level + 1;
+  add(level, files);
+  if (!stays) add(level + 1, version.Overlapping(level + 1, begin, end));
+  return compaction;
+}
+
+absl::StatusOr<bool> Engine::CompactOne() {
+  if (poisoned_ || cancelled_) return false;
+  MutexLock lock(&compaction_mu_);
+  const std::shared_ptr<const Version> version = core_->Take().sources->version;
+  const std::optional<Compaction> compaction = Pick(*version);
+  if (!compaction.has_value()) return false;
+  const absl::Status status = Run(*compaction);
+  if (absl::IsCancelled(status)) return false;
+  KVARTS_RETURN_IF_ERROR(status);
+  const auto& [level, file] = compaction->inputs.front();
+  if (level > 0) compacted_to_[static_cast<size_t>(level)] = file->info().smallest;
+  return true;
+}
+
+absl::Status Engine::Run(const Compaction& compaction) {
+  const std::shared_ptr<const Version> version = core_->Take().sources->version;
+  const int output = compaction.output_level;
+  VersionEdit edit;
+  std::vector<TableFilePtr> inputs;
+  for (const auto& [level, file] : compaction.inputs) {
+    edit.removed.emplace_back(level, file->info().number);
+    inputs.push_back(file);
+  }
+  // A table that meets nothing below moves as it is, unless it can become smaller.
+  if (inputs.size() == 1 && compaction.inputs[0].first != output &&
+      inputs[0]->info().deletions == 0 && inputs[0]->info().ranges == 0 &&
+      compaction.inputs[0].first > 0) {
+    edit.added.push_back({output, inputs[0]});
+    MutexLock lock(&manifest_mu_);
+    return Install(std::move(edit), {}, nullptr);
+  }
+  MergeJob job;
+  std::vector<std::unique_ptr<Iterator>> children;
+  for (int level = 0; level < kLevels; ++level) {
+    std::vector<TableFilePtr> run;
+    for (const auto& [from, file] : compaction.inputs) {
+      if (from != level) continue;
+      if (file->info().ranges > 0) {
+        KVARTS_ASSIGN_OR_RETURN(const auto table, core_->tables()->Open(file->info(), false));
+        AppendRanges(*table->ranges(), &job.ranges);
+      }
+      if (level == 0 && !run.empty() && run.back()->run() != file->run()) {
+        children.push_back(NewRunIterator(std::move(run), core_->tables(), false));
+        run.clear();
+      }
+      run.push_back(file);
+    }
+    if (!run.empty()) children.push_back(NewRunIterator(std::move(run), core_->tables(), false));
+  }
+  job.input = NewMergingIterator(std::move(children));
+  job.snapshots = core_->Pinned();
+  job.is_bottom = [&](absl::string_view begin, absl::string_view end) {
+    return !HasBelow(*version, output, begin, end);
+  };
+  job.now_ms = core_->NowMs();
+  job.new_number = [this] { return NewNumber(); };
+  job.is_cancelled = [this] { return cancelled_.load(); };
+  job.table = TableOptionsFor(output);
+  job.table_bytes = options_.table_bytes;
+  KVARTS_ASSIGN_OR_RETURN(const MergeResult result, Merge(std::move(job), core_->tables()));
+  const uint64_t run = NewNumber();
+  for (const TableInfo& info : result.tables) {
+    edit.added.push_back({output, std::make_shared<TableFile>(info, run, remover_)});
+    compacted_bytes_.fetch_add(info.size, std::memory_order_relaxed);
+  }
+  edit.floor = result.floor;
+  compactions_.fetch_add(1, std::memory_order_relaxed);
+  MutexLock lock(&manifest_mu_);
+  return Install(std::move(edit), inputs, nullptr);
+}
+
+absl::Status Engine::Flush() {
+  if (poisoned_) return PoisonError();
+  Commit commit;
+  commit.freeze = true;
+  queue_.Call(&commit);
+  KVARTS_RETURN_IF_ERROR(commit.status);
+  if (inline_) {
+    while (true) {
+      KVARTS_ASSIGN_OR_RETURN(const bool flushed, FlushOne());
+      if (!flushed) return absl::OkStatus();
+    }
+  }
+  // Those that are frozen now; what others freeze meanwhile is not waited for.
+  const auto waited = core_->Take().sources->frozen;
+  MutexLock lock(&work_mu_);
+  flush_error_ = absl::OkStatus();
+  work_.SignalAll();
+  while (true) {
+    const auto frozen = core_->Take().sources->frozen;
+    const bool there = std::any_of(frozen.begin(), frozen.end(), [&](const auto& memtable) {
+      return std::find(waited.begin(), waited.end(), memtable) != waited.end();
+    });
+    if (!there) return absl::OkStatus();
+    KVARTS_RETURN_IF_ERROR(flush_error_);
+    if (poisoned_) return PoisonError();
+    if (stopping_) return ClosedError();
+    progress_.WaitFor(&work_mu_, absl::Milliseconds(100));
+  }
+}
+
+// All tables that hold keys of the range, and all that those meet, become one run on the deepest
+// of their levels.
+absl::Status Engine::Compact(const KeyRange& range) {
+  KVARTS_RETURN_IF_ERROR(Flush());
+  if (range.empty()) return absl::OkStatus();
+  MutexLock lock(&compaction_mu_);
+  const std::shared_ptr<const Version> version = core_->Take().sources->version;
+  Compaction compaction;
+  std::string begin = range.begin;
+  std::string end = range.end;
+  // A table's tombstones reach as far as the table does: what it meets must come along.
+  while (true) {
+    std::vector<TableFilePtr> files;
+    compaction.inputs.clear();
+    for (int level = 0; level < kLevels; ++level) {
+      for (const TableFilePtr& file : version->Overlapping(level, begin, end)) {
+        compaction.inputs.emplace_back(level, file);
+        compaction.output_level = std::max(level, 1);
+        files.push_back(file);
+      }
+    }
+    if (files.empty()) return absl::OkStatus();
+    bool any = true;
+    std::string wide_begin = begin;
+    std::string wide_end = end;
+    Widen(files, &any, &wide_begin, &wide_end);
+    if (wide_begin == begin && wide_end == end) break;
+    begin = wide_begin;
+    end = wide_end;
+  }
+  return Run(compaction);
+}
+
+}  // namespace kvarts::sstable

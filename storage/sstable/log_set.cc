@@ -1,0 +1,158 @@
+#include "storage/sstable/log_set.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/coding.h"
+#include "base/status_macros.h"
+
+namespace kvarts::sstable {
+
+std::string LogPath(absl::string_view dir, uint64_t number) {
+  return JoinPath(dir, absl::StrFormat("%06d.log", number));
+}
+
+std::string EncodeLogRecord(absl::Span<const Entry> entries) {
+  std::string out;
+  size_t bytes = 2 * kMaxVarintBytes;
+  for (const Entry& entry : entries) bytes += entry.key.size() + entry.blob.size() + 16;
+  out.reserve(bytes);
+  AppendVarint(&out, entries.empty() ? 0 : entries.front().sequence());
+  AppendVarint(&out, entries.size());
+  for (const Entry& entry : entries) {
+    out.push_back(static_cast<char>(entry.trailer));
+    AppendSized(&out, entry.key);
+    AppendSized(&out, entry.blob);
+  }
+  return out;
+}
+
+bool DecodeLogRecord(absl::string_view record, std::vector<Entry>* entries) {
+  entries->clear();
+  ByteReader reader(record);
+  const Sequence first = reader.Varint();
+  const uint64_t count = reader.Varint();
+  if (!reader.ok() || count > record.size() || first > kMaxSequence - count) return false;
+  for (uint64_t i = 0; i < count; ++i) {
+    Entry entry;
+    const unsigned char kind = reader.Byte();
+    entry.trailer = MakeTrailer(first + i, kind);
+    entry.key = reader.Sized();
+    entry.blob = reader.Sized();
+    int64_t expires_at_ms = 0;
+    absl::string_view type;
+    absl::string_view value;
+    if (!reader.ok() || (kind & kKindMask) > kDeleteRange ||
+        !entry.Decode(&expires_at_ms, &type, &value)) {
+      return false;
+    }
+    entries->push_back(entry);
+  }
+  return reader.done();
+}
+
+absl::Status LogSet::Begin(uint64_t number, Sequence first_sequence) {
+  RecordLogHeader header;
+  header.kind = RecordLogHeader::Kind::kWriteLog;
+  header.number = number;
+  header.first = first_sequence;
+  KVARTS_ASSIGN_OR_RETURN(auto next, RecordLogWriter::Create(fs_, LogPath(dir_, number), header));
+  if (current_ != nullptr && current_->synced_size() < current_->size()) {
+    older_.push_back(std::move(current_));
+  }
+  current_ = std::move(next);
+  return absl::OkStatus();
+}
+
+absl::Status LogSet::Sync() {
+  const uint64_t needed = needed_.load(std::memory_order_acquire);
+  for (const auto& log : older_) {
+    if (log->header().number >= needed) KVARTS_RETURN_IF_ERROR(log->Sync());
+  }
+  older_.clear();
+  return current_ == nullptr ? absl::OkStatus() : current_->Sync();
+}
+
+absl::StatusOr<Sequence> ReplayLogs(
+    FileSystem* fs, const std::string& dir, uint64_t first_number, Sequence first_sequence,
+    const std::vector<uint64_t>& numbers,
+    const std::function<absl::Status(absl::Span<const Entry>)>& batch) {
+  const auto lost = [](const std::string& path, uint64_t offset, absl::string_view what) {
+    return absl::DataLossError(absl::StrCat(path, ": ", what, " at offset ", offset));
+  };
+  if (numbers.empty() || numbers.front() != first_number) {
+    return lost(LogPath(dir, first_number), 0, "the log is gone");
+  }
+  Sequence next = first_sequence;
+  // Where the first log ended whose end may have been lost; what follows it was never
+  // acknowledged, unless a later log proves that it was.
+  std::string cut_path;
+  uint64_t cut_offset = 0;
+  std::vector<Entry> entries;
+  for (const uint64_t number : numbers) {
+    const std::string path = LogPath(dir, number);
+    KVARTS_ASSIGN_OR_RETURN(
+        auto reader, RecordLogReader::Open(fs, path, RecordLogHeader::Kind::kWriteLog, number));
+    if (reader->is_unused()) {
+      // A crash came before it had a record; the manifest names none of which that is true.
+      if (number == first_number) return lost(path, 0, "the header is gone");
+      continue;
+    }
+    if (cut_path.empty() && reader->header().first != next) {
+      if (number == first_number) return lost(path, 0, "the log of other sequences");
+      // The end of the one before is missing.
+      const uint64_t before = *std::prev(std::find(numbers.begin(), numbers.end(), number));
+      cut_path = LogPath(dir, before);
+      KVARTS_ASSIGN_OR_RETURN(const FileInfo info, fs->Stat(cut_path));
+      cut_offset = info.size;
+    }
+    const uint64_t header_size = reader->good_size();
+    while (true) {
+      absl::string_view record;
+      KVARTS_ASSIGN_OR_RETURN(const bool more, reader->Next(&record));
+      if (!more) break;
+      if (!cut_path.empty()) continue;  // read for what it promises alone
+      if (!DecodeLogRecord(record, &entries)) {
+        return lost(path, reader->record_offset(), "a bad batch");
+      }
+      if (entries.empty()) continue;
+      if (entries.front().sequence() != next) {
+        return lost(path, reader->record_offset(), "a batch out of order");
+      }
+      next += entries.size();
+      KVARTS_RETURN_IF_ERROR(batch(entries));
+    }
+    // A log is synced only after all before it are.
+    if (!cut_path.empty() && reader->promised() > header_size) {
+      return lost(cut_path, cut_offset,
+                  absl::StrCat("the end is gone, which ", path, " says was synced: damaged bytes"));
+    }
+  }
+  return next - 1;
+}
+
+absl::Status DescribeLog(FileSystem* fs, const std::string& path, uint64_t number,
+                         std::string* out) {
+  KVARTS_ASSIGN_OR_RETURN(
+      auto reader, RecordLogReader::Open(fs, path, RecordLogHeader::Kind::kWriteLog, number));
+  absl::StrAppend(out, "log ", number, ", from sequence ", reader->header().first, "\n");
+  std::vector<Entry> entries;
+  while (true) {
+    absl::string_view record;
+    KVARTS_ASSIGN_OR_RETURN(const bool more, reader->Next(&record));
+    if (!more) break;
+    if (!DecodeLogRecord(record, &entries)) {
+      return absl::DataLossError(
+          absl::StrCat(path, ": a bad batch at offset ", reader->record_offset()));
+    }
+    absl::StrAppend(out, reader->record_offset(), ": ", entries.size(), " mutations, ",
+                    record.size(), " bytes\n");
+  }
+  absl::StrAppend(out, "good to ", reader->good_size(), ", synced to ", reader->promised(),
+                  reader->has_bad_tail() ? ", and a torn end" : "", "\n");
+  return absl::OkStatus();
+}
+
+}  // namespace kvarts::sstable

@@ -1,0 +1,279 @@
+#include "storage/sstable/manifest.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
+#include "base/coding.h"
+#include "base/status_macros.h"
+#include "storage/sstable/table_format.h"
+
+namespace kvarts::sstable {
+namespace {
+
+constexpr absl::string_view kCurrent = "CURRENT";
+constexpr absl::string_view kPrefix = "MANIFEST-";
+
+enum Tag : unsigned char {
+  kLog = 1,      // number, first sequence
+  kNextNumber,   // number
+  kCeiling,      // sequence
+  kFloor,        // sequence
+  kAddTable,     // level, run, number, size, id (8 bytes), info
+  kRemoveTable,  // level, number
+};
+
+void AppendNumbers(std::string* out, Tag tag, std::initializer_list<uint64_t> numbers) {
+  out->push_back(static_cast<char>(tag));
+  for (const uint64_t n : numbers) AppendVarint(out, n);
+}
+
+std::string Encode(const VersionEdit& edit) {
+  std::string out;
+  if (edit.no_log) AppendNumbers(&out, kLog, {0, 0});
+  if (edit.log_number != 0) AppendNumbers(&out, kLog, {edit.log_number, edit.log_first_sequence});
+  if (edit.next_number != 0) AppendNumbers(&out, kNextNumber, {edit.next_number});
+  if (edit.ceiling != 0) AppendNumbers(&out, kCeiling, {edit.ceiling});
+  if (edit.floor != 0) AppendNumbers(&out, kFloor, {edit.floor});
+  for (const auto& [level, number] : edit.removed) {
+    AppendNumbers(&out, kRemoveTable, {static_cast<uint64_t>(level), number});
+  }
+  for (const VersionEdit::Added& added : edit.added) {
+    const TableInfo& info = added.file->info();
+    AppendNumbers(&out, kAddTable,
+                  {static_cast<uint64_t>(added.level), added.file->run(), info.number, info.size});
+    AppendLE64(&out, info.id);
+    AppendTableInfo(&out, info);
+  }
+  return out;
+}
+
+// False where the bytes are no edit.
+bool Decode(absl::string_view bytes, const std::shared_ptr<TableRemover>& remover,
+            VersionEdit* edit) {
+  ByteReader reader(bytes);
+  while (reader.ok() && !reader.done()) {
+    switch (reader.Byte()) {
+      case kLog:
+        edit->log_number = reader.Varint();
+        edit->log_first_sequence = reader.Varint();
+        edit->no_log = edit->log_number == 0;
+        break;
+      case kNextNumber:
+        edit->next_number = reader.Varint();
+        break;
+      case kCeiling:
+        edit->ceiling = reader.Varint();
+        break;
+      case kFloor:
+        edit->floor = reader.Varint();
+        break;
+      case kAddTable: {
+        const uint64_t level = reader.Varint();
+        const uint64_t run = reader.Varint();
+        TableInfo info;
+        info.number = reader.Varint();
+        info.size = reader.Varint();
+        info.id = reader.Fixed64();
+        if (!TakeTableInfo(&reader, &info) || level >= kLevels) return false;
+        edit->added.push_back(
+            {static_cast<int>(level), std::make_shared<TableFile>(std::move(info), run, remover)});
+        break;
+      }
+      case kRemoveTable: {
+        const uint64_t level = reader.Varint();
+        if (level >= kLevels) return false;
+        edit->removed.emplace_back(static_cast<int>(level), reader.Varint());
+        break;
+      }
+      default:
+        return false;
+    }
+  }
+  return reader.ok();
+}
+
+absl::Status ApplyTo(const VersionEdit& edit, ManifestState* state) {
+  KVARTS_ASSIGN_OR_RETURN(state->version, Version::Apply(*state->version, edit));
+  if (edit.no_log || edit.log_number != 0) {
+    state->log_number = edit.log_number;
+    state->log_first_sequence = edit.log_first_sequence;
+  }
+  state->next_number = std::max(state->next_number, edit.next_number);
+  state->ceiling = std::max(state->ceiling, edit.ceiling);
+  state->floor = std::max(state->floor, edit.floor);
+  return absl::OkStatus();
+}
+
+std::string ManifestName(uint64_t number) { return absl::StrFormat("MANIFEST-%06d", number); }
+
+std::string Describe(const VersionEdit& edit) {
+  std::string out;
+  if (edit.log_number != 0) absl::StrAppend(&out, " log=", edit.log_number);
+  if (edit.ceiling != 0) absl::StrAppend(&out, " ceiling=", edit.ceiling);
+  if (edit.floor != 0) absl::StrAppend(&out, " floor=", edit.floor);
+  for (const auto& [level, number] : edit.removed) {
+    absl::StrAppend(&out, " -", number, "@", level);
+  }
+  for (const auto& added : edit.added) {
+    absl::StrAppend(&out, " +", added.file->info().number, "@", added.level, "(",
+                    added.file->info().size, " bytes, ", added.file->info().entries, " entries)");
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> Manifest::Exists(FileSystem* fs, const std::string& dir) {
+  const absl::StatusOr<FileInfo> info = fs->Stat(JoinPath(dir, kCurrent));
+  if (info.ok()) return true;
+  if (absl::IsNotFound(info.status())) return false;
+  return info.status();
+}
+
+absl::StatusOr<std::unique_ptr<Manifest>> Manifest::Create(FileSystem* fs, const std::string& dir,
+                                                           std::shared_ptr<TableRemover> remover) {
+  auto manifest = std::unique_ptr<Manifest>(new Manifest(fs, dir, std::move(remover)));
+  KVARTS_RETURN_IF_ERROR(manifest->WriteAnew(manifest->state_));
+  return manifest;
+}
+
+absl::StatusOr<std::unique_ptr<Manifest>> Manifest::Load(FileSystem* fs, const std::string& dir,
+                                                         std::shared_ptr<TableRemover> remover) {
+  auto manifest = std::unique_ptr<Manifest>(new Manifest(fs, dir, std::move(remover)));
+  const std::string current = JoinPath(dir, kCurrent);
+  KVARTS_ASSIGN_OR_RETURN(const std::string text, ReadFile(fs, current));
+  const absl::string_view name = absl::StripSuffix(text, "\n");
+  uint64_t number = 0;
+  if (!absl::StartsWith(name, kPrefix) || !absl::SimpleAtoi(name.substr(kPrefix.size()), &number) ||
+      name != ManifestName(number)) {
+    return absl::DataLossError(absl::StrCat(current, ": expected the name of a manifest"));
+  }
+  manifest->number_ = number;
+  KVARTS_RETURN_IF_ERROR(manifest->Replay(JoinPath(dir, name), nullptr));
+  return manifest;
+}
+
+absl::Status Manifest::Replay(const std::string& path, std::string* describe) {
+  KVARTS_ASSIGN_OR_RETURN(
+      auto reader, RecordLogReader::Open(fs_, path, RecordLogHeader::Kind::kManifest, number_));
+  if (reader->is_unused()) return absl::DataLossError(absl::StrCat(path, ": an empty manifest"));
+  uint64_t edits = 0;
+  while (true) {
+    absl::string_view record;
+    KVARTS_ASSIGN_OR_RETURN(const bool more, reader->Next(&record));
+    if (!more) break;
+    const auto bad = [&](absl::string_view why) {
+      return absl::DataLossError(
+          absl::StrCat(path, ": a bad edit at offset ", reader->record_offset(), ": ", why));
+    };
+    VersionEdit edit;
+    if (!Decode(record, remover_, &edit)) return bad("its bytes are none");
+    if (describe != nullptr) {
+      absl::StrAppend(describe, reader->record_offset(), ":", sstable::Describe(edit), "\n");
+    }
+    const absl::Status status = ApplyTo(edit, &state_);
+    if (!status.ok()) return bad(status.message());
+    ++edits;
+  }
+  // The first edit is synced before CURRENT names the file.
+  if (edits == 0) return absl::DataLossError(absl::StrCat(path, ": a manifest without edits"));
+  SkipNumbersTo(std::max(state_.next_number - 1, number_));
+  return absl::OkStatus();
+}
+
+absl::Status Manifest::Describe(FileSystem* fs, const std::string& path, std::string* out) {
+  const size_t dash = path.rfind('-');
+  uint64_t number = 0;
+  if (dash == std::string::npos || !absl::SimpleAtoi(path.substr(dash + 1), &number)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": not named like a manifest"));
+  }
+  Manifest manifest(fs, DirName(path), nullptr);
+  manifest.number_ = number;
+  return manifest.Replay(path, out);
+}
+
+std::string Manifest::EncodeAll(const ManifestState& state) {
+  VersionEdit edit;
+  edit.log_number = state.log_number;
+  edit.log_first_sequence = state.log_first_sequence;
+  edit.next_number = state.next_number;
+  edit.ceiling = state.ceiling;
+  edit.floor = state.floor;
+  for (int level = 0; level < kLevels; ++level) {
+    for (const TableFilePtr& file : state.version->level(level)) {
+      edit.added.push_back({level, file});
+    }
+  }
+  return Encode(edit);
+}
+
+absl::Status Manifest::WriteAnew(const ManifestState& state) {
+  const uint64_t number = NewNumber();
+  ManifestState written = state;
+  written.next_number = next_number_.load();
+  const std::string path = JoinPath(dir_, ManifestName(number));
+  const std::string old_path = JoinPath(dir_, ManifestName(number_));
+  RecordLogHeader header;
+  header.kind = RecordLogHeader::Kind::kManifest;
+  header.number = number;
+  KVARTS_ASSIGN_OR_RETURN(auto writer, RecordLogWriter::Create(fs_, path, header));
+  writer->Add(EncodeAll(written));
+  absl::Status status = writer->Flush();
+  if (status.ok()) status = writer->Sync();
+  if (!status.ok()) {
+    fs_->Delete(path).IgnoreError();  // CURRENT does not name it
+    return status;
+  }
+  // From here on either file may be the one that is found after a crash.
+  KVARTS_RETURN_IF_ERROR(
+      WriteFileAtomically(fs_, JoinPath(dir_, kCurrent), ManifestName(number) + "\n"));
+  if (number_ != 0) fs_->Delete(old_path).IgnoreError();
+  number_ = number;
+  writer_ = std::move(writer);
+  full_bytes_ = writer_->size();
+  return absl::OkStatus();
+}
+
+absl::Status Manifest::Apply(const VersionEdit& edit) {
+  ManifestState next = state_;
+  KVARTS_RETURN_IF_ERROR(ApplyTo(edit, &next));
+  if (writer_ != nullptr && writer_->size() < std::max(kMaxBytes, 4 * full_bytes_)) {
+    VersionEdit with_number = edit;
+    with_number.next_number = next_number_.load();
+    writer_->Add(Encode(with_number));
+    absl::Status status = writer_->Flush();
+    if (status.ok()) status = writer_->Sync();
+    if (status.ok()) {
+      state_ = std::move(next);
+      return status;
+    }
+    // What is at the end of that file is not known: it is never written again.
+    writer_ = nullptr;
+  }
+  const absl::Status status = WriteAnew(next);
+  if (!status.ok()) {
+    writer_ = nullptr;
+    return status;
+  }
+  state_ = std::move(next);
+  return absl::OkStatus();
+}
+
+absl::Status Manifest::WriteCheckpoint(FileSystem* fs, const std::string& dir,
+                                       const ManifestState& state) {
+  Manifest manifest(fs, dir, nullptr);
+  manifest.state_ = state;
+  for (int level = 0; level < kLevels; ++level) {
+    for (const auto& file : state.version->level(level)) {
+      manifest.SkipNumbersTo(file->info().number);
+    }
+  }
+  return manifest.WriteAnew(state);
+}
+
+}  // namespace kvarts::sstable

@@ -1,0 +1,193 @@
+#include "storage/sstable/memtable.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kvarts::sstable {
+namespace {
+
+constexpr size_t kBlockBytes = 256 << 10;
+
+}  // namespace
+
+// Behind it: pointers for its other levels, the key, the blob.
+struct Memtable::Node {
+  uint64_t prefix;
+  Trailer trailer;
+  uint32_t key_size;
+  uint32_t blob_size;
+  uint32_t height;
+  std::atomic<Node*> next[1];
+
+  const char* bytes() const {
+    return reinterpret_cast<const char*>(this) + sizeof(Node) +
+           (height - 1) * sizeof(std::atomic<Node*>);
+  }
+  absl::string_view key() const { return {bytes(), key_size}; }
+  Entry entry() const { return {key(), trailer, absl::string_view(bytes() + key_size, blob_size)}; }
+  // The prefix settles most comparisons without a look at the key.
+  bool Less(uint64_t other_prefix, absl::string_view other, Trailer other_trailer) const {
+    if (prefix != other_prefix) return prefix < other_prefix;
+    return EntryLess(key(), trailer, other, other_trailer);
+  }
+};
+
+// Not thread-safe itself; beside the writer it sees what was there when it came by, or more.
+class MemtableIterator final : public Iterator {
+ public:
+  explicit MemtableIterator(std::shared_ptr<const Memtable> memtable)
+      : memtable_(std::move(memtable)) {}
+
+  void Seek(absl::string_view key, Trailer trailer) override {
+    node_ = memtable_->FindNotLess(key, trailer, nullptr);
+  }
+  void SeekBefore(absl::string_view key, Trailer trailer) override {
+    node_ = memtable_->FindLess(key, trailer);
+  }
+  void SeekToLast() override {
+    node_ = memtable_->head_;
+    for (int level = memtable_->height_.load(std::memory_order_acquire) - 1; level >= 0;) {
+      Memtable::Node* const next = node_->next[level].load(std::memory_order_acquire);
+      if (next == nullptr) {
+        --level;
+      } else {
+        node_ = next;
+      }
+    }
+    if (node_ == memtable_->head_) node_ = nullptr;
+  }
+  void Next() override { node_ = node_->next[0].load(std::memory_order_acquire); }
+  void Prev() override { node_ = memtable_->FindLess(node_->key(), node_->trailer); }
+  bool valid() const override { return node_ != nullptr; }
+  Entry entry() const override { return node_->entry(); }
+  absl::Status status() const override { return absl::OkStatus(); }
+  Pin pin() const override { return memtable_; }
+
+ private:
+  const std::shared_ptr<const Memtable> memtable_;
+  const Memtable::Node* node_ = nullptr;
+};
+
+Memtable::Memtable(uint64_t first_log)
+    : first_log_(first_log),
+      head_(reinterpret_cast<Node*>(
+          Allocate(sizeof(Node) + (kMaxHeight - 1) * sizeof(std::atomic<Node*>)))),
+      ranges_(std::make_shared<const RangeTombstones>()) {
+  new (head_) Node{0, 0, 0, 0, kMaxHeight, {}};
+  for (int level = 0; level < kMaxHeight; ++level) {
+    new (&head_->next[level]) std::atomic<Node*>(nullptr);
+  }
+}
+
+Memtable::~Memtable() = default;
+
+char* Memtable::Allocate(size_t bytes) {
+  bytes = (bytes + 7) / 8 * 8;
+  if (bytes > kBlockBytes / 4) {  // a block of its own, so that little of the open one is lost
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
+    bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    return blocks_.back().get();
+  }
+  if (bytes > free_bytes_) {
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(kBlockBytes));
+    bytes_.fetch_add(kBlockBytes, std::memory_order_relaxed);
+    free_ = blocks_.back().get();
+    free_bytes_ = kBlockBytes;
+  }
+  free_bytes_ -= bytes;
+  return std::exchange(free_, free_ + bytes);
+}
+
+int Memtable::RandomHeight() {
+  random_ ^= random_ << 13;
+  random_ ^= random_ >> 7;
+  random_ ^= random_ << 17;
+  // A quarter of the nodes of each level reach the next one.
+  int height = 1;
+  for (uint64_t bits = random_ >> 20; height < kMaxHeight && (bits & 3) == 0; bits >>= 2) ++height;
+  return height;
+}
+
+Memtable::Node* Memtable::FindNotLess(absl::string_view key, Trailer trailer, Node** before) const {
+  const uint64_t prefix = KeyPrefix(key);
+  Node* node = head_;
+  Node* past = nullptr;  // known to be not less: looked at on the level above
+  for (int level = height_.load(std::memory_order_acquire) - 1; level >= 0; --level) {
+    Node* next = node->next[level].load(std::memory_order_acquire);
+    while (next != past && next != nullptr && next->Less(prefix, key, trailer)) {
+      node = next;
+      next = node->next[level].load(std::memory_order_acquire);
+    }
+    past = next;
+    if (before != nullptr) before[level] = node;
+  }
+  return past;
+}
+
+Memtable::Node* Memtable::FindLess(absl::string_view key, Trailer trailer) const {
+  const uint64_t prefix = KeyPrefix(key);
+  Node* node = head_;
+  for (int level = height_.load(std::memory_order_acquire) - 1; level >= 0; --level) {
+    Node* next = node->next[level].load(std::memory_order_acquire);
+    while (next != nullptr && next->Less(prefix, key, trailer)) {
+      node = next;
+      next = node->next[level].load(std::memory_order_acquire);
+    }
+  }
+  return node == head_ ? nullptr : node;
+}
+
+void Memtable::Add(const Entry& entry) {
+  Node* before[kMaxHeight];
+  FindNotLess(entry.key, entry.trailer, before);
+  const int height = RandomHeight();
+  const int old_height = height_.load(std::memory_order_relaxed);
+  for (int level = old_height; level < height; ++level) before[level] = head_;
+  const size_t links = (height - 1) * sizeof(std::atomic<Node*>);
+  auto* const node = reinterpret_cast<Node*>(
+      Allocate(sizeof(Node) + links + entry.key.size() + entry.blob.size()));
+  new (node) Node{KeyPrefix(entry.key),
+                  entry.trailer,
+                  static_cast<uint32_t>(entry.key.size()),
+                  static_cast<uint32_t>(entry.blob.size()),
+                  static_cast<uint32_t>(height),
+                  {}};
+  char* const bytes = const_cast<char*>(node->bytes());
+  std::copy(entry.key.begin(), entry.key.end(), bytes);
+  std::copy(entry.blob.begin(), entry.blob.end(), bytes + entry.key.size());
+  for (int level = 0; level < height; ++level) {
+    new (&node->next[level])
+        std::atomic<Node*>(before[level]->next[level].load(std::memory_order_relaxed));
+  }
+  // The node is whole before it can be reached; from the lowest level up, so that who comes by a
+  // higher one finds it on all below.
+  for (int level = 0; level < height; ++level) {
+    before[level]->next[level].store(node, std::memory_order_release);
+  }
+  if (height > old_height) height_.store(height, std::memory_order_release);
+  last_sequence_ = std::max(last_sequence_, entry.sequence());
+  data_bytes_ += entry.key.size() + entry.blob.size();
+  entries_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Memtable::AddRange(RangeTombstone tombstone) {
+  last_sequence_ = std::max(last_sequence_, tombstone.sequence);
+  bytes_.fetch_add(sizeof(tombstone) + 2 * (tombstone.begin.size() + tombstone.end.size()),
+                   std::memory_order_relaxed);
+  all_ranges_.push_back(std::move(tombstone));
+  ranges_.Exchange(std::make_shared<const RangeTombstones>(all_ranges_));
+  has_ranges_.store(true, std::memory_order_release);
+}
+
+bool Memtable::Get(absl::string_view key, Sequence at, Entry* entry) const {
+  const Node* const node = FindNotLess(key, SeekTrailer(at), nullptr);
+  if (node == nullptr || node->key() != key) return false;
+  *entry = node->entry();
+  return true;
+}
+
+std::unique_ptr<Iterator> Memtable::NewIterator() const {
+  return std::make_unique<MemtableIterator>(shared_from_this());
+}
+
+}  // namespace kvarts::sstable

@@ -1,0 +1,82 @@
+#ifndef KVARTS_STORAGE_SSTABLE_MEMTABLE_H_
+#define KVARTS_STORAGE_SSTABLE_MEMTABLE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/swappable.h"
+#include "storage/sstable/entry.h"
+#include "storage/sstable/iterator.h"
+#include "storage/sstable/range_tombstones.h"
+
+namespace kvarts::sstable {
+
+// Safe for many readers beside one writer, who is whoever commits. The newest entries, in a skip
+// list (Pugh 1990) whose nodes are never moved nor freed before all of it: a reader follows
+// pointers that were published with release, and takes no lock. About 40 bytes an entry beside
+// key and blob.
+class Memtable : public std::enable_shared_from_this<Memtable> {
+ public:
+  // `first_log`: the oldest log that has entries of it.
+  explicit Memtable(uint64_t first_log);
+  ~Memtable();
+  Memtable(const Memtable&) = delete;
+  Memtable& operator=(const Memtable&) = delete;
+
+  // For the writer. No entry may be there twice.
+  void Add(const Entry& entry);
+  void AddRange(RangeTombstone tombstone);
+
+  // The newest version of `key` that a reader at `at` sees. False: none here.
+  bool Get(absl::string_view key, Sequence at, Entry* entry) const;
+  // See RangeTombstones::Covering().
+  Sequence Covering(absl::string_view key, Sequence at) const {
+    return has_ranges_.load(std::memory_order_acquire) ? ranges_.Hold()->Covering(key, at) : 0;
+  }
+  std::shared_ptr<const RangeTombstones> ranges() const { return ranges_.Share(); }
+  // Keeps the memtable.
+  std::unique_ptr<Iterator> NewIterator() const;
+
+  uint64_t first_log() const { return first_log_; }
+  size_t entries() const { return entries_.load(std::memory_order_relaxed); }
+  size_t range_count() const { return all_ranges_.size(); }  // for the writer
+  bool empty() const { return entries() == 0 && !has_ranges_.load(std::memory_order_acquire); }
+  size_t memory_bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  // For the writer, and who reads it when it is frozen.
+  Sequence last_sequence() const { return last_sequence_; }
+  uint64_t data_bytes() const { return data_bytes_; }
+
+ private:
+  friend class MemtableIterator;
+  static constexpr int kMaxHeight = 12;
+  struct Node;
+
+  char* Allocate(size_t bytes);
+  int RandomHeight();
+  // The first node that is not less than (key, trailer), or null. `before`: the last node that is
+  // less, on each level.
+  Node* FindNotLess(absl::string_view key, Trailer trailer, Node** before) const;
+  Node* FindLess(absl::string_view key, Trailer trailer) const;
+
+  const uint64_t first_log_;
+  std::atomic<size_t> bytes_{0};
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  char* free_ = nullptr;
+  size_t free_bytes_ = 0;
+  Node* const head_;
+  std::atomic<int> height_{1};
+  uint64_t random_ = 0x9e3779b97f4a7c15;
+  std::atomic<size_t> entries_{0};
+  Sequence last_sequence_ = 0;
+  uint64_t data_bytes_ = 0;
+  std::vector<RangeTombstone> all_ranges_;  // of the writer
+  std::atomic<bool> has_ranges_{false};
+  Swappable<const RangeTombstones> ranges_;
+};
+
+}  // namespace kvarts::sstable
+
+#endif  // KVARTS_STORAGE_SSTABLE_MEMTABLE_H_

@@ -1,0 +1,58 @@
+#ifndef KVARTS_STORAGE_SSTABLE_OPTIONS_H_
+#define KVARTS_STORAGE_SSTABLE_OPTIONS_H_
+
+#include "base/language.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "base/clock.h"
+#include "storage/fs/file_system.h"
+
+namespace kvarts {
+
+struct SstableOptions {
+  // Whether a directory that holds no store becomes one.
+  enum class Create : unsigned char {
+    kMissing = 0,  // where it is absent or empty
+    kNew,          // and one that holds a store is an error
+    kNever,        // and is an error
+  };
+  // How blocks are kept.
+  enum class Compress : unsigned char {
+    kAuto = 0,  // LZ4, and zstd on the last level
+    kNone,
+    kLz4,
+    kZstd,
+  };
+
+  Create create = Create::kMissing;
+  bool read_only = false;
+  // Without a log a crash takes what was not flushed: see Store::Sync().
+  bool log = true;
+  // Of all that grows with use: what was written and is not flushed, blocks, indexes, filters.
+  size_t memory = size_t{256} << 20;
+  // Of it, for blocks, indexes and filters; 0: five eighths.
+  size_t cache = 0;
+  Compress compress = Compress::kAuto;
+  // Where Maintenance::Checkpoint() makes those that have a bare name. Empty: beside the store.
+  std::string checkpoints;
+
+  // Decides what has expired. These two outlive the store, its cursors and its snapshots.
+  const Clock* clock = Clock::Real();
+  FileSystem* fs = FileSystem::Posix();
+
+  // For tests and figures; 0: worked out from `memory`.
+  size_t memtable_bytes = 0;
+  size_t block_bytes = 4096;
+  uint64_t table_bytes = 8 << 20;
+  uint64_t level1_bytes = 0;
+  // False: flushes and compactions are done by the calls that make them due, on one thread, in
+  // an order that a test can repeat.
+  bool threads = true;
+};
+
+}  // namespace kvarts
+
+#endif  // KVARTS_STORAGE_SSTABLE_OPTIONS_H_

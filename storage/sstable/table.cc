@@ -1,0 +1,385 @@
+#include "storage/sstable/table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/coding.h"
+#include "base/status_macros.h"
+#include "storage/blocks/compression.h"
+#include "storage/sstable/table_format.h"
+#include "storage/store.h"
+
+namespace kvarts::sstable {
+namespace {
+
+// A block has one key's versions more than its size at the most; a value may be as large as any.
+constexpr size_t kMaxBlockBytes = size_t{1} << 31;
+constexpr size_t kReadAhead = 256 << 10;
+
+absl::Status Damage(const std::string& path, uint64_t offset, absl::string_view what) {
+  return absl::DataLossError(absl::StrCat(path, ": ", what, " at offset ", offset));
+}
+
+absl::StatusOr<std::string> ReadAll(const RandomAccessFile& file, const std::string& path,
+                                    uint64_t offset, uint64_t size) {
+  std::string bytes(static_cast<size_t>(size), '\0');
+  KVARTS_ASSIGN_OR_RETURN(const size_t got, file.Read(offset, bytes.size(), bytes.data()));
+  if (got < size) return Damage(path, offset + got, "the file ends");
+  return bytes;
+}
+
+struct Footer {
+  uint64_t id = 0;
+  uint64_t meta_offset = 0;
+  uint64_t meta_size = 0;
+};
+
+absl::StatusOr<Footer> ReadFooter(const RandomAccessFile& file, const std::string& path,
+                                  uint64_t size) {
+  if (size < kFooterBytes + kMetaTrailer) return Damage(path, 0, "no table: the file ends");
+  const uint64_t offset = size - kFooterBytes;
+  KVARTS_ASSIGN_OR_RETURN(const std::string bytes, ReadAll(file, path, offset, kFooterBytes));
+  if (absl::string_view(bytes).substr(0, kTableMagic.size()) != kTableMagic ||
+      LoadLE64(bytes.data() + 40) != Checksum(absl::string_view(bytes).substr(0, 40))) {
+    return Damage(path, offset, "no footer of a table");
+  }
+  const uint32_t version = LoadLE32(bytes.data() + 8);
+  if (version != kTableVersion) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, ": version ", version, " of the format; this program reads version ", kTableVersion));
+  }
+  Footer footer{LoadLE64(bytes.data() + 16), LoadLE64(bytes.data() + 24),
+                LoadLE64(bytes.data() + 32)};
+  if (footer.meta_offset > offset ||
+      footer.meta_size != offset - footer.meta_offset - kMetaTrailer) {
+    return Damage(path, offset, "a footer that does not fit its file");
+  }
+  return footer;
+}
+
+absl::StatusOr<std::string> ReadMeta(const RandomAccessFile& file, const std::string& path,
+                                     const Footer& footer) {
+  KVARTS_ASSIGN_OR_RETURN(std::string meta,
+                          ReadAll(file, path, footer.meta_offset, footer.meta_size + kMetaTrailer));
+  const uint64_t checksum = LoadLE64(meta.data() + footer.meta_size);
+  meta.resize(static_cast<size_t>(footer.meta_size));
+  if (checksum != BlockChecksum(footer.id, footer.meta_offset, meta)) {
+    return Damage(path, footer.meta_offset, "a damaged index");
+  }
+  return meta;
+}
+
+}  // namespace
+
+absl::StatusOr<TableInfo> Table::ReadInfo(FileSystem* fs, const std::string& path) {
+  KVARTS_ASSIGN_OR_RETURN(auto file, fs->OpenForRead(path));
+  KVARTS_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  KVARTS_ASSIGN_OR_RETURN(const Footer footer, ReadFooter(*file, path, size));
+  KVARTS_ASSIGN_OR_RETURN(const std::string meta, ReadMeta(*file, path, footer));
+  TableInfo info;
+  ByteReader reader(meta);
+  if (!TakeTableInfo(&reader, &info)) return Damage(path, footer.meta_offset, "a bad index");
+  info.size = size;
+  info.id = footer.id;
+  return info;
+}
+
+absl::StatusOr<std::shared_ptr<const Table>> Table::Open(FileSystem* fs, absl::string_view dir,
+                                                         const TableInfo& info,
+                                                         ReadCounters* counters) {
+  return OpenWithMeta(fs, dir, info, std::string(), counters);
+}
+
+absl::StatusOr<std::shared_ptr<const Table>> Table::OpenWithMeta(FileSystem* fs,
+                                                                 absl::string_view dir,
+                                                                 const TableInfo& info,
+                                                                 std::string meta,
+                                                                 ReadCounters* counters) {
+  const std::string path = TablePath(dir, info.number);
+  KVARTS_ASSIGN_OR_RETURN(auto file, fs->OpenForRead(path));
+  KVARTS_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  if (size != info.size) {
+    return Damage(path, std::min(size, info.size),
+                  absl::StrCat("the file has ", size, " bytes, the manifest says ", info.size));
+  }
+  KVARTS_ASSIGN_OR_RETURN(const Footer footer, ReadFooter(*file, path, size));
+  if (footer.id != info.id) {
+    return absl::FailedPreconditionError(absl::StrCat(path, ": another table than it was"));
+  }
+  if (meta.empty()) {
+    counters->index_reads.fetch_add(1, std::memory_order_relaxed);
+    counters->read_bytes.fetch_add(footer.meta_size, std::memory_order_relaxed);
+    KVARTS_ASSIGN_OR_RETURN(meta, ReadMeta(*file, path, footer));
+  }
+  auto table = std::shared_ptr<Table>(new Table(path, info, std::move(file)));
+  table->meta_ = std::move(meta);
+  KVARTS_RETURN_IF_ERROR(table->Parse());
+  if (table->offsets_.back() != footer.meta_offset) {
+    return Damage(path, footer.meta_offset, "an index that does not fit its file");
+  }
+  return table;
+}
+
+absl::Status Table::Parse() {
+  const auto bad = [this] { return Damage(path_, 0, "a bad index"); };
+  ByteReader reader(meta_);
+  TableInfo info;
+  if (!TakeTableInfo(&reader, &info)) return bad();
+  const uint64_t blocks = reader.Varint();
+  if (blocks > meta_.size()) return bad();
+  offsets_.reserve(static_cast<size_t>(blocks) + 1);
+  offsets_.push_back(0);
+  for (uint64_t i = 0; i < blocks; ++i) {
+    const uint64_t size = reader.Varint();
+    if (size < kBlockTrailer || size > info_.size) return bad();
+    offsets_.push_back(offsets_.back() + size);
+  }
+  common_ = reader.Sized();
+  for (uint64_t i = 1; i < blocks && reader.ok(); ++i) {
+    separators_.push_back(reader.Sized());
+    prefixes_.push_back(KeyPrefix(separators_.back()));
+  }
+  std::vector<RangeTombstone> ranges;
+  const uint64_t count = reader.Varint();
+  for (uint64_t i = 0; i < count && reader.ok(); ++i) {
+    RangeTombstone range;
+    range.begin = std::string(reader.Sized());
+    range.end = std::string(reader.Sized());
+    range.sequence = reader.Varint();
+    ranges.push_back(std::move(range));
+  }
+  filter_ = FuseFilter(reader.Sized());
+  if (!reader.ok() || !reader.done()) return bad();
+  ranges_ = std::make_shared<const RangeTombstones>(ranges);
+  return absl::OkStatus();
+}
+
+size_t Table::memory_bytes() const {
+  return sizeof(Table) + meta_.capacity() + 8 * offsets_.capacity() + 8 * prefixes_.capacity() +
+         sizeof(absl::string_view) * separators_.capacity() + 96 * ranges_->size();
+}
+
+size_t Table::FindBlock(absl::string_view key) const {
+  if (separators_.empty()) return 0;
+  const int c = key.substr(0, common_.size()).compare(common_);
+  if (c != 0) return c < 0 ? 0 : separators_.size();
+  key.remove_prefix(common_.size());
+  const uint64_t prefix = KeyPrefix(key);
+  auto low = static_cast<size_t>(std::lower_bound(prefixes_.begin(), prefixes_.end(), prefix) -
+                                 prefixes_.begin());
+  // Of those with the same eight bytes the rest decides, bisected too: keys may have much in
+  // common behind the common beginning.
+  auto high = low;
+  high = static_cast<size_t>(
+      std::upper_bound(prefixes_.begin() + static_cast<ptrdiff_t>(low), prefixes_.end(), prefix) -
+      prefixes_.begin());
+  return static_cast<size_t>(std::upper_bound(separators_.begin() + static_cast<ptrdiff_t>(low),
+                                              separators_.begin() + static_cast<ptrdiff_t>(high),
+                                              key) -
+                             separators_.begin());
+}
+
+absl::StatusOr<std::shared_ptr<const Block>> Table::DecodeBlock(size_t i,
+                                                                absl::string_view raw) const {
+  const size_t size = raw.size() - kBlockTrailer;
+  if (LoadLE64(raw.data() + size + 1) !=
+      BlockChecksum(info_.id, offsets_[i], raw.substr(0, size + 1))) {
+    return Damage(path_, offsets_[i], "a damaged block");
+  }
+  auto bytes = Decompress(static_cast<Compression>(raw[size]), raw.substr(0, size), kMaxBlockBytes);
+  if (!bytes.ok()) return Damage(path_, offsets_[i], bytes.status().message());
+  return std::make_shared<const Block>(*std::move(bytes));
+}
+
+absl::StatusOr<std::shared_ptr<const Block>> Table::ReadBlock(size_t i, bool no_wait,
+                                                              BlockCache* cache,
+                                                              ReadCounters* counters) const {
+  const BlockCache::Key key{info_.number, offsets_[i]};
+  if (cache != nullptr) {
+    if (Pin pin = cache->Find(key); pin != nullptr) {
+      return std::static_pointer_cast<const Block>(std::move(pin));
+    }
+  }
+  if (no_wait) return absl::UnavailableError("a block that is not in memory");
+  counters->block_reads.fetch_add(1, std::memory_order_relaxed);
+  const uint64_t size = offsets_[i + 1] - offsets_[i];
+  counters->read_bytes.fetch_add(size, std::memory_order_relaxed);
+  KVARTS_ASSIGN_OR_RETURN(const std::string raw, ReadAll(*file_, path_, offsets_[i], size));
+  KVARTS_ASSIGN_OR_RETURN(auto block, DecodeBlock(i, raw));
+  if (cache != nullptr) cache->Insert(key, block, block->memory_bytes());
+  return block;
+}
+
+absl::Status Table::Get(absl::string_view key, uint64_t hash, Sequence at, bool no_wait,
+                        BlockCache* cache, ReadCounters* counters, bool* found, Entry* entry,
+                        std::shared_ptr<const Block>* block) const {
+  *found = false;
+  if (offsets_.size() < 2) return absl::OkStatus();
+  if (!filter_.MayContain(hash)) {
+    counters->filter_skips.fetch_add(1, std::memory_order_relaxed);
+    return absl::OkStatus();
+  }
+  const size_t i = FindBlock(key);
+  KVARTS_ASSIGN_OR_RETURN(*block, ReadBlock(i, no_wait, cache, counters));
+  bool good = true;
+  *found = (*block)->Get(key, SeekTrailer(at), entry, &good);
+  return good ? absl::OkStatus() : Damage(path_, offsets_[i], "a block that is none");
+}
+
+uint64_t Table::ApproximateBytes(absl::string_view begin, absl::string_view end) const {
+  if (blocks() == 0 || !info_.Overlaps(begin, end)) return 0;
+  const size_t last = end.empty() ? blocks() - 1 : FindBlock(end);
+  return offsets_[last + 1] - offsets_[FindBlock(begin)];
+}
+
+// Not thread-safe.
+class TableIterator final : public Iterator {
+ public:
+  TableIterator(std::shared_ptr<const Table> table, BlockCache* cache, ReadCounters* counters)
+      : table_(std::move(table)), cache_(cache), counters_(counters) {}
+
+  void Seek(absl::string_view key, Trailer trailer) override {
+    if (table_->blocks() == 0) return;
+    if (!GoTo(table_->FindBlock(key))) return;
+    it_->Seek(key, trailer);
+    SkipForwards();
+  }
+  void SeekBefore(absl::string_view key, Trailer trailer) override {
+    if (table_->blocks() == 0) return;
+    if (!GoTo(table_->FindBlock(key))) return;
+    it_->SeekBefore(key, trailer);
+    SkipBackwards();
+  }
+  void SeekToLast() override {
+    if (table_->blocks() == 0) return;
+    if (!GoTo(table_->blocks() - 1)) return;
+    it_->SeekToLast();
+    SkipBackwards();
+  }
+  void Next() override {
+    it_->Next();
+    SkipForwards();
+  }
+  void Prev() override {
+    it_->Prev();
+    SkipBackwards();
+  }
+  bool valid() const override { return it_ != nullptr && it_->valid(); }
+  Entry entry() const override { return it_->entry(); }
+  absl::Status status() const override { return status_; }
+  Pin pin() const override { return it_->pin(); }
+
+ private:
+  bool GoTo(size_t block) {
+    if (it_ != nullptr && block == block_ && it_->status().ok()) return true;
+    it_ = nullptr;
+    auto loaded =
+        cache_ != nullptr ? table_->ReadBlock(block, false, cache_, counters_) : ReadAheadTo(block);
+    if (!loaded.ok()) {
+      status_ = loaded.status();
+      return false;
+    }
+    block_ = block;
+    it_ = Block::NewIterator(*std::move(loaded));
+    return true;
+  }
+  bool Broken() {
+    if (it_->status().ok()) return false;
+    status_ = Damage(table_->path_, table_->offsets_[block_], "a block that is none");
+    it_ = nullptr;
+    return true;
+  }
+  void SkipForwards() {
+    while (it_ != nullptr && !it_->valid()) {
+      if (Broken()) return;
+      if (block_ + 1 == table_->blocks()) {
+        it_ = nullptr;
+        return;
+      }
+      if (GoTo(block_ + 1)) it_->SeekToFirst();
+    }
+  }
+  void SkipBackwards() {
+    while (it_ != nullptr && !it_->valid()) {
+      if (Broken()) return;
+      if (block_ == 0) {
+        it_ = nullptr;
+        return;
+      }
+      if (GoTo(block_ - 1)) it_->SeekToLast();
+    }
+  }
+
+  absl::StatusOr<std::shared_ptr<const Block>> ReadAheadTo(size_t block) {
+    const uint64_t begin = table_->offsets_[block];
+    const uint64_t size = table_->offsets_[block + 1] - begin;
+    if (begin < ahead_offset_ || begin + size > ahead_offset_ + ahead_.size()) {
+      const uint64_t most = table_->offsets_.back() - begin;
+      KVARTS_ASSIGN_OR_RETURN(
+          ahead_, ReadAll(*table_->file_, table_->path_, begin,
+                          std::min<uint64_t>(std::max<uint64_t>(size, kReadAhead), most)));
+      ahead_offset_ = begin;
+      counters_->block_reads.fetch_add(1, std::memory_order_relaxed);
+      counters_->read_bytes.fetch_add(ahead_.size(), std::memory_order_relaxed);
+    }
+    return table_->DecodeBlock(block,
+                               absl::string_view(ahead_).substr(begin - ahead_offset_, size));
+  }
+
+  const std::shared_ptr<const Table> table_;
+  BlockCache* const cache_;
+  ReadCounters* const counters_;
+  size_t block_ = 0;
+  std::unique_ptr<Iterator> it_;
+  absl::Status status_;
+  std::string ahead_;
+  uint64_t ahead_offset_ = 0;
+};
+
+std::unique_ptr<Iterator> Table::NewIterator(std::shared_ptr<const Table> table, BlockCache* cache,
+                                             ReadCounters* counters) {
+  return std::make_unique<TableIterator>(std::move(table), cache, counters);
+}
+
+absl::Status Table::Verify(const std::shared_ptr<const Table>& table, ReadCounters* counters) {
+  const TableInfo& info = table->info();
+  const auto bad = [&](absl::string_view what) { return Damage(table->path_, 0, what); };
+  TableInfo meta;
+  ByteReader reader(table->meta_);
+  if (!TakeTableInfo(&reader, &meta) || meta.entry_hash != info.entry_hash ||
+      meta.entries != info.entries || meta.smallest != info.smallest ||
+      meta.largest != info.largest) {
+    return bad("the index is another than the manifest says; found");
+  }
+  uint64_t entries = 0;
+  uint64_t hash = 0;
+  std::string last_key;
+  Trailer last_trailer = 0;
+  const std::unique_ptr<Iterator> it = NewIterator(table, nullptr, counters);
+  for (it->SeekToFirst(); it->valid(); it->Next()) {
+    const Entry entry = it->entry();
+    if (entries > 0 && !EntryLess(last_key, last_trailer, entry.key, entry.trailer)) {
+      return bad("entries that are not in order");
+    }
+    if (!info.Contains(entry.key) || entry.sequence() < info.smallest_sequence ||
+        entry.sequence() > info.largest_sequence) {
+      return bad("an entry that is not within the table's range");
+    }
+    // What a lookup finds by the filter must be what is there.
+    if (!table->filter_.MayContain(KeyHash(entry.key))) {
+      return bad("an entry that its filter does not have");
+    }
+    last_key.assign(entry.key.data(), entry.key.size());
+    last_trailer = entry.trailer;
+    hash += EntryHash(entry);
+    ++entries;
+  }
+  KVARTS_RETURN_IF_ERROR(it->status());
+  if (entries != info.entries || hash != info.entry_hash) {
+    return bad("other entries than were written");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kvarts::sstable

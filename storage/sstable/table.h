@@ -1,0 +1,192 @@
+#ifndef KVARTS_STORAGE_SSTABLE_TABLE_H_
+#define KVARTS_STORAGE_SSTABLE_TABLE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "storage/blocks/block_cache.h"
+#include "storage/blocks/compression.h"
+#include "storage/blocks/fuse_filter.h"
+#include "storage/fs/file_system.h"
+#include "storage/sstable/block.h"
+#include "storage/sstable/entry.h"
+#include "storage/sstable/iterator.h"
+#include "storage/sstable/range_tombstones.h"
+
+// A sorted, immutable file of entries: blocks, then what is needed to find one in them, then a
+// footer. FORMAT.md has the bytes.
+namespace kvarts::sstable {
+
+// What a table holds, as the manifest has it.
+struct TableInfo {
+  uint64_t number = 0;  // also its file's name
+  uint64_t size = 0;    // of the file
+  uint64_t id = 0;      // random: another table of the same number is not taken for it
+  // From the first key to the last, range tombstones included; where `largest_open`, up to, but
+  // not including, `largest`, and `largest` may be "": no end.
+  std::string smallest;
+  std::string largest;
+  bool largest_open = false;
+  Sequence smallest_sequence = 0;
+  Sequence largest_sequence = 0;
+  uint64_t entries = 0;
+  uint64_t deletions = 0;   // of them; range tombstones are not counted
+  uint64_t ranges = 0;      // range tombstones
+  uint64_t data_bytes = 0;  // keys and blobs
+  // From when on a quarter of its entries has expired, in Unix milliseconds; 0: never.
+  int64_t rewrite_at_ms = 0;
+  // The sum of the hashes of its entries: what was meant to be written.
+  uint64_t entry_hash = 0;
+
+  // Of keys, and of ranges [begin, end) ("": no end).
+  bool Contains(absl::string_view key) const {
+    return key >= absl::string_view(smallest) && !IsPast(key);
+  }
+  bool IsPast(absl::string_view key) const {
+    if (largest_open) return !largest.empty() && key >= absl::string_view(largest);
+    return key > absl::string_view(largest);
+  }
+  bool Overlaps(absl::string_view begin, absl::string_view end) const {
+    return (end.empty() || absl::string_view(smallest) < end) && !IsPast(begin);
+  }
+};
+
+std::string TablePath(absl::string_view dir, uint64_t number);
+uint64_t KeyHash(absl::string_view key);
+// Adds up, whatever the order.
+uint64_t EntryHash(const Entry& entry);
+
+struct TableOptions {
+  size_t block_bytes = 4096;
+  Compression compression = Compression::kLz4;
+};
+
+// Not thread-safe. The file is deleted with it unless Finish() was OK.
+class TableBuilder {
+ public:
+  static absl::StatusOr<std::unique_ptr<TableBuilder>> Create(FileSystem* fs, absl::string_view dir,
+                                                              uint64_t number,
+                                                              const TableOptions& options);
+  ~TableBuilder();
+
+  // Entries in their order.
+  absl::Status Add(const Entry& entry);
+  // In any order, at any time.
+  void AddRange(const RangeTombstone& tombstone);
+
+  // Bytes written or gathered.
+  uint64_t size() const { return offset_ + buffer_.size() + block_.size(); }
+  bool empty() const { return info_.entries == 0 && ranges_.empty(); }
+
+  // The file is whole and durable, but for its name in the directory.
+  absl::StatusOr<TableInfo> Finish();
+
+ private:
+  TableBuilder(FileSystem* fs, std::string path, const TableOptions& options,
+               std::unique_ptr<WritableFile> file);
+  // Ends a block; `next_key` is the first of the following one, null at the end.
+  absl::Status EndBlock(const absl::string_view* next_key);
+  absl::Status WriteOut();
+  std::string EncodeMeta();
+
+  FileSystem* const fs_;
+  const std::string path_;
+  const TableOptions options_;
+  std::unique_ptr<WritableFile> file_;
+  TableInfo info_;
+  bool finished_ = false;
+
+  BlockBuilder block_;
+  std::string buffer_;   // to be appended
+  uint64_t offset_ = 0;  // of it
+  std::string last_key_;
+  std::vector<uint64_t> block_sizes_;
+  std::vector<std::string> separators_;
+  std::vector<uint64_t> hashes_;
+  std::vector<int64_t> expiries_;
+  std::vector<RangeTombstone> ranges_;
+};
+
+// Where reads of tables are counted. Thread-safe.
+struct ReadCounters {
+  std::atomic<uint64_t> index_reads{0};  // of index and filter, from the disk
+  std::atomic<uint64_t> block_reads{0};
+  std::atomic<uint64_t> read_bytes{0};
+  std::atomic<uint64_t> filter_skips{0};
+};
+
+// Immutable, thread-safe. An open table: its index, its filter and its range tombstones in memory.
+class Table {
+ public:
+  // Checks the footer, and that this is the table of `info`. kDataLoss with the offset, or
+  // kFailedPrecondition for another table.
+  static absl::StatusOr<std::shared_ptr<const Table>> Open(FileSystem* fs, absl::string_view dir,
+                                                           const TableInfo& info,
+                                                           ReadCounters* counters);
+  // The same, with the meta bytes as RawMeta() gave them.
+  static absl::StatusOr<std::shared_ptr<const Table>> OpenWithMeta(FileSystem* fs,
+                                                                   absl::string_view dir,
+                                                                   const TableInfo& info,
+                                                                   std::string meta,
+                                                                   ReadCounters* counters);
+  // Of a file by itself, whatever its name: what the footer and the meta bytes say.
+  static absl::StatusOr<TableInfo> ReadInfo(FileSystem* fs, const std::string& path);
+
+  const TableInfo& info() const { return info_; }
+  const std::string& raw_meta() const { return meta_; }
+  size_t memory_bytes() const;
+  size_t blocks() const { return offsets_.size() - 1; }
+  const std::shared_ptr<const RangeTombstones>& ranges() const { return ranges_; }
+
+  // The newest version of `key` that a reader at `at` sees; `*found` false: none. The entry's
+  // bytes are in `*block`. `cache` may be null. kUnavailable where `no_wait` and the block is not
+  // in the cache.
+  absl::Status Get(absl::string_view key, uint64_t hash, Sequence at, bool no_wait,
+                   BlockCache* cache, ReadCounters* counters, bool* found, Entry* entry,
+                   std::shared_ptr<const Block>* block) const;
+
+  // Keeps `table`. Without a cache it reads ahead, for who reads all of it.
+  static std::unique_ptr<Iterator> NewIterator(std::shared_ptr<const Table> table,
+                                               BlockCache* cache, ReadCounters* counters);
+
+  // Reads all of it: checksums, order, counts, the hash of the entries.
+  static absl::Status Verify(const std::shared_ptr<const Table>& table, ReadCounters* counters);
+
+  // The bytes of blocks that may have keys of [begin, end).
+  uint64_t ApproximateBytes(absl::string_view begin, absl::string_view end) const;
+
+ private:
+  friend class TableIterator;
+
+  Table(std::string path, TableInfo info, std::unique_ptr<RandomAccessFile> file)
+      : path_(std::move(path)), info_(std::move(info)), file_(std::move(file)) {}
+  absl::Status Parse();
+  // The block that a key is in, if it is in any: how many separators are not above it.
+  size_t FindBlock(absl::string_view key) const;
+  absl::StatusOr<std::shared_ptr<const Block>> ReadBlock(size_t i, bool no_wait, BlockCache* cache,
+                                                         ReadCounters* counters) const;
+  absl::StatusOr<std::shared_ptr<const Block>> DecodeBlock(size_t i, absl::string_view raw) const;
+
+  const std::string path_;
+  TableInfo info_;
+  const std::unique_ptr<RandomAccessFile> file_;
+  std::string meta_;
+  std::vector<uint64_t> offsets_;  // of the blocks, and the end of the last
+  // A key of block i is below separator i and not below separator i - 1; the last block has none.
+  absl::string_view common_;                   // what all separators begin with
+  std::vector<uint64_t> prefixes_;             // eight bytes behind that
+  std::vector<absl::string_view> separators_;  // what is behind it, into meta_
+  FuseFilter filter_;
+  std::shared_ptr<const RangeTombstones> ranges_;
+};
+
+}  // namespace kvarts::sstable
+
+#endif  // KVARTS_STORAGE_SSTABLE_TABLE_H_
