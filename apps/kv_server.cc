@@ -28,6 +28,7 @@
 #include "base/thread.h"
 #include "gflags/gflags.h"
 #include "storage/fs/file_system.h"
+#include "storage/layers/unsynced.h"
 #include "storage/store.h"
 
 DEFINE_string(store, "", "The store to serve, in place of a DATA_FILE.");
@@ -39,6 +40,9 @@ DEFINE_string(
     evict, "",
     "At --max_memory: none refuses writes, s3fifo makes room by evicting entries that are "
     "asked for least; empty: none.");
+DEFINE_bool(sync, true,
+            "Writes to a durable store wait for the disk before they are answered. Without, what "
+            "was answered last may be lost in a power cut, but not when the process ends.");
 DEFINE_string(listen, "tcp://127.0.0.1:7700",
               "Where the native protocol is served: tcp://HOST:PORT or unix:PATH; empty: nowhere. "
               "Port 0 picks a free one.");
@@ -242,6 +246,7 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   if (FLAGS_startup_benchmark) {
     KVARTS_RETURN_IF_ERROR(PrintBenchmark(store->get(), absl::Now() - start));
   }
+  if (!FLAGS_sync) store = NewUnsyncedStore(*std::move(store));
   if (reloader != nullptr) store = reloader->Wrap(*std::move(store));
   KVARTS_RETURN_IF_ERROR(serving->Serve(*std::move(store)));
   if (reloader != nullptr) KVARTS_RETURN_IF_ERROR(reloader->Start());

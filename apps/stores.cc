@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "base/percent.h"
@@ -26,6 +27,7 @@
 #include "storage/fs/file_system.h"
 #include "storage/memory/memory.h"
 #include "storage/null/null.h"
+#include "storage/sstable/sstable.h"
 
 namespace kvarts {
 namespace {
@@ -186,6 +188,45 @@ OpenResult OpenMemorySpec(const StoresOptions& options, StoreSpec& spec) {
   return OpenMemoryStore(memory);
 }
 
+// Takes an option that is one of `choices`, the first where it is not given, and returns which.
+absl::StatusOr<size_t> TakeChoice(StoreSpec& spec, absl::string_view name,
+                                  const std::vector<std::string>& choices) {
+  const std::string value = spec.Take(name, choices.front());
+  const auto it = std::find(choices.begin(), choices.end(), value);
+  if (it != choices.end()) return static_cast<size_t>(it - choices.begin());
+  return absl::InvalidArgumentError(absl::StrCat("store \"", spec.text(), "\": the option \"", name,
+                                                 "\" is \"", value, "\"; expected ",
+                                                 absl::StrJoin(choices, ", ")));
+}
+
+OpenResult OpenSstableSpec(StoreSpec& spec) {
+  SstableOptions options;
+  KVARTS_ASSIGN_OR_RETURN(options.memory, spec.TakeBytes("memory", options.memory));
+  KVARTS_ASSIGN_OR_RETURN(options.cache, spec.TakeBytes("cache", 0));
+  KVARTS_ASSIGN_OR_RETURN(const size_t log, TakeChoice(spec, "log", {"on", "off"}));
+  KVARTS_ASSIGN_OR_RETURN(const size_t compression,
+                          TakeChoice(spec, "compression", {"auto", "none", "lz4", "zstd"}));
+  KVARTS_ASSIGN_OR_RETURN(const size_t create,
+                          TakeChoice(spec, "create", {"missing", "new", "never"}));
+  KVARTS_ASSIGN_OR_RETURN(options.read_only, spec.TakeBool("read_only", false));
+  options.checkpoints = spec.Take("checkpoints");
+  KVARTS_RETURN_IF_ERROR(spec.Finish());
+  options.log = log == 0;
+  options.compress = static_cast<SstableOptions::Compress>(compression);
+  options.create = static_cast<SstableOptions::Create>(create);
+  const auto bad = [&](absl::string_view what) {
+    return absl::InvalidArgumentError(absl::StrCat("store \"", spec.text(), "\": ", what));
+  };
+  if (spec.target().empty()) return bad("expected the path of a directory");
+  if (options.memory < kMinSstableMemory) {
+    return bad(absl::StrCat("\"memory\" is less than ", FormatSize(kMinSstableMemory)));
+  }
+  if (options.cache > options.memory / 2 + options.memory / 8) {
+    return bad("\"cache\" is more than five eighths of \"memory\", which it is a part of");
+  }
+  return OpenSstable(spec.target(), options);
+}
+
 OpenResult OpenNullSpec(StoreSpec& spec) {
   KVARTS_RETURN_IF_ERROR(spec.Finish());
   if (!spec.target().empty()) {
@@ -253,6 +294,10 @@ StoreFactories AllStores(const StoresOptions& options) {
   const auto native = [options](StoreSpec& spec) {
     return OpenNativeSpec(options.transport, spec);
   };
+  stores.Add("sstable",
+             "sstable:DIR?memory=SIZE&cache=SIZE&log=on|off&compression=auto|none|lz4|zstd&"
+             "create=missing|new|never&read_only=BOOL&checkpoints=DIR",
+             OpenSstableSpec);
   stores.Add("tcp", "tcp://HOST:PORT?password_file=PATH", native);
   stores.Add("tls", "tls://HOST:PORT?ca=PATH&password_file=PATH", native);
   stores.Add("unix", "unix:PATH?password_file=PATH", native);

@@ -12,6 +12,9 @@
 
 namespace kvarts {
 
+// The least SstableOptions::memory that the programs take.
+inline constexpr size_t kMinSstableMemory = size_t{4} << 20;
+
 struct SstableOptions {
   // Whether a directory that holds no store becomes one.
   enum class Create : unsigned char {
