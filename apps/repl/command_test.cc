@@ -14,7 +14,6 @@
 namespace kvarts {
 namespace {
 
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 // "get(a b --limit=1)", or the error.

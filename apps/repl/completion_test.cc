@@ -16,7 +16,6 @@ namespace kvarts {
 namespace {
 
 using testing::Contains;
-using testing::ElementsAre;
 
 class CompletionTest : public testing::Test {
  protected:

@@ -8,9 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "apps/repl/group_commit_store.h"
 #include "apps/repl/interrupts.h"

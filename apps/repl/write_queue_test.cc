@@ -1,10 +1,7 @@
 #include "apps/repl/write_queue.h"
 
-#include <algorithm>
-#include <set>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
