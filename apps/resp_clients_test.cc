@@ -4,10 +4,6 @@
 // to reach a registry from here, so that this is to be run, not tested:
 //   ./bazelw run //apps:resp_clients_test
 
-#include <poll.h>
-#include <pty.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -22,6 +18,7 @@
 #include "absl/strings/str_split.h"
 #include "apps/testing/process.h"
 #include "apps/testing/programs.h"
+#include "apps/testing/terminal.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -32,56 +29,6 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr int kKeys = 1000;
-
-// A program on a terminal of its own.
-class Terminal {
- public:
-  explicit Terminal(const std::vector<std::string>& command) {
-    winsize size = {};
-    size.ws_row = 50;
-    size.ws_col = 200;
-    std::vector<char*> argv;
-    for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    pid_ = ::forkpty(&fd_, nullptr, nullptr, &size);
-    if (pid_ == 0) {
-      ::setenv("TERM", "xterm", 1);
-      ::execv(argv[0], argv.data());
-      ::_exit(127);
-    }
-  }
-  ~Terminal() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-    ::close(fd_);
-  }
-
-  void Type(const std::string& text) {
-    EXPECT_EQ(::write(fd_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
-  }
-  // What is shown up to `end`, which comes within some seconds.
-  std::string ReadTo(const std::string& end) {
-    while (!absl::StrContains(shown_, end)) {
-      pollfd events = {fd_, POLLIN, 0};
-      char buffer[4096];
-      const ssize_t n = ::poll(&events, 1, 20000) == 1 ? ::read(fd_, buffer, sizeof buffer) : -1;
-      if (n <= 0) {
-        ADD_FAILURE() << "no " << end << " in: " << shown_;
-        break;
-      }
-      shown_.append(buffer, static_cast<size_t>(n));
-    }
-    const size_t at = std::min(shown_.find(end), shown_.size());
-    std::string text = shown_.substr(0, at);
-    shown_.erase(0, at + end.size());
-    return text;
-  }
-
- private:
-  int fd_ = -1;
-  pid_t pid_ = -1;
-  std::string shown_;
-};
 
 std::string Data() {
   std::string data;

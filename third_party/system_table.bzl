@@ -95,6 +95,9 @@ SYSTEM_REPOSITORIES = {
     "lz4": {
         "modules": {":lz4": "liblz4"},
     },
+    "libedit": {
+        "modules": {":libedit": "libedit"},
+    },
     # Peers, for benchmarks only: their targets are tagged "manual".
     "lmdb": {
         "modules": {":lmdb": "lmdb"},

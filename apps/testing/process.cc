@@ -78,7 +78,7 @@ Process::Process(const std::vector<std::string>& command, const ProcessOptions& 
   if (options.closed_output) ::close(out[0]);
   pid_ = ::fork();
   if (pid_ == 0) {
-    const int in = ::open(input_path.c_str(), O_RDONLY);
+    const int in = options.input_fd >= 0 ? options.input_fd : ::open(input_path.c_str(), O_RDONLY);
     const int err = ::open(error_path_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     ::dup2(in, STDIN_FILENO);
     ::dup2(out[1], STDOUT_FILENO);

@@ -17,6 +17,7 @@ struct ProcessOptions {
   std::map<std::string, std::string> env;  // beside the test's own
   std::string directory;                   // "": the test's
   std::string input;                       // standard input
+  int input_fd = -1;                       // instead of it; stays the caller's
   bool merge_errors = false;               // standard error goes to standard output
   bool closed_output = false;              // nobody reads its output: EPIPE
   // A folder that may not be written is not written by root either.
