@@ -16,6 +16,7 @@
 #include "net/tcp/tcp.h"
 #include "storage/fs/file_system.h"
 #include "storage/spec.h"
+#include "storage/sstable/sstable.h"
 #include "storage/store.h"
 
 DEFINE_string(store, "", "The store to work on.");
@@ -63,6 +64,9 @@ absl::StatusOr<int> Main(const StoreFactories& stores, const std::vector<std::st
   ShellOptions options;
   options.json = FLAGS_json;
   options.sync = FLAGS_sync;
+  options.inspect = [](absl::string_view path, std::string* out) {
+    return InspectSstableFile(FileSystem::Posix(), path, out);
+  };
   options.greeting =
       absl::StrCat("kv_repl ", kVersion, " on ", FLAGS_store, "; help shows the commands");
   return RunShell(store->get(), options);
