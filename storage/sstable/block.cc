@@ -214,14 +214,59 @@ std::unique_ptr<Iterator> Block::NewIterator(std::shared_ptr<const Block> block)
   return std::make_unique<BlockIterator>(std::move(block));
 }
 
+// Without making up any key: what an entry has in common with the one before it says how it stands
+// to `key`, given how the one before did. All entries passed are less than `key`, or newer versions
+// of it; `matched` is how many bytes the last of them has in common with it.
 bool Block::Get(absl::string_view key, Trailer trailer, Entry* entry, bool* good) const {
-  BlockIterator it(this);
-  it.Seek(key, trailer);
-  *good = it.status().ok();
-  if (!it.valid() || it.entry().key != key) return false;
-  *entry = it.entry();
-  entry->key = key;
-  return true;
+  *good = restart_count_ > 0;
+  if (!*good) return false;
+  const char* const end = entries_.data() + entries_.size();
+  uint32_t low = 0;
+  uint32_t high = restart_count_;
+  while (high - low > 1) {
+    const uint32_t middle = low + (high - low) / 2;
+    const uint32_t at = Restart(middle);
+    const Parsed parsed = at < entries_.size() ? Parse(entries_.data() + at, end) : Parsed();
+    if (parsed.next == nullptr) {
+      *good = false;
+      return false;
+    }
+    if (EntryLess(parsed.rest, parsed.trailer, key, trailer)) {
+      low = middle;
+    } else {
+      high = middle;
+    }
+  }
+  size_t matched = 0;
+  bool equal = false;  // the last entry passed has the key itself
+  const char* p = entries_.data() + std::min<size_t>(Restart(low), entries_.size());
+  for (bool first = true; p < end; first = false) {
+    const Parsed parsed = Parse(p, end);
+    if (parsed.next == nullptr || (first && parsed.shared != 0)) {
+      *good = false;
+      return false;
+    }
+    p = parsed.next;
+    if (parsed.shared < matched) return false;  // it is above the key
+    if (parsed.shared > matched) continue;      // it is below, as the one before
+    const absl::string_view rest = key.substr(matched);
+    const size_t most = std::min(rest.size(), parsed.rest.size());
+    size_t n = 0;
+    while (n < most && rest[n] == parsed.rest[n]) ++n;
+    if (n == rest.size() && n == parsed.rest.size()) {
+      if (parsed.trailer <= trailer) {
+        *entry = {key, parsed.trailer, parsed.blob};
+        return true;
+      }
+      equal = true;
+    } else if (equal || n == rest.size() ||
+               (n < parsed.rest.size() &&
+                static_cast<unsigned char>(parsed.rest[n]) > static_cast<unsigned char>(rest[n]))) {
+      return false;
+    }
+    matched += n;
+  }
+  return false;
 }
 
 }  // namespace kvarts::sstable
