@@ -146,6 +146,37 @@ TEST_F(KvServerSstableTest, WhatWasAnsweredWithoutASyncSurvivesAKill) {
   EXPECT_EQ(Ask(*server, "GET key999\r\nDBSIZE\r\n"), "$8\r\nvalue999\r\n:1000\r\n+OK\r\n");
 }
 
+// The value of a line of /metrics; -1 where there is none.
+double Metric(const std::string& page, const std::string& name) {
+  const size_t at = page.find(absl::StrCat("\n", name, " "));
+  double value = -1;
+  if (at == std::string::npos) return value;
+  const size_t begin = at + name.size() + 2;
+  return absl::SimpleAtod(page.substr(begin, page.find('\n', begin) - begin), &value) ? value : -1;
+}
+
+TEST_F(KvServerSstableTest, ManyClientsShareASyncHoweverFewTheThreads) {
+  const auto server = Start("sstable:data", {"--threads=2", "--http=127.0.0.1:0"});
+  std::vector<std::unique_ptr<TestSocket>> clients;
+  for (int i = 0; i < 50; ++i) {
+    clients.push_back(std::make_unique<TestSocket>(server->resp, dir_));
+    ASSERT_TRUE(clients.back()->connected());
+  }
+  constexpr int kRounds = 40;
+  for (int round = 0; round < kRounds; ++round) {
+    for (size_t i = 0; i < clients.size(); ++i) {
+      clients[i]->Send(absl::StrCat("SET key", i, " ", round, "\r\n"));
+    }
+    for (const auto& client : clients) ASSERT_EQ(client->Receive(5), "+OK\r\n");
+  }
+  const std::string page = HttpGet(server->http, "/metrics", dir_);
+  const double writes = Metric(page, "kvarts_store_detail{name=\"writes\"}");
+  const double syncs = Metric(page, "kvarts_store_detail{name=\"log_syncs\"}");
+  EXPECT_EQ(writes, 50 * kRounds);
+  EXPECT_GT(syncs, 0);
+  EXPECT_GE(writes / syncs, 20) << syncs << " syncs";
+}
+
 TEST_F(KvServerSstableTest, ASecondServerIsToldWhoHasTheStore) {
   const auto server = Start("sstable:data");
   const ProcessResult second = RunProcess(Command("sstable:data"), InDirectory());

@@ -28,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 
-_PROGRAMS = ("group_by", "kv_bench", "kv_build", "kv_client", "kv_server")
+_PROGRAMS = ("group_by", "kv_bench", "kv_build", "kv_client", "kv_repl", "kv_server")
 _OPTIONAL = ("curl", "redis-cli")
 # Of one step; what is waited for comes, or the tour has failed.
 _SECONDS = 120
