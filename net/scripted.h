@@ -200,6 +200,7 @@ class HeldRunner final : public StoreRunner {
  public:
   explicit HeldRunner(Store* store) : store_(store) {}
   Store* store() const override { return store_; }
+  bool no_wait() const override { return store_->capabilities().no_wait; }
   bool full() const override { return full_; }
   void Run(EventLoop* loop, Task work, Task done) override {
     held.push_back([loop, work = std::move(work), done = std::move(done)]() mutable {

@@ -37,7 +37,7 @@ class InlineRunner final : public StoreRunner {
 
 class PoolRunner final : public StoreRunner {
  public:
-  explicit PoolRunner(Store* store) : store_(store) {}
+  explicit PoolRunner(Store* store) : store_(store), no_wait_(store->capabilities().no_wait) {}
 
   // Once. After an error it is to be destroyed.
   absl::Status Start(int threads) {
@@ -58,7 +58,10 @@ class PoolRunner final : public StoreRunner {
   }
 
   Store* store() const override { return store_; }
-  bool full() const override { return waiting_.load(std::memory_order_relaxed) >= kMaxWaiting; }
+  bool no_wait() const override { return no_wait_; }
+  bool full() const override {
+    return waiting_.load(std::memory_order_relaxed) + submitted() >= kMaxWaiting;
+  }
 
   void Run(EventLoop* loop, Task work, Task done) override {
     {
@@ -97,6 +100,7 @@ class PoolRunner final : public StoreRunner {
   }
 
   Store* const store_;
+  const bool no_wait_;
   std::vector<std::thread> threads_;
   std::atomic<size_t> waiting_{0};
 
@@ -115,6 +119,29 @@ StoreRunner::~StoreRunner() {
     aside = std::move(aside_);
   }
   if (aside.joinable()) aside.join();
+  MutexLock lock(&submitted_mu_);
+  while (submitted_ > 0) none_submitted_.Wait(&submitted_mu_);
+}
+
+void StoreRunner::Submit(EventLoop* loop, StoreWrite* write, WriteDone done) {
+  {
+    MutexLock lock(&submitted_mu_);
+    ++submitted_;
+  }
+  store()->Submit(write->batch, write->options, &write->results,
+                  [this, loop, done = std::move(done)](absl::Status status) mutable {
+                    loop->Post([done = std::move(done), status = std::move(status)]() mutable {
+                      done(status);
+                    });
+                    MutexLock lock(&submitted_mu_);
+                    // Inside the lock: who waits for it destroys this.
+                    if (--submitted_ == 0) none_submitted_.SignalAll();
+                  });
+}
+
+size_t StoreRunner::submitted() const {
+  MutexLock lock(&submitted_mu_);
+  return submitted_;
 }
 
 absl::StatusOr<bool> StoreRunner::RunAside(Task work) {

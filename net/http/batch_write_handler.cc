@@ -1,3 +1,4 @@
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -140,31 +141,80 @@ bool AllFailed(const WriteResults& written) {
   return true;
 }
 
+WriteOptions Options(const BatchWriteRequest& request) {
+  WriteOptions options;
+  options.atomic = request.atomic;
+  options.report_existed = true;
+  return options;
+}
+
+// A larger body is taken apart where it does not hold the loop's other connections up.
+constexpr size_t kBodyOnLoop = 256 << 10;
+
+// Takes the body apart, once. Null after an answer that says why not.
+std::shared_ptr<const BatchWriteRequest> TakeRequest(const HttpContext& context, HttpCall* call) {
+  if (call->batch_write != nullptr) return call->batch_write;
+  if (!IsJson(call->request)) {
+    SetHttpError(415, "expected a body with Content-Type: application/json", &call->response);
+    return nullptr;
+  }
+  absl::StatusOr<BatchWriteRequest> request =
+      ParseBatchWrite(call->request.body, absl::ToUnixMillis(context.info->clock->Now()));
+  if (!request.ok()) {
+    SetHttpError(400, request.status().message(), &call->response);
+    return nullptr;
+  }
+  call->request.body = std::string();  // lets go of its memory
+  const Capabilities has = context.store->capabilities();
+  if (!has.has(has.write)) {
+    call->response = ReadOnlyAnswer("");
+    return nullptr;
+  }
+  if (request->atomic && has.batch_scope == BatchScope::kNone) {
+    SetHttpError(501, "the store has no atomic batches", &call->response);
+    return nullptr;
+  }
+  return call->batch_write = std::make_shared<const BatchWriteRequest>(*std::move(request));
+}
+
+void AnswerBatch(const BatchWriteRequest& request, const WriteResults& written,
+                 const absl::Status& status, HttpCall* call) {
+  if (!status.ok() && AllFailed(written)) {
+    call->response = StoreError(status);
+  } else {
+    AnswerWritten(request, written, call);
+  }
+}
+
+HttpSteps::Next BeginWriteMany(const HttpContext& context, absl::Span<HttpCall> calls,
+                               StoreWrite* write) {
+  using Next = HttpSteps::Next;
+  if (calls[0].request.body.size() > kBodyOnLoop) return Next::kHandle;
+  const std::shared_ptr<const BatchWriteRequest> request = TakeRequest(context, &calls[0]);
+  if (request == nullptr) return Next::kAnswered;
+  if (!request->conditions.empty()) return Next::kHandle;
+  AddTo(&write->batch, *request, {});
+  write->options = Options(*request);
+  return Next::kSubmit;
+}
+
+void EndWriteMany(HttpCall* call, const StoreWrite& write, const absl::Status& status) {
+  AnswerBatch(*call->batch_write, write.results, status, call);
+  call->batch_write = nullptr;
+}
+
 }  // namespace
+
+const HttpSteps kWriteManySteps = {BeginWriteMany, EndWriteMany};
 
 // An ETag names a value, a stamp a state. A value that has the ETag is read with its stamp,
 // and written on condition of the stamp: nobody comes in between. Where somebody did, the
 // value is looked at again.
 void WriteMany(const HttpContext& context, HttpCall* call) {
-  if (!IsJson(call->request)) {
-    return SetHttpError(415, "expected a body with Content-Type: application/json",
-                        &call->response);
-  }
-  const absl::StatusOr<BatchWriteRequest> request =
-      ParseBatchWrite(call->request.body, absl::ToUnixMillis(context.info->clock->Now()));
-  if (!request.ok()) return SetHttpError(400, request.status().message(), &call->response);
-  call->request.body = std::string();  // lets go of its memory
-  const Capabilities has = context.store->capabilities();
-  if (!has.has(has.write)) {
-    call->response = ReadOnlyAnswer("");
-    return;
-  }
-  if (request->atomic && has.batch_scope == BatchScope::kNone) {
-    return SetHttpError(501, "the store has no atomic batches", &call->response);
-  }
-  WriteOptions options;
-  options.atomic = request->atomic;
-  options.report_existed = true;
+  const std::shared_ptr<const BatchWriteRequest> request = TakeRequest(context, call);
+  call->batch_write = nullptr;
+  if (request == nullptr) return;
+  const WriteOptions options = Options(*request);
   WriteBatch batch;
   WriteResults written;
   std::vector<Stamp> stamps(request->conditions.size());
@@ -184,11 +234,7 @@ void WriteMany(const HttpContext& context, HttpCall* call) {
       if (condition.kind == Precondition::Kind::kUnchanged) continue;
       return AnswerConditionFailed(*request, failed, call);
     }
-    if (!status.ok() && AllFailed(written)) {
-      call->response = StoreError(status);
-      return;
-    }
-    return AnswerWritten(*request, written, call);
+    return AnswerBatch(*request, written, status, call);
   }
   AnswerBusy(call);
 }

@@ -18,12 +18,16 @@ namespace kvarts {
 void GetValues(const HttpContext& context, absl::Span<HttpCall> calls);
 void PutValue(const HttpContext& context, HttpCall* call);
 void DeleteKey(const HttpContext& context, HttpCall* call);
+extern const HttpSteps kGetSteps;
+extern const HttpSteps kPutSteps;
+extern const HttpSteps kDeleteSteps;
 
 // batch_handler.cc
 void GetBatch(const HttpContext& context, HttpCall* call);
 
 // batch_write_handler.cc
 void WriteMany(const HttpContext& context, HttpCall* call);
+extern const HttpSteps kWriteManySteps;
 
 // scan_handler.cc
 void ScanKeys(const HttpContext& context, HttpCall* call);

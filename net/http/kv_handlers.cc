@@ -145,31 +145,14 @@ absl::string_view TakeEtag(absl::string_view* list, bool* is_weak) {
 
 enum class WriteOutcome { kAnswered, kExisted, kWasAbsent };
 
-// Makes the mutation that `add` adds to a batch, under the request's conditions.
-// Answers where it fails.
-template <typename Add>
-WriteOutcome WriteUnderConditions(const HttpContext& context, HttpCall* call, Add add) {
-  const Capabilities has = context.store->capabilities();
-  if (!has.has(has.write)) {
-    call->response = ReadOnlyAnswer(kReadingMethods);
-    return WriteOutcome::kAnswered;
-  }
+// Makes `mutation` under the request's conditions. Answers where it fails.
+WriteOutcome WriteUnderConditions(const HttpContext& context, HttpCall* call,
+                                  const Mutation& mutation) {
   const Conditions conditions(call->request);
   WriteOptions options;
-  options.report_existed = true;
+  options.atomic = true;
   WriteBatch batch;
   WriteResults written;
-  if (!conditions.any()) {
-    add(&batch);
-    const absl::Status status = context.store->Write(batch, options, &written);
-    if (!status.ok()) {
-      call->response = StoreError(status);
-      return WriteOutcome::kAnswered;
-    }
-    return written.results[0].existed ? WriteOutcome::kExisted : WriteOutcome::kWasAbsent;
-  }
-  options.atomic = true;
-  options.report_existed = false;
   ReadOptions read;
   read.stamp = true;
   ReadResults results;
@@ -186,7 +169,7 @@ WriteOutcome WriteUnderConditions(const HttpContext& context, HttpCall* call, Ad
       }
       batch.Clear();
       batch.RequireUnchanged(call->parameter, current.stamp);
-      add(&batch);
+      batch.Add(mutation);
       status = context.store->Write(batch, options, &written);
       if (status.ok()) return current.found ? WriteOutcome::kExisted : WriteOutcome::kWasAbsent;
     }
@@ -200,7 +183,120 @@ WriteOutcome WriteUnderConditions(const HttpContext& context, HttpCall* call, Ad
   return WriteOutcome::kAnswered;
 }
 
+// The first step of a request that writes what is in `write`.
+HttpSteps::Next BeginWrite(const HttpContext& context, HttpCall* call, StoreWrite* write) {
+  const Capabilities has = context.store->capabilities();
+  if (!has.has(has.write)) {
+    call->response = ReadOnlyAnswer(kReadingMethods);
+    return HttpSteps::Next::kAnswered;
+  }
+  if (Conditions(call->request).any()) return HttpSteps::Next::kHandle;
+  write->options.report_existed = true;
+  return HttpSteps::Next::kSubmit;
+}
+
+// All steps of one, where it may wait; `answer` is given what became of it.
+void WriteWaiting(const HttpContext& context, HttpCall* call, const HttpSteps& steps,
+                  void (*answer)(HttpCall* call, const Mutation& mutation, bool existed)) {
+  StoreWrite write;
+  switch (steps.begin(context, {call, 1}, &write)) {
+    case HttpSteps::Next::kAnswered:
+      return;
+    case HttpSteps::Next::kSubmit: {
+      const absl::Status status = context.store->Write(write.batch, write.options, &write.results);
+      return steps.end(call, write, status);
+    }
+    case HttpSteps::Next::kHandle: {
+      const Mutation& mutation = write.batch.mutations()[0];
+      const WriteOutcome outcome = WriteUnderConditions(context, call, mutation);
+      if (outcome == WriteOutcome::kAnswered) return;
+      return answer(call, mutation, outcome == WriteOutcome::kExisted);
+    }
+  }
+}
+
+// The last step, with WriteWaiting()'s `answer`.
+template <void (*kAnswer)(HttpCall* call, const Mutation& mutation, bool existed)>
+void EndWrite(HttpCall* call, const StoreWrite& write, const absl::Status& status) {
+  if (!status.ok()) {
+    call->response = StoreError(status);
+    return;
+  }
+  kAnswer(call, write.batch.mutations()[0], write.results.results[0].existed);
+}
+
+HttpSteps::Next BeginPut(const HttpContext& context, absl::Span<HttpCall> calls,
+                         StoreWrite* write) {
+  HttpCall* const call = &calls[0];
+  Metadata metadata;
+  if (const absl::Status status = ReadExpiry(context, *call, &metadata); !status.ok()) {
+    SetHttpError(400, status.message(), &call->response);
+    return HttpSteps::Next::kAnswered;
+  }
+  SetContentType(context, call->request, &metadata);
+  write->batch.Put(call->parameter, call->request.body, metadata);
+  return BeginWrite(context, call, write);
+}
+
+void AnswerPut(HttpCall* call, const Mutation& mutation, bool existed) {
+  call->response.status = existed ? 204 : 201;
+  call->response.AddField("ETag", ValueEtag(mutation.value));
+  AddExpiry(mutation.metadata.expires_at_ms, &call->response);
+}
+
+HttpSteps::Next BeginDelete(const HttpContext& context, absl::Span<HttpCall> calls,
+                            StoreWrite* write) {
+  write->batch.Delete(calls[0].parameter);
+  return BeginWrite(context, &calls[0], write);
+}
+
+void AnswerDelete(HttpCall* call, const Mutation&, bool existed) {
+  if (!existed) {
+    ++call->misses;
+    return SetHttpError(404, "there is no such key", &call->response);
+  }
+  call->response.status = 204;
+}
+
+// False, and nothing is answered: the store would have to wait for one of them.
+bool ReadValues(const HttpContext& context, const ReadOptions& options,
+                absl::Span<HttpCall> calls) {
+  // Kept from call to call, as the contract advises; what the store lent is let
+  // go each time, so that no idle thread holds on to a file.
+  thread_local std::vector<absl::string_view> keys;
+  thread_local ReadResults results;
+  if (calls.size() == 1) {
+    context.store->Read(calls[0].parameter, options, &results);
+  } else {
+    keys.clear();
+    for (const HttpCall& call : calls) keys.push_back(call.parameter);
+    context.store->MultiGet(keys, options, &results);
+  }
+  const bool waits = options.no_wait && std::any_of(results.begin(), results.end(), [](auto& r) {
+                       return absl::IsUnavailable(r.status);
+                     });
+  for (size_t i = 0; !waits && i < calls.size(); ++i) {
+    // A large one would take the results of all away.
+    calls[i].alone =
+        calls.size() > 1 && results[i].status.ok() && results[i].value.size() >= kLendBytes;
+    if (!calls[i].alone) AnswerValue(results[i], &results, &calls[i]);
+  }
+  results.Release();
+  return !waits;
+}
+
+HttpSteps::Next BeginGet(const HttpContext& context, absl::Span<HttpCall> calls, StoreWrite*) {
+  ReadOptions options;
+  options.no_wait = true;
+  return ReadValues(context, options, calls) ? HttpSteps::Next::kAnswered
+                                             : HttpSteps::Next::kHandle;
+}
+
 }  // namespace
+
+const HttpSteps kGetSteps = {BeginGet, nullptr};
+const HttpSteps kPutSteps = {BeginPut, EndWrite<AnswerPut>};
+const HttpSteps kDeleteSteps = {BeginDelete, EndWrite<AnswerDelete>};
 
 std::string ValueEtag(absl::string_view value) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -271,51 +367,15 @@ bool DecodeBase64(absl::string_view text, std::string* bytes) {
 }
 
 void GetValues(const HttpContext& context, absl::Span<HttpCall> calls) {
-  // Kept from call to call, as the contract advises; what the store lent is let
-  // go each time, so that no idle thread holds on to a file.
-  thread_local std::vector<absl::string_view> keys;
-  thread_local ReadResults results;
-  if (calls.size() == 1) {
-    context.store->Read(calls[0].parameter, ReadOptions(), &results);
-    AnswerValue(results[0], &results, &calls[0]);
-    results.Release();
-    return;
-  }
-  keys.clear();
-  for (const HttpCall& call : calls) keys.push_back(call.parameter);
-  context.store->MultiGet(keys, ReadOptions(), &results);
-  for (size_t i = 0; i < calls.size(); ++i) {
-    // A large one would take the results of all away.
-    calls[i].alone = results[i].status.ok() && results[i].value.size() >= kLendBytes;
-    if (!calls[i].alone) AnswerValue(results[i], &results, &calls[i]);
-  }
-  results.Release();
+  ReadValues(context, ReadOptions(), calls);
 }
 
 void PutValue(const HttpContext& context, HttpCall* call) {
-  Metadata metadata;
-  if (const absl::Status status = ReadExpiry(context, *call, &metadata); !status.ok()) {
-    return SetHttpError(400, status.message(), &call->response);
-  }
-  SetContentType(context, call->request, &metadata);
-  const WriteOutcome outcome = WriteUnderConditions(context, call, [&](WriteBatch* batch) {
-    batch->Put(call->parameter, call->request.body, metadata);
-  });
-  if (outcome == WriteOutcome::kAnswered) return;
-  call->response.status = outcome == WriteOutcome::kExisted ? 204 : 201;
-  call->response.AddField("ETag", ValueEtag(call->request.body));
-  AddExpiry(metadata.expires_at_ms, &call->response);
+  WriteWaiting(context, call, kPutSteps, AnswerPut);
 }
 
 void DeleteKey(const HttpContext& context, HttpCall* call) {
-  const WriteOutcome outcome = WriteUnderConditions(
-      context, call, [&](WriteBatch* batch) { batch->Delete(call->parameter); });
-  if (outcome == WriteOutcome::kAnswered) return;
-  if (outcome == WriteOutcome::kWasAbsent) {
-    ++call->misses;
-    return SetHttpError(404, "there is no such key", &call->response);
-  }
-  call->response.status = 204;
+  WriteWaiting(context, call, kDeleteSteps, AnswerDelete);
 }
 
 }  // namespace kvarts

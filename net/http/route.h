@@ -2,10 +2,12 @@
 #define KVARTS_NET_HTTP_ROUTE_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -13,9 +15,12 @@
 #include "net/http/message.h"
 #include "net/metrics.h"
 #include "net/metrics_history.h"
+#include "net/store_runner.h"
 #include "storage/store.h"
 
 namespace kvarts {
+
+struct BatchWriteRequest;
 
 // What the pages and metrics tell beyond the store. Constant while requests run.
 struct HttpServerInfo {
@@ -37,6 +42,8 @@ struct HttpContext {
 // in turn.
 struct HttpCall {
   HttpRequest request;
+  // What the body of a batch of writes says, once it was parsed.
+  std::shared_ptr<const BatchWriteRequest> batch_write;
   std::string parameter;  // what stands for {key} in the path, decoded
   std::vector<std::pair<std::string, std::string>> query;  // decoded
   HttpResponse response;
@@ -86,6 +93,20 @@ enum class StoreUse : unsigned char {
   kNeeded,   // runs where the store's calls run; 503 before there is a store
 };
 
+// What a route does on the loop, for a store that says how not to wait: see
+// StoreRunner::no_wait(). Else, and where this says so, its `handle` runs where it may wait.
+struct HttpSteps {
+  enum class Next : unsigned char {
+    kAnswered,  // all calls are
+    kSubmit,    // `write` is to be given to the store, then `end` to be called
+    kHandle,    // nothing was answered: `handle` must
+  };
+  // `write` borrows from the calls.
+  Next (*begin)(const HttpContext& context, absl::Span<HttpCall> calls, StoreWrite* write);
+  // `status`: of the write. Null where `begin` never says kSubmit.
+  void (*end)(HttpCall* call, const StoreWrite& write, const absl::Status& status);
+};
+
 // One method of one path. The table of all of them (routes.cc) is the one source
 // for the dispatch, the checks of a request that come before its handler, the
 // Allow field, the OpenAPI document and the list on the fallback page of /docs.
@@ -105,6 +126,7 @@ struct HttpRoute {
   HttpBody body;
   absl::Span<const HttpAnswer> answers;  // beside those that any route may give
   void (*handle)(const HttpContext& context, absl::Span<HttpCall> calls);
+  const HttpSteps* steps = nullptr;
 };
 
 }  // namespace kvarts

@@ -164,18 +164,19 @@ constexpr StoreUse kIfReady = StoreUse::kIfReady;
 constexpr StoreUse kNeeded = StoreUse::kNeeded;
 
 // Fields as in HttpRoute: method, path, id, tag, summary, description; store,
-// open, writes, batches, max_body; parameters, body, answers, handle.
+// open, writes, batches, max_body; parameters, body, answers, handle, steps.
 constexpr HttpRoute kRoutes[] = {
     {"GET", "/v1/kv/{key}", "getValue", "Data", "The value of a key",
      "HEAD gives the same fields without the value.",  //
-     kNeeded, false, false, true, kIgnoredBody, kGetParameters, kNoBody, kGetAnswers, GetValues},
+     kNeeded, false, false, true, kIgnoredBody, kGetParameters, kNoBody, kGetAnswers, GetValues,
+     &kGetSteps},
     {"PUT", "/v1/kv/{key}", "putValue", "Data", "Stores a value",
      "Under If-Match or If-None-Match only if nobody else was faster.",  //
      kNeeded, false, true, false, kMaxValueBytes, kPutParameters, kValueBody, kPutAnswers,
-     Each<PutValue>},
+     Each<PutValue>, &kPutSteps},
     {"DELETE", "/v1/kv/{key}", "deleteKey", "Data", "Deletes a key", "",  //
      kNeeded, false, true, false, kIgnoredBody, kDeleteParameters, kNoBody, kDeleteAnswers,
-     Each<DeleteKey>},
+     Each<DeleteKey>, &kDeleteSteps},
     {"POST", "/v1/batch/get", "getBatch", "Data", "The values of many keys",
      "Keys and values are JSON strings where they are UTF-8, else {\"base64\": \"...\"}. Where the "
      "store's capability atomic_multi_get is \"yes\" (/v1/stats) the answer is one state of the "
@@ -199,7 +200,8 @@ constexpr HttpRoute kRoutes[] = {
      {},
      kWriteBody,
      kWriteAnswers,
-     Each<WriteMany>},
+     Each<WriteMany>,
+     &kWriteManySteps},
     {"GET", "/v1/scan", "scanKeys", "Data", "The entries of a range of keys",
      "In key order where the store has one. Keys and values are JSON strings where they are "
      "UTF-8, else {\"base64\": \"...\"}. A page is read while others write, and is no state of the "

@@ -43,6 +43,9 @@ struct Exchange {
   size_t size = 0;
   size_t first = 0;  // of those being handled
   size_t count = 0;
+  StoreWrite write;  // what is submitted for them
+
+  absl::Span<HttpCall> Handled() { return absl::MakeSpan(&calls[first], count); }
   // An answer that is made while it is sent.
   std::unique_ptr<HttpBodySource> source;
   std::string part;
@@ -260,8 +263,7 @@ class HttpSession final : public Session {
     exchange_->first = first;
     exchange_->count = count;
     const auto handle = [](Exchange* exchange) {
-      exchange->route->handle(exchange->context,
-                              absl::MakeSpan(&exchange->calls[exchange->first], exchange->count));
+      exchange->route->handle(exchange->context, exchange->Handled());
     };
     if (use == StoreUse::kNone || (use == StoreUse::kIfReady && runner == nullptr)) {
       handle(exchange_.get());
@@ -270,9 +272,36 @@ class HttpSession final : public Session {
       Fail("not ready: the store is being opened");
     } else if (runner->full()) {
       Fail("too many requests are waiting; try again later");
-    } else {
+    } else if (exchange_->route->steps == nullptr || !runner->no_wait() ||
+               !HandleWithoutWaiting(runner)) {
       Run(runner, handle, [](HttpSession* session) { session->handled_ = true; });
     }
+  }
+
+  // False: nothing was done.
+  bool HandleWithoutWaiting(StoreRunner* runner) {
+    const HttpSteps& steps = *exchange_->route->steps;
+    exchange_->write = StoreWrite();
+    switch (steps.begin(exchange_->context, exchange_->Handled(), &exchange_->write)) {
+      case HttpSteps::Next::kHandle:
+        return false;
+      case HttpSteps::Next::kAnswered:
+        handled_ = true;
+        return true;
+      case HttpSteps::Next::kSubmit:
+        break;
+    }
+    calling_ = true;
+    runner->Submit(stream_->loop(), &exchange_->write,
+                   [this, exchange = exchange_,
+                    alive = std::weak_ptr<char>(alive_)](const absl::Status& status) {
+                     if (alive.expired()) return;
+                     exchange->route->steps->end(&exchange->Handled()[0], exchange->write, status);
+                     calling_ = false;
+                     handled_ = true;
+                     Advance();
+                   });
+    return true;
   }
 
   void Fail(absl::string_view message) {

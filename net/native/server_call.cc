@@ -20,6 +20,10 @@ constexpr size_t kMaxPageBytes = 8 << 20;
 constexpr size_t kUsualPageBytes = 1 << 20;
 // Of the messages of an answer's single errors; those behind it have none.
 constexpr size_t kMaxErrorBytes = 1 << 20;
+// Of a write that a loop takes apart for a store that does not make it wait: the other
+// connections wait meanwhile.
+constexpr int kMutationsOnLoop = 4 << 10;
+constexpr size_t kBytesOnLoop = 4 << 20;
 // Memory of a larger request is not kept for the next.
 constexpr size_t kMaxKeptItems = 4 << 10;
 constexpr size_t kMaxKeptHeader = 64 << 10;
@@ -99,17 +103,13 @@ void ServerCall::Refuse(const absl::Status& status) {
 }
 
 void ServerCall::Execute(RetryClient* client) {
-  if (deadline_ != absl::InfiniteFuture() && deadline_ <= absl::Now()) {
-    SetStatus(absl::DeadlineExceededError("the deadline passed before the server began"),
-              &response_);
-    if (sequence() != 0) client->Undo(sequence(), response_.SerializeAsString());
-    return;
-  }
+  if (IsLate(client)) return;
   switch (request_.operation()) {
     case GET:
-      return Get();
+      return Get(/*no_wait=*/false);
     case WRITE:
-      return DoWrite(client);
+      if (!BeginWrite(client)) return;
+      return EndWrite(state_->store->Write(write_.batch, write_.options, &write_.results), client);
     case SCAN:
       return DoScan();
     case SNAPSHOT:
@@ -121,6 +121,39 @@ void ServerCall::Execute(RetryClient* client) {
     default:
       return SetStatus(state_->store->Sync(), &response_);
   }
+}
+
+ServerCall::Next ServerCall::TryToExecute(RetryClient* client) {
+  switch (request_.operation()) {
+    case GET:
+      if (keys_.size() > kKeysAtOnce) return Next::kExecute;
+      if (IsLate(client)) return Next::kEncode;
+      Get(/*no_wait=*/true);
+      for (size_t i = 0; i < results_used_; ++i) {
+        const bool waits =
+            std::any_of(results_[i]->begin(), results_[i]->end(),
+                        [](const ReadResult& r) { return absl::IsUnavailable(r.status); });
+        if (!waits) continue;
+        results_used_ = 0;
+        return Next::kExecute;
+      }
+      return Next::kEncode;
+    case WRITE:
+      if (request_.write().mutations_size() > kMutationsOnLoop || payload_.size() > kBytesOnLoop) {
+        return Next::kExecute;
+      }
+      if (IsLate(client) || !BeginWrite(client)) return Next::kEncode;
+      return Next::kSubmit;
+    default:
+      return Next::kExecute;
+  }
+}
+
+bool ServerCall::IsLate(RetryClient* client) {
+  if (deadline_ == absl::InfiniteFuture() || deadline_ > absl::Now()) return false;
+  SetStatus(absl::DeadlineExceededError("the deadline passed before the server began"), &response_);
+  if (sequence() != 0) client->Undo(sequence(), response_.SerializeAsString());
+  return true;
 }
 
 absl::Duration ServerCall::TimeLeft() const {
@@ -137,8 +170,9 @@ absl::Status ServerCall::FindSnapshot(std::shared_ptr<const Snapshot>* snapshot)
   return absl::OkStatus();
 }
 
-void ServerCall::Get() {
+void ServerCall::Get(bool no_wait) {
   ReadOptions options;
+  options.no_wait = no_wait;
   options.value = !request_.keys_only();
   options.stamp = request_.stamps();
   if (request_.timeout_ms() != 0) options.timeout = TimeLeft();
@@ -169,19 +203,23 @@ void ServerCall::Get() {
   }
 }
 
-void ServerCall::DoWrite(RetryClient* client) {
+bool ServerCall::BeginWrite(RetryClient* client) {
   const Write& write = request_.write();
-  WriteBatch batch;
-  WriteResults results;
-  absl::Status status = ReadBatch(write, payload_, &batch);
-  if (status.ok()) {
-    WriteOptions options;
-    options.atomic = write.atomic();
-    options.report_existed = write.report_existed();
-    options.sync = !write.unsynced();
-    options.timeout = TimeLeft();
-    status = state_->store->Write(batch, options, &results);
+  write_ = StoreWrite();
+  if (absl::Status status = ReadBatch(write, payload_, &write_.batch); !status.ok()) {
+    EndWrite(status, client);
+    return false;
   }
+  write_.options.atomic = write.atomic();
+  write_.options.report_existed = write.report_existed();
+  write_.options.sync = !write.unsynced();
+  write_.options.timeout = TimeLeft();
+  return true;
+}
+
+void ServerCall::EndWrite(const absl::Status& status, RetryClient* client) {
+  const Write& write = request_.write();
+  const WriteResults& results = write_.results;
   SetStatus(status, &response_);
   WriteAnswer* const answer = response_.mutable_write();
   const bool all_failed =
@@ -196,6 +234,7 @@ void ServerCall::DoWrite(RetryClient* client) {
   }
   answer->set_failed_precondition(static_cast<uint32_t>(results.failed_precondition + 1));
   if (write.sequence() != 0) client->Finish(write.sequence(), response_.SerializeAsString());
+  write_ = StoreWrite();
 }
 
 void ServerCall::DoScan() {

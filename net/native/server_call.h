@@ -70,6 +70,16 @@ class ServerCall {
   // have said kApply.
   void Execute(RetryClient* client);
 
+  // Instead of Execute(), without waiting for a store with no_wait.
+  enum class Next : unsigned char {
+    kEncode,   // it is done
+    kSubmit,   // write() is to be given to Store::Submit(), then EndWrite() to be called
+    kExecute,  // nothing was done: it must wait
+  };
+  Next TryToExecute(RetryClient* client);
+  StoreWrite* write() { return &write_; }
+  void EndWrite(const absl::Status& status, RetryClient* client);
+
   // Appends the answer, and gives up all it lent. Adds what became of it, but not
   // the request itself, to `counts`.
   void Encode(Output* output, RequestCounts* counts);
@@ -77,8 +87,11 @@ class ServerCall {
  private:
   absl::Duration TimeLeft() const;
   absl::Status FindSnapshot(std::shared_ptr<const Snapshot>* snapshot) const;
-  void Get();
-  void DoWrite(RetryClient* client);
+  // True after it was refused because its time is over.
+  bool IsLate(RetryClient* client);
+  void Get(bool no_wait);
+  // True where write_ is what is to be written, else it is answered.
+  bool BeginWrite(RetryClient* client);
   void DoScan();
   void DoSnapshot();
   void DoStats();
@@ -98,6 +111,7 @@ class ServerCall {
   std::vector<std::unique_ptr<ReadResults>> results_;  // the first results_used_ of them
   size_t results_used_ = 0;
   std::unique_ptr<ScanPage> page_;
+  StoreWrite write_;
   size_t error_bytes_ = 0;
   bool large_ = false;
 };

@@ -173,13 +173,34 @@ class NativeSession final : public Session {
           });
     } else {
       call->Hold(reader_.pin());
-      state_->runner->Run(
-          loop_, [own, client = client_, state = state_] { own->Execute(client.get()); },
-          [own, self = self_, begun = arrived_] {
-            if (*self != nullptr) (*self)->AnswerLate(own.get(), begun);
-          });
+      Dispatch(own);
     }
     return absl::OkStatus();
+  }
+
+  // For a store that may block. What it is given may outlive the session.
+  void Dispatch(const std::shared_ptr<ServerCall>& call) {
+    using Next = ServerCall::Next;
+    auto done = [call, self = self_, begun = arrived_] {
+      if (*self != nullptr) (*self)->AnswerLate(call.get(), begun);
+    };
+    switch (state_->runner->no_wait() ? call->TryToExecute(client_.get()) : Next::kExecute) {
+      case Next::kEncode:
+        --in_flight_;
+        return Encode(call.get());
+      case Next::kSubmit:
+        // Told to the client's memory also where the session is gone: it may ask again.
+        return state_->runner->Submit(
+            loop_, call->write(),
+            [call, client = client_, state = state_, done](const absl::Status& status) mutable {
+              call->EndWrite(status, client.get());
+              done();
+            });
+      case Next::kExecute:
+        return state_->runner->Run(
+            loop_, [call, client = client_, state = state_] { call->Execute(client.get()); },
+            std::move(done));
+    }
   }
 
   // True where the write is to be applied. Else it is answered, or will be.

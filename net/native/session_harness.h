@@ -111,15 +111,19 @@ class SessionHarness {
   };
 
   explicit SessionHarness(NativeServerOptions options = {}, Capabilities has = ModelCapabilities())
-      : store_(NewModelStore([&] {
-          ModelStoreOptions model;
-          model.capabilities = has;
-          return model;
-        }())),
+      : SessionHarness(NewModelStore([&] {
+                         ModelStoreOptions model;
+                         model.capabilities = has;
+                         return model;
+                       }()),
+                       options) {}
+  explicit SessionHarness(std::unique_ptr<Store> store, NativeServerOptions options = {})
+      : store_(std::move(store)),
         runner_(StoreRunner::New(store_.get(), 1).value()),
         held_(store_.get()),
         factory_(NewNativeSessions(
-            has.may_block ? static_cast<StoreRunner*>(&held_) : runner_.get(), options)) {}
+            store_->capabilities().may_block ? static_cast<StoreRunner*>(&held_) : runner_.get(),
+            options)) {}
 
   std::unique_ptr<Connection> Connect() {
     auto connection = std::make_unique<Connection>();

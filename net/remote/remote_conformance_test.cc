@@ -6,6 +6,7 @@
 #include "storage/bisect/conformance/bisect_fixture.h"
 #include "testing/conformance/store_suite.h"
 #include "testing/model/model_fixture.h"
+#include "testing/model/slow_fixture.h"
 
 // A remote store passes the suite as the store behind it does, over each
 // transport. Another store to serve is one more line in RegisterAll().
@@ -32,6 +33,10 @@ void RegisterAll() {
   Register("Model", Model([](Capabilities*) {}));
   // On a pool of threads instead of on the loop.
   Register("BlockingModel", Model([](Capabilities* c) { c->may_block = true; }));
+  // ... and on the loop what says how not to wait.
+  Register("SlowModel", [] {
+    return std::make_unique<SlowFixture>(std::make_unique<ModelFixture>(ModelCapabilities()));
+  });
   Register("PlainModel", Model([](Capabilities* c) {
              c->ordered_scan = c->expiry = c->content_type = Support::kAbsent;
              c->batch_scope = BatchScope::kKey;

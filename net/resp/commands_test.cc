@@ -22,6 +22,7 @@
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
 #include "testing/model/manual_clock.h"
+#include "testing/model/slow_store.h"
 
 namespace kvarts {
 namespace resp {
@@ -107,6 +108,26 @@ class CommandsTest : public testing::TestWithParam<bool> {
   ManualClock clock_;
 };
 
+class SlowCommandsTest : public testing::Test {
+ protected:
+  // Writes end later.
+  std::unique_ptr<Store> NewSlowModel() {
+    ModelStoreOptions options;
+    options.clock = &clock_;
+    SlowStoreOptions slow;
+    slow.by_itself = false;
+    slow.forbids_waiting = false;
+    return std::make_unique<SlowStore>(NewModelStore(options), slow);
+  }
+  RespOptions Options() {
+    RespOptions options;
+    options.clock = &clock_;
+    return options;
+  }
+
+  ManualClock clock_;
+};
+
 INSTANTIATE_TEST_SUITE_P(All, CommandsTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "OnAPool" : "OnTheLoop"; });
 
@@ -115,6 +136,30 @@ TEST_P(CommandsTest, RepliesAreAsWritten) {
                            "transactions.test", "copies.test", "time.test"}) {
     SessionHarness harness(NewModel(), Options());
     RunSteps(name, &harness, &clock_);
+  }
+}
+
+TEST_F(SlowCommandsTest, RepliesAreAsWrittenWhereWritesAreSubmitted) {
+  for (const char* name : {"connection.test", "strings.test", "keyspace.test", "server.test",
+                           "transactions.test", "copies.test", "time.test"}) {
+    SessionHarness harness(NewSlowModel(), Options());
+    RunSteps(name, &harness, &clock_);
+  }
+}
+
+TEST_F(SlowCommandsTest, PipelinedRepliesAreTheSameWhereWritesAreSubmitted) {
+  for (const char* name : {"strings.test", "keyspace.test", "transactions.test", "copies.test"}) {
+    std::string requests;
+    std::string one_by_one;
+    SessionHarness harness(NewSlowModel(), Options());
+    const auto connection = harness.Connect();
+    for (const Step& step : ReadSteps(name)) {
+      if (absl::StartsWith(step.request, "@")) continue;
+      absl::StrAppend(&requests, step.request, "\r\n");
+      absl::StrAppend(&one_by_one, harness.Send(*connection, step.request + "\r\n"));
+    }
+    SessionHarness pipelined(NewSlowModel(), Options());
+    EXPECT_EQ(pipelined.Send(*pipelined.Connect(), requests), one_by_one);
   }
 }
 

@@ -39,18 +39,21 @@ Interpreter::Interpreter(ServerState* state, std::shared_ptr<Client> client, siz
 }
 
 Interpreter::Outcome Interpreter::Run(const Serving* serving, absl::string_view why_not,
-                                      Scratch* scratch, size_t room, Output* output) {
+                                      Scratch* scratch, size_t room, bool on_loop, Output* output) {
   serving_ = serving;
   why_not_ = why_not;
   scratch_ = scratch;
+  submits_ = serving != nullptr && serving->no_wait;
+  on_loop_ = submits_ && on_loop;
   reply_.set_output(output);
   work_ = 0;
   counts_ = {};
-  since_ = Micros();
+  if (!is_out_) since_ = Micros();
   const uint64_t errors = reply_.errors();
   UpdateGate();
-  const Outcome outcome = RunAll(room);
-  Flush();
+  Outcome outcome = Resume() ? RunAll(room) : outcome_;
+  // Nothing is left to flush behind what ends a connection, or waits itself.
+  if (!Flush()) outcome = outcome_;
   counts_.errors = reply_.errors() - errors;
   if (counts_.commands > 0) {
     state_->counters.Add(counting_place_, counts_);
@@ -75,23 +78,38 @@ void Interpreter::UpdateGate() {
   parser_.SetLimits(limits);
 }
 
+bool Interpreter::Resume() {
+  if (ABSL_PREDICT_FALSE(is_out_)) {
+    is_out_ = false;
+    AnswerWrites(writing_.results.results);
+    Reuse(&writing_.results.results);
+  }
+  return pending_.empty() || FlushReads();
+}
+
 Interpreter::Outcome Interpreter::RunAll(size_t room) {
   while (true) {
-    if (reply_.output()->size() >= room) return Outcome::kFull;
-    if (work_ >= kWorkPerTurn) return Outcome::kBusy;
-    switch (parser_.Next()) {
-      case RequestParser::Result::kRequest:
-        break;
-      case RequestParser::Result::kNeedMore:
-        return Outcome::kStarved;
-      case RequestParser::Result::kError:
-        if (connection_.replies == Connection::Replies::kOn) {
-          Fail(absl::StrCat("ERR ", parser_.error()));
-        }
-        return Outcome::kEnd;
+    if (ABSL_PREDICT_FALSE(again_)) {
+      again_ = false;
+    } else {
+      if (reply_.output()->size() >= room) return Outcome::kFull;
+      if (work_ >= kWorkPerTurn) return Outcome::kBusy;
+      switch (failed_ ? RequestParser::Result::kError : parser_.Next()) {
+        case RequestParser::Result::kRequest:
+          break;
+        case RequestParser::Result::kNeedMore:
+          return Outcome::kStarved;
+        case RequestParser::Result::kError:
+          failed_ = true;
+          if (!Flush()) return outcome_;
+          if (connection_.replies == Connection::Replies::kOn) {
+            reply_.Error(absl::StrCat("ERR ", parser_.error()));
+          }
+          return Outcome::kEnd;
+      }
+      ++counts_.commands;
+      ++work_;
     }
-    ++counts_.commands;
-    ++work_;
     const bool goes_on = ABSL_PREDICT_TRUE(connection_.replies == Connection::Replies::kOn)
                              ? Take(parser_.args())
                              : TakeSilently(parser_.args());
@@ -105,36 +123,35 @@ bool Interpreter::Take(absl::Span<const absl::string_view> args) {
   if (ABSL_PREDICT_FALSE(IsContainer(*command) && args.size() > 1)) {
     const Command* const subcommand = FindSubcommand(*command, args[1]);
     if (subcommand == nullptr) {
-      Refuse(command, absl::StrCat("ERR unknown subcommand '", Shown(args[1]), "'. Try ",
-                                   absl::AsciiStrToUpper(command->name), " HELP."));
-      return true;
+      return Refuse(command, absl::StrCat("ERR unknown subcommand '", Shown(args[1]), "'. Try ",
+                                          absl::AsciiStrToUpper(command->name), " HELP."));
     }
     command = subcommand;
   }
   last_command_ = command->name.data();
   if (ABSL_PREDICT_FALSE(!ArityHolds(*command, args.size()))) {
-    Refuse(command, ArityError(*command));
-    return true;
+    return Refuse(command, ArityError(*command));
   }
   if (const uint32_t unmet = command->flags & gate_; ABSL_PREDICT_FALSE(unmet != 0)) {
-    Refuse(command, WhyRefused(unmet));
-    return true;
+    return Refuse(command, WhyRefused(unmet));
   }
-  if (queues() && (command->flags & kImmediate) == 0) {
-    Queue(*command, args);
-    return true;
-  }
+  if (queues() && (command->flags & kImmediate) == 0) return Queue(*command, args);
   return CarryOut(*command, args);
 }
 
 bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string_view> args) {
   if (command.read != nullptr && (command.handler == nullptr || args.size() <= kMaxKeysAtOnce ||
                                   serving_->capabilities.atomic_multi_get)) {
-    GatherRead(command, args);
-    return true;
+    return GatherRead(command, args);
   }
-  if (command.write != nullptr && GatherWrite(command, args)) return true;
-  Flush();
+  if (command.write != nullptr && AddWrite(command, args)) {
+    return FlushReads() && FlushFullWrites();
+  }
+  if (!Flush()) return TakeAgain();
+  if (ABSL_PREDICT_FALSE(on_loop_) && command.group != CommandGroup::kConnection) {
+    outcome_ = Outcome::kWaits;
+    return TakeAgain();
+  }
   connection_.client->set_command(command.name.data());
   CommandCall call{command, args, state_, &connection_, serving_, scratch_, &reply_};
   command.handler(&call);
@@ -149,11 +166,18 @@ bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string
 // A command without a reply.
 bool Interpreter::TakeSilently(absl::Span<const absl::string_view> args) {
   using Replies = Connection::Replies;
-  Flush();
+  if (!Flush()) return TakeAgain();
+  if (on_loop_) {
+    outcome_ = Outcome::kWaits;
+    return TakeAgain();
+  }
+  // Here the command does all of its work: between the marks nothing can be put off.
+  const bool submits = std::exchange(submits_, false);
   const Output::Mark mark = reply_.output()->mark();
   if (connection_.replies == Replies::kSkipNext) connection_.replies = Replies::kSkip;
   const bool goes_on = Take(args);
   Flush();
+  submits_ = submits;
   if (connection_.replies != Replies::kOn) reply_.output()->Rewind(mark);
   if (connection_.replies == Replies::kSkip) connection_.replies = Replies::kOn;
   return goes_on;
@@ -162,6 +186,7 @@ bool Interpreter::TakeSilently(absl::Span<const absl::string_view> args) {
 // Web pages can make a browser send requests here.
 bool Interpreter::TakeUnknown(absl::Span<const absl::string_view> args) {
   if (absl::EqualsIgnoreCase(args[0], "POST") || absl::EqualsIgnoreCase(args[0], "Host:")) {
+    if (!Flush()) return TakeAgain();
     outcome_ = Outcome::kDrop;
     return false;
   }
@@ -171,12 +196,11 @@ bool Interpreter::TakeUnknown(absl::Span<const absl::string_view> args) {
   for (size_t i = 1; i < args.size() && text.size() < end; ++i) {
     absl::StrAppend(&text, "'", Shown(args[i], end - text.size()), "' ");
   }
-  Refuse(nullptr, text);
-  return true;
+  return Refuse(nullptr, text);
 }
 
-void Interpreter::GatherRead(const Command& command, absl::Span<const absl::string_view> args) {
-  FlushWrites();
+bool Interpreter::GatherRead(const Command& command, absl::Span<const absl::string_view> args) {
+  if (!FlushWrites()) return TakeAgain();
   const size_t last = LastKey(command, args.size());
   const size_t first_key = keys_.size();
   for (size_t i = static_cast<size_t>(command.first_key); i <= last;
@@ -189,18 +213,25 @@ void Interpreter::GatherRead(const Command& command, absl::Span<const absl::stri
   if (more) kept_args_.insert(kept_args_.end(), args.begin(), args.end());
   values_wanted_ = values_wanted_ || (command.flags & kNeedsValues) != 0;
   work_ += keys - 1;
-  if (keys_.size() >= keys_at_once_) FlushReads();
+  return keys_.size() < keys_at_once_ || FlushReads();
 }
 
-void Interpreter::FlushReads() {
-  if (pending_.empty()) return;
+bool Interpreter::FlushReads() {
+  if (pending_.empty()) return true;
   ReadResults* const results = scratch_->results.get();
   ReadOptions options;
   options.value = values_wanted_;
+  options.no_wait = on_loop_;
   if (keys_.size() == 1) {
     serving_->store->Read(keys_[0], options, results);
   } else {
     serving_->store->MultiGet(keys_, options, results);
+  }
+  if (ABSL_PREDICT_FALSE(on_loop_) &&
+      std::any_of(results->begin(), results->end(),
+                  [](const ReadResult& r) { return absl::IsUnavailable(r.status); })) {
+    outcome_ = Outcome::kWaits;
+    return false;
   }
   bool lent = false;
   const auto all = absl::MakeConstSpan(results->begin(), results->size());
@@ -224,6 +255,7 @@ void Interpreter::FlushReads() {
   Reuse(&keys_);
   Reuse(&kept_args_);
   values_wanted_ = false;
+  return true;
 }
 
 void Interpreter::AnswerRead(const PendingRead& read, absl::Span<const ReadResult> results,
@@ -261,9 +293,10 @@ absl::string_view Interpreter::WhyRefused(uint32_t unmet) {
   return kReadOnlyError;
 }
 
-void Interpreter::Fail(absl::string_view error) {
-  Flush();
+bool Interpreter::Fail(absl::string_view error) {
+  if (!Flush()) return TakeAgain();
   reply_.Error(error);
+  return true;
 }
 
 }  // namespace resp

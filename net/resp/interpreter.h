@@ -23,7 +23,10 @@ namespace resp {
 //
 // Commands that only read their keys are gathered, over request boundaries, and
 // go to the store in one call when another kind of command comes, when there are
-// enough of them, or when no whole request is left.
+// enough of them, or when no whole request is left. Plain writes are gathered so too.
+//
+// Where the store must be waited for, Run() returns with what is to be done first, and the
+// next Run() goes on: behind the request at hand, or with it again.
 class Interpreter {
  public:
   // `counting_place`: see Counters. `state` must outlive it.
@@ -43,13 +46,20 @@ class Interpreter {
     kBusy,     // much was done: others should have their turn
     kEnd,      // the connection ends behind the output
     kDrop,     // it ends at once: the peer speaks another protocol
+    // Of a store with Serving::no_wait only. The next Run() must have the same `serving`.
+    kWaits,   // to be run again on a thread that may wait
+    kWrites,  // writing() is to be given to Store::Submit() first, and to be done
   };
 
   // Answers requests. Without a `serving`, those that need a store are refused
   // with `why_not`. The output must be sent, or destroyed, before its bytes turn
-  // bad: see Output::intact().
+  // bad: see Output::intact(). `on_loop`: this thread must not wait for a store that says how
+  // not to.
   Outcome Run(const Serving* serving, absl::string_view why_not, Scratch* scratch, size_t room,
-              Output* output);
+              bool on_loop, Output* output);
+
+  // What is to be submitted: it borrows from the parser's buffer.
+  StoreWrite* writing() { return &writing_; }
   // What the last Run() did.
   const Counters::Values& counts() const { return counts_; }
 
@@ -65,28 +75,35 @@ class Interpreter {
     size_t args;
   };
 
-  // Writes that wait for FlushWrites(). There are never both.
+  // Writes that wait for FlushWrites(), behind the reads.
   struct PendingWrite {
     const Command* command;
-    size_t first_mutation;  // in batch_
+    size_t first_mutation;  // in writing_.batch
   };
 
+  // Those that return a bool: false where it ends here or must wait, see outcome_. The flushes
+  // are then to be called again, after the wait.
   Outcome RunAll(size_t room);
-  // False: the connection is over, see outcome_.
+  // True where what had to be waited for is there and answered.
+  bool Resume();
+  // For a request that waits itself: it is taken again.
+  bool TakeAgain() {
+    again_ = true;
+    return false;
+  }
   bool Take(absl::Span<const absl::string_view> args);
   bool TakeUnknown(absl::Span<const absl::string_view> args);
   bool TakeSilently(absl::Span<const absl::string_view> args);
   bool CarryOut(const Command& command, absl::Span<const absl::string_view> args);
-  void GatherRead(const Command& command, absl::Span<const absl::string_view> args);
-  void FlushReads();
+  bool GatherRead(const Command& command, absl::Span<const absl::string_view> args);
+  bool FlushReads();
   // interpreter_writes.cc. False: its handler must see to it.
-  bool GatherWrite(const Command& command, absl::Span<const absl::string_view> args);
-  void FlushWrites();
+  bool AddWrite(const Command& command, absl::Span<const absl::string_view> args);
+  bool FlushFullWrites();
+  bool FlushWrites();
+  void AnswerWrites(absl::Span<const WriteResult> results);
   void AnswerWrite(const Command& command, absl::Span<const WriteResult> results);
-  void Flush() {
-    FlushReads();
-    FlushWrites();
-  }
+  bool Flush() { return FlushReads() && FlushWrites(); }
   void AnswerRead(const PendingRead& read, absl::Span<const ReadResult> results, bool* lent);
   absl::string_view WhyRefused(uint32_t unmet);
   // Of a command that is not carried out, and fails the transaction it is in. Null: an
@@ -107,15 +124,16 @@ class Interpreter {
     }
   }
   void NoteSlow(int64_t micros, const Command& command, absl::Span<const absl::string_view> args);
-  void Refuse(const Command* command, absl::string_view error);
-  void Fail(absl::string_view error);
+  bool Refuse(const Command* command, absl::string_view error);
+  bool Fail(absl::string_view error);
 
   // interpreter_transaction.cc
   bool queues() const {
     return ABSL_PREDICT_FALSE(connection_.transaction != nullptr) && connection_.transaction->open;
   }
-  void Queue(const Command& command, absl::Span<const absl::string_view> args);
+  bool Queue(const Command& command, absl::Span<const absl::string_view> args);
   void Execute();
+  void ExecuteNow();
   // False: others wrote what it read; it had no effect, and wrote no reply.
   bool TryToExecute(const Transaction& transaction, absl::Span<const WatchedKey> watched);
   void UpdateGate();
@@ -130,7 +148,9 @@ class Interpreter {
   const Serving* serving_ = nullptr;
   absl::string_view why_not_;
   Scratch* scratch_ = nullptr;
-  uint32_t gate_ = 0;  // flags of commands that are refused
+  uint32_t gate_ = 0;     // flags of commands that are refused
+  bool on_loop_ = false;  // reads must not wait, nor may handlers call the store
+  bool submits_ = false;  // writes are handed out, as kWrites
   size_t work_ = 0;
   int64_t since_ = 0;  // when the last command had ended
   Outcome outcome_ = Outcome::kStarved;
@@ -142,8 +162,11 @@ class Interpreter {
   std::vector<absl::string_view> kept_args_;
   std::vector<PendingWrite> pending_writes_;
   std::vector<absl::string_view> first_write_;  // arguments of the first of them
-  WriteBatch batch_;
+  StoreWrite writing_;
   bool existed_wanted_ = false;
+  bool is_out_ = false;  // writing_ was handed out
+  bool again_ = false;   // the parser's last request is to be taken again
+  bool failed_ = false;  // the parser has
   bool values_wanted_ = false;
   // Grows while values are small: bounds what a store that copies must hold.
   size_t keys_at_once_ = 16;

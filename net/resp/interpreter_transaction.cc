@@ -1,4 +1,5 @@
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -18,21 +19,24 @@ constexpr char kDiscarded[] = "EXECABORT Transaction discarded because of: ";
 
 }  // namespace
 
-void Interpreter::Refuse(const Command* command, absl::string_view error) {
+bool Interpreter::Refuse(const Command* command, absl::string_view error) {
   if (command != nullptr && command->name == "exec") {
     connection_.transaction.reset();
     return Fail(absl::StrCat(kDiscarded, absl::StripPrefix(error, "ERR ")));
   }
   if (queues()) connection_.transaction->failed = true;
-  Fail(error);
+  return Fail(error);
 }
 
-void Interpreter::Queue(const Command& command, absl::Span<const absl::string_view> args) {
+bool Interpreter::Queue(const Command& command, absl::Span<const absl::string_view> args) {
   if ((command.flags & kNotQueued) != 0) {
     return Refuse(&command, "ERR Command not allowed inside a transaction");
   }
   Transaction* const transaction = connection_.transaction.get();
-  if (transaction->failed) return reply_.Simple("QUEUED");  // it is never carried out
+  if (transaction->failed) {  // it is never carried out
+    reply_.Simple("QUEUED");
+    return true;
+  }
   transaction->Queue(command, args);
   if (transaction->bytes > state_->options.max_request_bytes) {
     transaction->queue.clear();
@@ -40,9 +44,17 @@ void Interpreter::Queue(const Command& command, absl::Span<const absl::string_vi
                                          state_->options.max_request_bytes, " bytes"));
   }
   reply_.Simple("QUEUED");
+  return true;
 }
 
 void Interpreter::Execute() {
+  // Its writes go to a store of its own, and are committed in one.
+  const bool submits = std::exchange(submits_, false);
+  ExecuteNow();
+  submits_ = submits;
+}
+
+void Interpreter::ExecuteNow() {
   const std::unique_ptr<Transaction> transaction = std::move(connection_.transaction);
   const std::vector<WatchedKey> watched = transaction->Watched();
   for (int i = 0; i < kTries; ++i) {

@@ -11,28 +11,38 @@ constexpr size_t kMaxWritesAtOnce = 64;
 
 }  // namespace
 
-bool Interpreter::GatherWrite(const Command& command, absl::Span<const absl::string_view> args) {
-  const size_t first = batch_.mutations().size();
-  if (!command.write->add(args, &batch_)) return false;
-  FlushReads();
+bool Interpreter::AddWrite(const Command& command, absl::Span<const absl::string_view> args) {
+  const size_t first = writing_.batch.mutations().size();
+  if (!command.write->add(args, &writing_.batch)) return false;
   if (pending_writes_.empty()) first_write_.assign(args.begin(), args.end());
   pending_writes_.push_back({&command, first});
   existed_wanted_ = existed_wanted_ || command.write->needs_existed;
-  work_ += batch_.mutations().size() - first - 1;
-  if (batch_.mutations().size() >= kMaxWritesAtOnce) FlushWrites();
+  work_ += writing_.batch.mutations().size() - first - 1;
   return true;
 }
 
-void Interpreter::FlushWrites() {
-  if (pending_writes_.empty()) return;
-  WriteOptions options;
-  options.report_existed = existed_wanted_;
+bool Interpreter::FlushFullWrites() {
+  return writing_.batch.mutations().size() < kMaxWritesAtOnce || FlushWrites();
+}
+
+// The status of each mutation is in the results.
+bool Interpreter::FlushWrites() {
+  if (pending_writes_.empty()) return true;
+  writing_.options.report_existed = existed_wanted_;
+  if (ABSL_PREDICT_FALSE(submits_)) {
+    is_out_ = true;
+    outcome_ = Outcome::kWrites;
+    return false;
+  }
   WriteResults* const written = &scratch_->written;
-  // The status of each is in the results.
-  serving_->store->Write(batch_, options, written).IgnoreError();
+  serving_->store->Write(writing_.batch, writing_.options, written).IgnoreError();
+  AnswerWrites(written->results);
+  return true;
+}
+
+void Interpreter::AnswerWrites(absl::Span<const WriteResult> results) {
   // Noted by the first of them.
   TookTime(*pending_writes_[0].command, first_write_);
-  const auto results = absl::MakeConstSpan(written->results);
   for (size_t i = 0; i < pending_writes_.size(); ++i) {
     const size_t end =
         i + 1 < pending_writes_.size() ? pending_writes_[i + 1].first_mutation : results.size();
@@ -41,7 +51,7 @@ void Interpreter::FlushWrites() {
                                 end - pending_writes_[i].first_mutation));
   }
   pending_writes_.clear();
-  batch_.Clear();
+  writing_.batch.Clear();
   existed_wanted_ = false;
 }
 

@@ -89,9 +89,12 @@ namespace {
 // is room for answers.
 //
 //   read ──▶ parser ──▶ Interpreter::Run() (loop, or a pool thread) ──▶ output ──▶ write
+//                          │         ▲
+//                          └▶ Submit ┘  writes to a store that says how not to block
 //
 // Pump() does whatever can be done now; each callback leads there. While a pool
-// thread runs the interpreter, nothing else of the session touches it.
+// thread runs the interpreter, or the store has its writes, nothing else of the session
+// touches it, nor the buffer that its requests lie in.
 class RespSession final : public Session {
  public:
   RespSession(std::unique_ptr<Stream> stream, resp::ServerState* state,
@@ -172,13 +175,22 @@ class RespSession final : public Session {
     const Serving* const serving = state_->serving.load(std::memory_order_acquire);
     if (serving == nullptr || serving->runner->full()) {
       return DidRun(interpreter_->Run(nullptr, serving == nullptr ? kLoading : kOverloaded,
-                                      &loop_state_->scratch, Room(), out_.get()));
+                                      &loop_state_->scratch, Room(), /*on_loop=*/true, out_.get()));
     }
     if (!serving->capabilities.may_block) {
       serving->runner->Run(
           loop_, [this, serving] { RunInline(serving); }, [this] { DidRun(outcome_); });
       return;
     }
+    serving->no_wait ? RunNotWaiting(serving) : RunOnPool(serving);
+  }
+
+  void RunNotWaiting(const Serving* serving) {
+    RunInline(serving);
+    DidRun(outcome_);
+  }
+
+  void RunOnPool(const Serving* serving) {
     auto job = std::make_shared<Job>();
     job->interpreter = interpreter_;
     job->output = std::move(out_);
@@ -194,14 +206,31 @@ class RespSession final : public Session {
   }
 
   void RunInline(const Serving* serving) {
-    outcome_ = interpreter_->Run(serving, {}, &loop_state_->scratch, Room(), out_.get());
+    outcome_ =
+        interpreter_->Run(serving, {}, &loop_state_->scratch, Room(), /*on_loop=*/true, out_.get());
+  }
+
+  // The store has the interpreter's writes until they are done, also where the client leaves.
+  void Submit(const Serving* serving) {
+    serving->runner->Submit(loop_, interpreter_->writing(),
+                            [interpreter = interpreter_, self = self_, serving](const auto&) {
+                              if (*self == nullptr) return;
+                              (*self)->GoOn(serving);
+                            });
+  }
+
+  // May destroy this object.
+  void GoOn(const Serving* serving) {
+    if (out_ == nullptr) out_ = loop_state_->TakeOutput();
+    RunNotWaiting(serving);
+    Pump();
   }
 
   // What a pool thread is given: it may outlive the session.
   struct Job {
     void Run(const Serving* serving) {
       Scratch scratch;
-      outcome = interpreter->Run(serving, {}, &scratch, room, output.get());
+      outcome = interpreter->Run(serving, {}, &scratch, room, /*on_loop=*/false, output.get());
     }
 
     std::shared_ptr<Interpreter> interpreter;
@@ -246,6 +275,13 @@ class RespSession final : public Session {
       case Outcome::kEnd:
         over_ = true;
         return;
+      case Outcome::kWaits:
+      case Outcome::kWrites:
+        // A store that is served stays the same.
+        const Serving* const serving = state_->serving.load(std::memory_order_relaxed);
+        running_ = true;
+        outcome == Outcome::kWaits ? RunOnPool(serving) : Submit(serving);
+        return;
     }
   }
 
@@ -275,7 +311,7 @@ class RespSession final : public Session {
   }
 
   void StartWrite() {
-    if (writing_ || Waiting() == 0 || running_) return;
+    if (writing_ || Waiting() == 0) return;
     writing_ = true;
     writing_out_ = std::move(out_);
     // A file shrank under a value: the client asks again, and reads an error.
@@ -366,7 +402,7 @@ class RespSession final : public Session {
   absl::Duration arrived_;  // the last bytes
   int64_t held_ = 0;        // of ServerState::held_bytes
   Outcome outcome_ = Outcome::kStarved;
-  bool running_ = false;   // the interpreter is, maybe on another thread
+  bool running_ = false;   // the interpreter is, maybe on another thread, or its writes are out
   bool yielding_ = false;  // there is more to answer, later
   bool starved_ = true;    // no whole request is left
   bool reading_ = false;

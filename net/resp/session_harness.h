@@ -11,6 +11,7 @@
 #include "net/resp/session.h"
 #include "net/scripted.h"
 #include "testing/model/model_store.h"
+#include "testing/model/slow_store.h"
 
 namespace kvarts {
 namespace resp {
@@ -25,7 +26,7 @@ inline std::string Request(absl::Span<const absl::string_view> args) {
 }
 
 // For tests. Sessions in the test's own thread, over a store of the test's; where
-// it may block, calls wait for held().RunHeld().
+// it may block, calls wait for held().RunHeld(), and those of a SlowStore for its Commit().
 class SessionHarness {
  public:
   struct Connection {
@@ -64,7 +65,7 @@ class SessionHarness {
     const size_t before = connection.wire->written.size();
     connection.wire->to_read.append(bytes.data(), bytes.size());
     Move(connection);
-    while (!held_.held.empty()) {
+    while (!held_.held.empty() || (slow_ != nullptr && slow_->Commit() > 0)) {
       held_.RunHeld();
       loop_.Run();
     }
@@ -90,6 +91,7 @@ class SessionHarness {
 
  private:
   const std::unique_ptr<Store> store_;
+  SlowStore* const slow_ = dynamic_cast<SlowStore*>(store_.get());  // null: another one
   RespService service_;
   ScriptedLoop loop_;
   const std::unique_ptr<StoreRunner> runner_;

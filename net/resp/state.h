@@ -83,11 +83,16 @@ struct AtReset {
 struct Serving {
   explicit Serving(StoreRunner* r) : Serving(r, r->store()) {}
   // `s` lies over the runner's.
-  Serving(StoreRunner* r, Store* s) : runner(r), store(s), capabilities(s->capabilities()) {}
+  Serving(StoreRunner* r, Store* s)
+      : runner(r),
+        store(s),
+        capabilities(s->capabilities()),
+        no_wait(r->no_wait() && s == r->store()) {}
 
   StoreRunner* const runner;
   Store* const store;
   const Capabilities capabilities;
+  const bool no_wait;  // StoreRunner::no_wait()
 };
 
 // Thread-safe. What the connections of a service share.

@@ -33,6 +33,7 @@ Capabilities Within(Capabilities c) {
   c.backward_scan = c.slot_scan = c.snapshot = Support::kAbsent;
   c.ordered_scan = Support::kAbsent;  // the transaction's own keys come first
   c.durable = c.shared_by_processes = c.discards = false;
+  c.no_wait = false;  // its calls are answered from several of the base's
   return c;
 }
 
