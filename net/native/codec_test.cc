@@ -179,6 +179,10 @@ TEST(WireTest, CapabilitiesAreTheSameBehindTheWire) {
   has.batch_scope = BatchScope::kShard;
   has.durable = has.may_block = has.discards = true;
   EXPECT_EQ(FromProto(ToProto(has)), has);
+  EXPECT_FALSE(ToProto(has).max_batch_mutations() > 0) << "no limit is as from an older server";
+  has.max_batch_mutations = 1000;
+  has.max_batch_bytes = 1 << 20;
+  EXPECT_EQ(FromProto(ToProto(has)), has);
   CapabilitySet later = ToProto(has);
   later.set_write(9);
   later.set_batch_scope(9);

@@ -64,6 +64,10 @@ CapabilitySet ToProto(const Capabilities& c) {
   set.set_atomic_multi_get(c.atomic_multi_get);
   set.set_may_block(c.may_block);
   set.set_discards(c.discards);
+  if (c.max_batch_mutations != Capabilities::kNoLimit) {
+    set.set_max_batch_mutations(c.max_batch_mutations);
+  }
+  if (c.max_batch_bytes != Capabilities::kNoLimit) set.set_max_batch_bytes(c.max_batch_bytes);
   return set;
 }
 
@@ -88,6 +92,8 @@ Capabilities FromProto(const CapabilitySet& set) {
   c.atomic_multi_get = set.atomic_multi_get();
   c.may_block = set.may_block();
   c.discards = set.discards();
+  if (set.max_batch_mutations() != 0) c.max_batch_mutations = set.max_batch_mutations();
+  if (set.max_batch_bytes() != 0) c.max_batch_bytes = set.max_batch_bytes();
   return c;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/coding.h"
 #include "base/status_macros.h"
+#include "net/native/frame.h"
 #include "net/native/wire.h"
 
 namespace kvarts {
@@ -44,6 +45,22 @@ native::ClientOptions MakeClientOptions(const RemoteOptions& options) {
   out.password = options.password;
   out.connect_timeout = options.connect_timeout;
   return out;
+}
+
+// What a mutation's message takes of a request's header at the most, with the bytes that frame
+// it; a precondition's takes less.
+constexpr uint64_t kMostHeaderBytes = 32;
+
+// Every batch within these limits goes into one request.
+void AddRequestLimits(const native::ServerHello& server, Capabilities* has) {
+  const uint64_t header = server.max_header_bytes();
+  const uint64_t payload_from = header + native::kPrefixBytes;
+  has->max_batch_mutations =
+      std::min({has->max_batch_mutations, server.max_items(),
+                header > 2 * kHeaderRest ? (header - 2 * kHeaderRest) / kMostHeaderBytes : 0});
+  has->max_batch_bytes = std::min(
+      has->max_batch_bytes,
+      server.max_frame_bytes() > payload_from ? server.max_frame_bytes() - payload_from : 0);
 }
 
 }  // namespace
@@ -110,6 +127,7 @@ absl::Status Link::Handshake() {
   if (absl::Status status = opened.Wait(); !status.ok()) return status;
   capabilities_ = native::FromProto(server_.capabilities());
   capabilities_.may_block = true;
+  AddRequestLimits(server_, &capabilities_);
   return absl::OkStatus();
 }
 

@@ -19,6 +19,9 @@
 namespace kvarts {
 namespace remote {
 
+// What a request's header takes at the most beside its mutations and preconditions.
+inline constexpr uint64_t kHeaderRest = 1 << 10;
+
 // A call that a thread waits for.
 class WaitingCall : public native::ClientCall {
  public:

@@ -23,7 +23,6 @@ constexpr size_t kItemsPerRequest = 8 << 10;
 // At least what one mutation's message and one key's size take of a header.
 constexpr size_t kHeaderBytesPerMutation = 64;
 constexpr size_t kHeaderBytesPerKey = 5;
-constexpr size_t kHeaderRest = 1 << 10;
 
 class RemoteSnapshot final : public Snapshot {
  public:
@@ -264,11 +263,12 @@ absl::Status RemoteStore::SendWrite(Link* link, const WriteBatch& batch,
   const size_t items = places.size() + batch.preconditions().size();
   if (bytes > server.max_frame_bytes() || header > server.max_header_bytes() ||
       items > server.max_items()) {
+    // The capabilities let no atomic batch come so far: one mutation is too large.
     return FailWrite(batch,
-                     absl::ResourceExhaustedError(absl::StrCat(
-                         "an atomic batch of ", items, " mutations and conditions in ", bytes,
-                         " bytes; the server takes at most ", server.max_items(), " in ",
-                         server.max_frame_bytes(), " bytes")),
+                     absl::ResourceExhaustedError(
+                         absl::StrCat("a batch of ", items, " mutations and conditions in ", bytes,
+                                      " bytes; the server takes at most ", server.max_items(),
+                                      " in ", server.max_frame_bytes(), " bytes")),
                      results);
   }
   native::SequenceWindow& window = link->client().writes();

@@ -40,9 +40,9 @@ struct RemoteOptions {
 // Cursors go on over a new connection; snapshots too, unless the server began
 // anew, or was out of reach for longer than its lease: then they are
 // kFailedPrecondition. Values of 4 KiB and more are lent from the buffer they
-// were received into. An atomic batch, and a MultiGet that keeps
-// `atomic_multi_get`, must fit into one request of the server's size, else they
-// are kResourceExhausted.
+// were received into. An atomic batch must fit into one request of the server's
+// size: capabilities() say how large it may be. So must a MultiGet that keeps
+// `atomic_multi_get`, else it is kResourceExhausted.
 absl::StatusOr<std::unique_ptr<Store>> OpenRemoteStore(Transport* transport,
                                                        absl::string_view address,
                                                        const RemoteOptions& options = {});

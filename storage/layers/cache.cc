@@ -38,6 +38,8 @@ class CacheStore final : public ForwardingStore {
     }
   }
 
+  ~CacheStore() override { DestroyUnder(); }
+
   void MultiGet(absl::Span<const absl::string_view> keys, const ReadOptions& options,
                 ReadResults* results) override {
     if (closed_.load(std::memory_order_acquire)) return results->Fail(keys.size(), ClosedError());
@@ -79,14 +81,26 @@ class CacheStore final : public ForwardingStore {
                      WriteResults* results) override {
     WriteResults own;
     if (results == nullptr) results = &own;
-    const auto mutations = batch.mutations();
-    for (const Mutation& mutation : mutations) Begin(mutation);
+    for (const Mutation& mutation : batch.mutations()) Begin(mutation);
     absl::Status status = under().Write(batch, options, results);
-    for (size_t i = 0; i < mutations.size(); ++i) {
-      const bool told = i < results->results.size();
-      if (!MayComeLater(told ? results->results[i].status : status)) End(mutations[i]);
-    }
+    End(batch, status, *results);
     return status;
+  }
+
+  void Submit(const WriteBatch& batch, const WriteOptions& options, WriteResults* results,
+              WriteDone done) override {
+    std::unique_ptr<WriteResults> own;
+    if (results == nullptr) {
+      own = std::make_unique<WriteResults>();
+      results = own.get();
+    }
+    for (const Mutation& mutation : batch.mutations()) Begin(mutation);
+    under().Submit(batch, options, results,
+                   [this, &batch, results, own = std::move(own),
+                    done = std::move(done)](absl::Status status) mutable {
+                     End(batch, status, *results);
+                     done(std::move(status));
+                   });
   }
 
   absl::Status Modify(absl::string_view key, const WriteOptions& options,
@@ -177,6 +191,13 @@ class CacheStore final : public ForwardingStore {
     }
     const uint64_t hash = Hash(mutation.key);
     ShardOf(hash).BeginWrite(mutation.key, hash);
+  }
+  void End(const WriteBatch& batch, const absl::Status& status, const WriteResults& results) const {
+    const auto mutations = batch.mutations();
+    for (size_t i = 0; i < mutations.size(); ++i) {
+      const bool told = i < results.results.size();
+      if (!MayComeLater(told ? results.results[i].status : status)) End(mutations[i]);
+    }
   }
   void End(const Mutation& mutation) const {
     if (mutation.kind == Mutation::Kind::kDeleteRange) {

@@ -305,5 +305,12 @@ int main(int argc, char** argv) {
                      [] { return NewFixture(kScarce, ModelCapabilities()); });
   RegisterStoreSuite("CacheOverModelWithoutAtomicReads",
                      [] { return NewFixture(kAmple, WithoutAtomicReads()); });
+  RegisterStoreSuite("CacheOverSlowModel", [] {
+    CacheOptions options;
+    options.bytes = kAmple;
+    return NewSlowLayerFixture([options](std::unique_ptr<Store> under) {
+      return NewCacheStore(std::move(under), options);
+    });
+  });
   return RUN_ALL_TESTS();
 }

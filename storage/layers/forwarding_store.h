@@ -11,7 +11,7 @@
 namespace kvarts {
 
 // Thread-safe as the store under it is. What a layer that changes a few calls
-// derives from: it owns a store and hands every call on.
+// derives from: it owns a store and hands every call on. Who changes Write() changes Submit().
 class ForwardingStore : public Store {
  public:
   explicit ForwardingStore(std::unique_ptr<Store> under) : under_(std::move(under)) {}
@@ -27,6 +27,10 @@ class ForwardingStore : public Store {
   absl::Status Write(const WriteBatch& batch, const WriteOptions& options,
                      WriteResults* results) override {
     return under_->Write(batch, options, results);
+  }
+  void Submit(const WriteBatch& batch, const WriteOptions& options, WriteResults* results,
+              WriteDone done) override {
+    under_->Submit(batch, options, results, std::move(done));
   }
   absl::Status Modify(absl::string_view key, const WriteOptions& options,
                       Modifier function) override {
@@ -45,9 +49,11 @@ class ForwardingStore : public Store {
 
  protected:
   Store& under() const { return *under_; }
+  // For the destructor of a layer that submitted writes use until they are done: they are then.
+  void DestroyUnder() { under_.reset(); }
 
  private:
-  const std::unique_ptr<Store> under_;
+  std::unique_ptr<Store> under_;
 };
 
 }  // namespace kvarts

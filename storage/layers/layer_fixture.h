@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "testing/conformance/store_fixture.h"
+#include "testing/model/model_fixture.h"
+#include "testing/model/slow_fixture.h"
 
 namespace kvarts {
 
@@ -36,6 +38,15 @@ class LayerFixture final : public StoreFixture {
   const std::unique_ptr<StoreFixture> under_;
   const Layer layer_;
 };
+
+// A layer over what blocks and says how not to.
+inline std::unique_ptr<StoreFixture> NewSlowLayerFixture(LayerFixture::Layer layer) {
+  SlowStoreOptions slow;
+  slow.forbids_waiting = false;  // the suite's threads make all kinds of calls
+  auto model = std::make_unique<ModelFixture>(ModelCapabilities(), 1 << 20);
+  return std::make_unique<LayerFixture>(std::make_unique<SlowFixture>(std::move(model), slow),
+                                        std::move(layer));
+}
 
 }  // namespace kvarts
 

@@ -124,12 +124,18 @@ class MetricsStore final : public ForwardingStore {
                      WriteResults* results) override {
     MetricsCall call(metrics_.get(), StoreOperation::kWrite);
     absl::Status status = under().Write(batch, options, results);
-    uint64_t bytes = 0;
-    for (const Mutation& mutation : batch.mutations()) {
-      if (mutation.kind == Mutation::Kind::kPut) bytes += mutation.value.size();
-    }
-    call.End(!status.ok(), batch.mutations().size(), 0, bytes);
+    call.End(!status.ok(), batch.mutations().size(), 0, ValueBytes(batch));
     return status;
+  }
+
+  void Submit(const WriteBatch& batch, const WriteOptions& options, WriteResults* results,
+              WriteDone done) override {
+    under().Submit(batch, options, results,
+                   [call = MetricsCall(metrics_.get(), StoreOperation::kWrite), metrics = metrics_,
+                    &batch, done = std::move(done)](absl::Status status) mutable {
+                     call.End(!status.ok(), batch.mutations().size(), 0, ValueBytes(batch));
+                     done(std::move(status));
+                   });
   }
 
   absl::Status Modify(absl::string_view key, const WriteOptions& options,
@@ -160,6 +166,14 @@ class MetricsStore final : public ForwardingStore {
   }
 
  private:
+  static uint64_t ValueBytes(const WriteBatch& batch) {
+    uint64_t bytes = 0;
+    for (const Mutation& mutation : batch.mutations()) {
+      if (mutation.kind == Mutation::Kind::kPut) bytes += mutation.value.size();
+    }
+    return bytes;
+  }
+
   const std::shared_ptr<StoreMetrics> metrics_;
 };
 

@@ -115,5 +115,10 @@ TEST(MetricsTest, CursorsCountWhenTheStoreIsGone) {
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   kvarts::RegisterStoreSuite("MetricsOverModel", kvarts::NewFixture);
+  kvarts::RegisterStoreSuite("MetricsOverSlowModel", [] {
+    return kvarts::NewSlowLayerFixture([](std::unique_ptr<kvarts::Store> under) {
+      return kvarts::NewMetricsStore(std::move(under), std::make_shared<kvarts::StoreMetrics>());
+    });
+  });
   return RUN_ALL_TESTS();
 }

@@ -35,6 +35,10 @@ class ReadOnlyStore final : public ForwardingStore {
   absl::Status Write(const WriteBatch& batch, const WriteOptions&, WriteResults* results) override {
     return FailWrite(batch, ReadOnlyError(), results);
   }
+  void Submit(const WriteBatch& batch, const WriteOptions&, WriteResults* results,
+              WriteDone done) override {
+    done(FailWrite(batch, ReadOnlyError(), results));
+  }
   absl::Status Modify(absl::string_view, const WriteOptions&, Modifier) override {
     return ReadOnlyError();
   }

@@ -38,5 +38,7 @@ TEST(ReadOnlyTest, NothingReachesTheStoreUnderIt) {
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   kvarts::RegisterStoreSuite("ReadOnlyOverModel", kvarts::NewFixture);
+  kvarts::RegisterStoreSuite("ReadOnlyOverSlowModel",
+                             [] { return kvarts::NewSlowLayerFixture(kvarts::NewReadOnlyStore); });
   return RUN_ALL_TESTS();
 }

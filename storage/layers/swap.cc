@@ -1,6 +1,7 @@
 #include "storage/layers/swap.h"
 
 #include <atomic>
+#include <cstdint>
 #include <utility>
 
 #include "base/mutex.h"
@@ -10,18 +11,24 @@
 namespace kvarts {
 namespace {
 
+// Names a swap store for as long as the process runs: another may come to lie where it lay.
+uint64_t NextId() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
 // Of one backing store, which it keeps.
 class SwapSnapshot final : public Snapshot {
  public:
-  SwapSnapshot(const void* owner, std::shared_ptr<Store> store,
+  SwapSnapshot(uint64_t owner, std::shared_ptr<Store> store,
                std::shared_ptr<const Snapshot> snapshot)
       : owner_(owner), store_(std::move(store)), snapshot_(std::move(snapshot)) {}
-  const void* owner() const { return owner_; }
+  uint64_t owner() const { return owner_; }
   const std::shared_ptr<Store>& store() const { return store_; }
   const std::shared_ptr<const Snapshot>& snapshot() const { return snapshot_; }
 
  private:
-  const void* const owner_;  // only compared
+  const uint64_t owner_;
   const std::shared_ptr<Store> store_;
   const std::shared_ptr<const Snapshot> snapshot_;  // ends before its store
 };
@@ -67,6 +74,12 @@ class SwapStoreImpl final : public SwapStore {
     return current_.Hold()->Write(batch, options, results);
   }
 
+  // A store that was replaced has called `done` when it is destroyed.
+  void Submit(const WriteBatch& batch, const WriteOptions& options, WriteResults* results,
+              WriteDone done) override {
+    current_.Hold()->Submit(batch, options, results, std::move(done));
+  }
+
   absl::Status Modify(absl::string_view key, const WriteOptions& options,
                       Modifier function) override {
     return current_.Hold()->Modify(key, options, function);
@@ -90,7 +103,7 @@ class SwapStoreImpl final : public SwapStore {
     std::shared_ptr<Store> store = current_.Share();
     KVARTS_ASSIGN_OR_RETURN(std::shared_ptr<const Snapshot> snapshot, store->GetSnapshot());
     return std::shared_ptr<const Snapshot>(
-        std::make_shared<SwapSnapshot>(this, std::move(store), std::move(snapshot)));
+        std::make_shared<SwapSnapshot>(id_, std::move(store), std::move(snapshot)));
   }
 
   absl::StatusOr<StoreStats> Stats() override { return current_.Share()->Stats(); }
@@ -120,7 +133,7 @@ class SwapStoreImpl final : public SwapStore {
 
   absl::StatusOr<const SwapSnapshot*> Ours(const std::shared_ptr<const Snapshot>& snapshot) const {
     const auto* const ours = dynamic_cast<const SwapSnapshot*>(snapshot.get());
-    if (ours != nullptr && ours->owner() == this) return ours;
+    if (ours != nullptr && ours->owner() == id_) return ours;
     return absl::InvalidArgumentError("a snapshot of another store");
   }
 
@@ -134,6 +147,7 @@ class SwapStoreImpl final : public SwapStore {
     (*ours)->store()->MultiGet(keys, theirs, results);
   }
 
+  const uint64_t id_ = NextId();
   const Capabilities capabilities_;
   Swappable<Store> current_;
   std::atomic<bool> closed_{false};

@@ -17,7 +17,8 @@ namespace kvarts {
 // 2 ns a call, and takes no lock.
 //
 // Meant for stores that are read only: a write that is under way while the store
-// is replaced goes to the old one.
+// is replaced goes to the old one. It has no maintenance(): what takes another's place
+// is made, and cared for, elsewhere.
 class SwapStore : public Store {
  public:
   static std::unique_ptr<SwapStore> New(std::unique_ptr<Store> first);

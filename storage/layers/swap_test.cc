@@ -190,5 +190,10 @@ int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   kvarts::RegisterStoreSuite("SwapOverModel", [] { return kvarts::NewFixture(false); });
   kvarts::RegisterStoreSuite("SwappedModel", [] { return kvarts::NewFixture(true); });
+  kvarts::RegisterStoreSuite("SwapOverSlowModel", [] {
+    return kvarts::NewSlowLayerFixture([](std::unique_ptr<kvarts::Store> under) {
+      return std::unique_ptr<kvarts::Store>(kvarts::SwapStore::New(std::move(under)));
+    });
+  });
   return RUN_ALL_TESTS();
 }

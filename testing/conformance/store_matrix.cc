@@ -1,5 +1,6 @@
 #include "testing/conformance/store_matrix.h"
 
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <functional>
@@ -31,6 +32,17 @@ Row FlagRow(const char* name, const char* meaning, bool Capabilities::*member) {
           [member](const Capabilities& c) { return c.*member; }};
 }
 
+Row LimitRow(const char* name, const char* meaning, uint64_t Capabilities::*member) {
+  const auto is_limited = [member](const Capabilities& c) {
+    return c.*member != Capabilities::kNoLimit;
+  };
+  return {name, meaning,
+          [member, is_limited](const Capabilities& c) {
+            return is_limited(c) ? absl::StrCat(c.*member) : "no limit";
+          },
+          is_limited};
+}
+
 std::vector<Row> Rows() {
   using C = Capabilities;
   return {
@@ -52,6 +64,11 @@ std::vector<Row> Rows() {
       FlagRow("bounded_memory", "private memory does not grow with the data", &C::bounded_memory),
       FlagRow("atomic_multi_get", "a batch read never sees half of a write", &C::atomic_multi_get),
       FlagRow("may_block", "waits for disk or network: not for a loop thread", &C::may_block),
+      FlagRow("no_wait", "... but not where it is asked not to", &C::no_wait),
+      LimitRow("max_batch_mutations", "the largest atomic batch: with its preconditions",
+               &C::max_batch_mutations),
+      LimitRow("max_batch_bytes", "... bytes of keys, values and content types",
+               &C::max_batch_bytes),
       FlagRow("discards", "takes writes and drops them, holds nothing", &C::discards),
   };
 }
@@ -60,7 +77,9 @@ std::vector<Row> Rows() {
 absl::Status CheckRows() {
   std::set<std::string> rows;
   for (const Row& row : Rows()) rows.insert(row.name);
-  for (const absl::string_view word : absl::StrSplit(ToText(Capabilities()), ' ')) {
+  Capabilities limited;  // limits are said only where there are some
+  limited.max_batch_mutations = limited.max_batch_bytes = 1;
+  for (const absl::string_view word : absl::StrSplit(ToText(limited), ' ')) {
     const size_t equals = word.find('=');
     if (equals == absl::string_view::npos) continue;
     if (rows.count(std::string(word.substr(0, equals))) == 0) {

@@ -77,7 +77,7 @@ std::shared_ptr<const StoreSuiteRecord> RegisterStoreSuite(const std::string& na
        {store_suite::AbsentTests(), store_suite::ConcurrencyTests(), store_suite::ConditionTests(),
         store_suite::DiscardTests(), store_suite::ExpiryTests(), store_suite::LifeTests(),
         store_suite::ReadTests(), store_suite::ScanTests(), store_suite::SnapshotTests(),
-        store_suite::WriteTests()}) {
+        store_suite::SubmitTests(), store_suite::WriteTests()}) {
     for (const store_suite::SuiteTest& test : tests) {
       // The return type tells googletest the class of the whole suite.
       testing::RegisterTest(name.c_str(), test.name, nullptr, nullptr, __FILE__, __LINE__,

@@ -77,6 +77,7 @@ absl::Span<const SuiteTest> LifeTests();
 absl::Span<const SuiteTest> ReadTests();
 absl::Span<const SuiteTest> ScanTests();
 absl::Span<const SuiteTest> SnapshotTests();
+absl::Span<const SuiteTest> SubmitTests();
 absl::Span<const SuiteTest> WriteTests();
 
 // A ReadResult of its own bytes. Thread-safe functions from here on.

@@ -3,6 +3,7 @@
 #include "gtest/gtest.h"
 #include "testing/conformance/store_suite.h"
 #include "testing/model/model_fixture.h"
+#include "testing/model/slow_fixture.h"
 
 // The model store passes the suite, whole and with capabilities switched off:
 // so every branch of the suite is run too.
@@ -30,6 +31,15 @@ void RegisterAll() {
   Register("ModelOfBatchesOfAKey", [](Capabilities* c) { c->batch_scope = BatchScope::kKey; });
   Register("ModelOfBatchesOfAShard", [](Capabilities* c) { c->batch_scope = BatchScope::kShard; });
   Register("ModelWithoutBatches", [](Capabilities* c) { c->batch_scope = BatchScope::kNone; });
+  Register("ModelOfLimitedBatches", [](Capabilities* c) {
+    c->max_batch_mutations = 20'000;
+    c->max_batch_bytes = 1 << 20;
+  });
+  RegisterStoreSuite("SlowModel", [] {
+    SlowStoreOptions options;
+    options.forbids_waiting = false;  // the tests' threads make all kinds of calls
+    return std::make_unique<SlowFixture>(std::make_unique<ModelFixture>(), options);
+  });
   Register("ModelWithoutConditions", [](Capabilities* c) { c->conditions = Support::kAbsent; });
   Register("ModelOfPlainPuts", [](Capabilities* c) {
     c->expiry = c->content_type = c->delete_range = Support::kAbsent;
