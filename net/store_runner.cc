@@ -144,17 +144,20 @@ size_t StoreRunner::submitted() const {
   return submitted_;
 }
 
-absl::StatusOr<bool> StoreRunner::RunAside(Task work) {
+absl::StatusOr<bool> StoreRunner::RunAside(Task work, Task done) {
   MutexLock lock(&aside_mu_);
   if (is_aside_) return false;
   if (aside_.joinable()) aside_.join();  // it has said that it is done
   // Shared, since a thread's function is copyable and a task is not.
-  auto shared = std::make_shared<Task>(std::move(work));
+  auto shared = std::make_shared<std::pair<Task, Task>>(std::move(work), std::move(done));
   KVARTS_ASSIGN_OR_RETURN(aside_, StartThread([this, shared]() {
-                            (*shared)();
-                            *shared = nullptr;
-                            MutexLock done(&aside_mu_);
-                            is_aside_ = false;
+                            shared->first();
+                            shared->first = nullptr;
+                            {
+                              MutexLock ended(&aside_mu_);
+                              is_aside_ = false;
+                            }
+                            if (shared->second) shared->second();
                           }));
   is_aside_ = true;
   return true;

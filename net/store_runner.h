@@ -67,8 +67,9 @@ class StoreRunner {
 
   // Work of seconds, beside all calls: on a thread of its own, also for a store that does
   // not block. One at a time: false where one is under way. kResourceExhausted where there is
-  // no thread.
-  absl::StatusOr<bool> RunAside(Task work);
+  // no thread. `done`, if there is one, runs on that thread when another may begin, and must not
+  // wait nor call the runner.
+  absl::StatusOr<bool> RunAside(Task work, Task done = nullptr);
   bool is_aside() const;  // whether one is
 
  protected:

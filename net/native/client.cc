@@ -30,6 +30,7 @@ bool IsFinal(const absl::Status& status) {
 void ClientCall::SetRequest(const Request& request, absl::Span<const absl::string_view> payload) {
   id_ = request.id();
   sequence_ = request.has_write() ? request.write().sequence() : 0;
+  is_once_ = request.operation() == MAINTAIN;
   size_t size = 0;
   for (const absl::string_view piece : payload) size += piece.size();
   frame_.reserve(kPrefixBytes + request.ByteSizeLong() + size);
@@ -138,6 +139,7 @@ void Client::DidConnect(absl::StatusOr<std::unique_ptr<Stream>> stream) {
   ClientHello hello;
   hello.set_client_id(options_.client_id);
   hello.set_password(options_.password);
+  hello.add_features(std::string(kMaintenanceFeature));
   hello_bytes_.clear();
   AppendPreamble(&hello_bytes_);
   AppendFrameHead(hello, 0, &hello_bytes_);
@@ -289,12 +291,23 @@ void Client::Lose(const absl::Status& why, bool undone) {
   std::sort(again.begin(), again.end(),
             [](const CallPtr& a, const CallPtr& b) { return a->id_ > b->id_; });
   for (const CallPtr& call : again) {
+    if (call->is_once_ && !undone) {
+      End(call, absl::DeadlineExceededError(
+                    absl::StrCat(last_error_.message(), ": it may have been done")));
+      continue;
+    }
     call->OnRetry();
     if (undone && call->first_sent_here_) call->write_session_.clear();
     waiting_.push_front(call);
   }
   if (!was_open_) return Opened(last_error_);
   if (!was_ready && IsFinal(why)) FailWaiting(why);
+  if (!was_ready) {
+    const std::deque<CallPtr> waiting = waiting_;
+    for (const CallPtr& call : waiting) {
+      if (call->is_once_ && !call->done_) End(call, last_error_);
+    }
+  }
 
   // At once after a connection that worked, then slower and slower.
   const int failures = failures_++;

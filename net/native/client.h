@@ -53,6 +53,7 @@ class ClientCall {
   std::string frame_;
   uint64_t id_ = 0;
   uint64_t sequence_ = 0;
+  bool is_once_ = false;  // it takes as long as it takes, and is not asked again
 
   // On the loop.
   absl::Duration deadline_;
@@ -79,7 +80,9 @@ struct ClientOptions {
 // A call has until its deadline. What a connection left unanswered when it was
 // lost is sent again on the next, in the same order: reads as they are; writes
 // where the server still knows what it did of them (ServerHello.write_session),
-// else they end with kDeadlineExceeded, as writes that may have been applied.
+// else they end with kDeadlineExceeded, as writes that may have been applied. MAINTAIN is not
+// sent again, nor does it wait for a server that cannot be reached: kDeadlineExceeded where it
+// may have been done, else kUnavailable.
 class Client : public std::enable_shared_from_this<Client> {
  public:
   static std::shared_ptr<Client> New(Transport* transport, EventLoop* loop,

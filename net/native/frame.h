@@ -23,6 +23,8 @@ inline constexpr uint16_t kMaxVersion = 1;
 inline constexpr size_t kMaxFrameBytes = 80 << 20;
 inline constexpr size_t kMaxHeaderBytes = 4 << 20;
 inline constexpr size_t kMaxHelloBytes = 4 << 10;
+// ClientHello.features: the store has a maintenance(), and the client may ask for it.
+inline constexpr absl::string_view kMaintenanceFeature = "maintenance";
 // Of what a server sends.
 inline constexpr size_t kMaxAnswerHeaderBytes = 16 << 20;
 inline constexpr size_t kMaxAnswerBytes = kMaxFrameBytes + kMaxAnswerHeaderBytes;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "net/checkpoint_name.h"
 #include "net/native/wire.h"
 
 namespace kvarts {
@@ -90,6 +91,14 @@ absl::Status ServerCall::Parse(const Frame& frame) {
     case PING:
       runs_ = false;
       return absl::OkStatus();
+    case MAINTAIN:
+      if (state_->store->maintenance() == nullptr) {
+        Refuse(absl::UnimplementedError("the store has no files of its own to care for"));
+      } else if (absl::Status status = CheckCheckpointName(request_.maintain().name());
+                 !status.ok()) {
+        Refuse(status);
+      }
+      return absl::OkStatus();
     default:
       Refuse(absl::UnimplementedError(
           absl::StrCat("the server has no operation ", static_cast<int>(request_.operation()))));
@@ -118,6 +127,8 @@ void ServerCall::Execute(RetryClient* client) {
       return state_->leases.Release(request_.snapshot());
     case STATS:
       return DoStats();
+    case MAINTAIN:
+      return DoMaintain();
     default:
       return SetStatus(state_->store->Sync(), &response_);
   }
@@ -297,6 +308,42 @@ void ServerCall::DoStats() {
   for (const auto& [name, value] : stats->details) {
     out->add_names(name);
     out->add_values(value);
+  }
+}
+
+void ServerCall::DoMaintain() {
+  Maintenance* const maintenance = state_->store->maintenance();
+  const Maintain& asked = request_.maintain();
+  const KeyRange range{asked.begin(), asked.end()};
+  Maintained* const out = response_.mutable_maintained();
+  switch (asked.work()) {
+    case Maintain::FLUSH:
+      return SetStatus(maintenance->Flush(), &response_);
+    case Maintain::COMPACT:
+      return SetStatus(maintenance->Compact(range), &response_);
+    case Maintain::APPROXIMATE_BYTES: {
+      const absl::StatusOr<uint64_t> bytes = maintenance->ApproximateBytes(range);
+      if (bytes.ok()) out->set_bytes(*bytes);
+      return SetStatus(bytes.status(), &response_);
+    }
+    case Maintain::VERIFY: {
+      const absl::StatusOr<Maintenance::VerifyReport> report = maintenance->Verify();
+      if (report.ok()) {
+        out->set_files(report->files);
+        out->set_bytes(report->bytes);
+        out->set_entries(report->entries);
+      }
+      return SetStatus(report.status(), &response_);
+    }
+    case Maintain::CHECKPOINT: {
+      const absl::StatusOr<std::string> path = maintenance->Checkpoint(asked.name());
+      if (path.ok()) out->set_path(*path);
+      return SetStatus(path.status(), &response_);
+    }
+    default:
+      return SetStatus(absl::UnimplementedError(absl::StrCat("the server has no maintenance ",
+                                                             static_cast<int>(asked.work()))),
+                       &response_);
   }
 }
 

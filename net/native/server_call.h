@@ -57,6 +57,8 @@ class ServerCall {
   uint64_t id() const { return request_.id(); }
   // False: it is answered without the store.
   bool runs() const { return runs_; }
+  // Whether it may take long, and so must run beside all others: StoreRunner::RunAside().
+  bool runs_aside() const { return request_.operation() == MAINTAIN; }
   // Instead of Execute().
   void Refuse(const absl::Status& status);
 
@@ -95,6 +97,7 @@ class ServerCall {
   void DoScan();
   void DoSnapshot();
   void DoStats();
+  void DoMaintain();
   void EncodeGet(Output* output, RequestCounts* counts);
   void EncodeScan(Output* output);
   void AddErrorWithin(size_t index, const absl::Status& status);

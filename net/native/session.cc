@@ -142,6 +142,11 @@ class NativeSession final : public Session {
     answer.set_max_items(native::kMaxItems);
     answer.set_max_in_flight(limits.max_in_flight);
     answer.set_write_session(client_->session());
+    for (const std::string& feature : hello.features()) {
+      if (feature == native::kMaintenanceFeature && state_->store->maintenance() != nullptr) {
+        answer.add_features(feature);
+      }
+    }
     native::AppendFrameHead(response, 0, &out_.bytes());
     reader_.SetLimits(native::kMaxHeaderBytes, limits.max_frame_bytes);
     phase_ = Phase::kServing;
@@ -163,6 +168,15 @@ class NativeSession final : public Session {
       if (!call->runs()) Encode(call);
       return absl::OkStatus();
     }
+    if (call->runs_aside()) {
+      if (own == nullptr) {
+        own = std::make_shared<ServerCall>(state_.get());
+        // What is in the frame was good a moment ago.
+        if (status = own->Parse(frame); !status.ok()) return status;
+      }
+      RunAside(std::move(own));
+      return absl::OkStatus();
+    }
     ++in_flight_;
     if (inline_) {
       state_->runner->Run(
@@ -176,6 +190,26 @@ class NativeSession final : public Session {
       Dispatch(own);
     }
     return absl::OkStatus();
+  }
+
+  // On a thread of its own; what it is given may outlive the session.
+  void RunAside(std::shared_ptr<ServerCall> call) {
+    call->Hold(reader_.pin());
+    const absl::StatusOr<bool> begun =
+        state_->runner->RunAside([call, state = state_] { call->Execute(nullptr); },
+                                 [call, self = self_, loop = loop_, arrived = arrived_] {
+                                   loop->Post([call, self, arrived] {
+                                     if (*self != nullptr) (*self)->AnswerLate(call.get(), arrived);
+                                   });
+                                 });
+    if (begun.ok() && *begun) {
+      ++in_flight_;
+      return;
+    }
+    call->Refuse(begun.ok() ? absl::UnavailableError("other work on the store's files is under "
+                                                     "way: try again when it is done")
+                            : begun.status());
+    Encode(call.get());
   }
 
   // For a store that may block. What it is given may outlive the session.

@@ -139,6 +139,11 @@ Link::~Link() {
   if (!RunOnLoop(loop_, end)) end();
 }
 
+bool Link::has_maintenance() const {
+  const auto& features = server_.features();
+  return std::find(features.begin(), features.end(), native::kMaintenanceFeature) != features.end();
+}
+
 native::Request Link::NewRequest(native::Operation operation, absl::Duration timeout) {
   native::Request request;
   request.set_id(client_->NewId());

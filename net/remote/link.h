@@ -60,6 +60,8 @@ class Link {
 
   const native::ServerHello& server() const { return server_; }
   const Capabilities& capabilities() const { return capabilities_; }
+  // Whether the server cares for its store's files where it is asked to.
+  bool has_maintenance() const;
   native::Client& client() { return *client_; }
 
   // The time a call with this timeout has.

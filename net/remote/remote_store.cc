@@ -13,6 +13,7 @@
 #include "net/native/frame.h"
 #include "net/remote/calls.h"
 #include "net/remote/link.h"
+#include "net/remote/remote_maintenance.h"
 
 namespace kvarts {
 namespace remote {
@@ -99,7 +100,9 @@ class RemoteCursor final : public Cursor {
 class RemoteStore final : public Store {
  public:
   explicit RemoteStore(std::shared_ptr<Link> link)
-      : capabilities_(link->capabilities()), link_(std::move(link)) {}
+      : capabilities_(link->capabilities()),
+        maintenance_(link->has_maintenance() ? std::make_unique<RemoteMaintenance>(link) : nullptr),
+        link_(std::move(link)) {}
 
   Capabilities capabilities() const override { return capabilities_; }
 
@@ -111,9 +114,11 @@ class RemoteStore final : public Store {
   absl::StatusOr<std::shared_ptr<const Snapshot>> GetSnapshot() override;
   absl::StatusOr<StoreStats> Stats() override;
   absl::Status Sync() override;
+  Maintenance* maintenance() override { return maintenance_.get(); }
 
   // The last call under way, cursor or snapshot ends the connection.
   absl::Status Close() override {
+    if (maintenance_ != nullptr) maintenance_->Close();
     std::shared_ptr<Link> link;
     MutexLock lock(&mu_);
     link_.swap(link);
@@ -131,6 +136,7 @@ class RemoteStore final : public Store {
                          WriteResults* results);
 
   const Capabilities capabilities_;
+  const std::unique_ptr<RemoteMaintenance> maintenance_;  // null: the server's store has none
   mutable Mutex mu_;
   std::shared_ptr<Link> link_ ABSL_GUARDED_BY(mu_);
 };
