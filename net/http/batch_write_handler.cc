@@ -15,15 +15,6 @@
 namespace kvarts {
 namespace {
 
-// Pages of other sites may send text or a form here without asking first, not JSON:
-// the media type is what keeps them from writing (Fetch, "CORS-safelisted request-header").
-bool IsJson(const HttpRequest& request) {
-  const std::string* const field = request.Find("Content-Type");
-  if (field == nullptr) return false;
-  const absl::string_view type = absl::string_view(*field).substr(0, field->find(';'));
-  return absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(type), "application/json");
-}
-
 // Of the values that one request has read and hashed for its conditions, again where others
 // wrote: it may run on the thread that serves other connections too.
 constexpr size_t kMaxBytesRead = 1 << 30;
@@ -154,7 +145,7 @@ constexpr size_t kBodyOnLoop = 256 << 10;
 // Takes the body apart, once. Null after an answer that says why not.
 std::shared_ptr<const BatchWriteRequest> TakeRequest(const HttpContext& context, HttpCall* call) {
   if (call->batch_write != nullptr) return call->batch_write;
-  if (!IsJson(call->request)) {
+  if (!HasJsonType(call->request)) {
     SetHttpError(415, "expected a body with Content-Type: application/json", &call->response);
     return nullptr;
   }
@@ -204,6 +195,13 @@ void EndWriteMany(HttpCall* call, const StoreWrite& write, const absl::Status& s
 }
 
 }  // namespace
+
+bool HasJsonType(const HttpRequest& request) {
+  const std::string* const field = request.Find("Content-Type");
+  if (field == nullptr) return false;
+  const absl::string_view type = absl::string_view(*field).substr(0, field->find(';'));
+  return absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(type), "application/json");
+}
 
 const HttpSteps kWriteManySteps = {BeginWriteMany, EndWriteMany};
 

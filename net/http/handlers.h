@@ -32,6 +32,13 @@ extern const HttpSteps kWriteManySteps;
 // scan_handler.cc
 void ScanKeys(const HttpContext& context, HttpCall* call);
 
+// admin_handlers.cc
+void FlushStore(const HttpContext& context, HttpCall* call);
+void CompactStore(const HttpContext& context, HttpCall* call);
+void VerifyStore(const HttpContext& context, HttpCall* call);
+void MakeCheckpoint(const HttpContext& context, HttpCall* call);
+extern const HttpSteps kAdminSteps;
+
 // status_handlers.cc
 void Livez(const HttpContext& context, HttpCall* call);
 void Readyz(const HttpContext& context, HttpCall* call);
@@ -63,6 +70,10 @@ std::string ValueEtag(absl::string_view value);
 bool EtagInList(absl::string_view list, absl::string_view etag, bool weak);
 // Whether `list` is "*" or one tag or more, as their grammar has them.
 bool IsEtagList(absl::string_view list);
+
+// Pages of other sites may send text or a form here without asking first, not JSON:
+// the media type is what keeps them from writing (Fetch, "CORS-safelisted request-header").
+bool HasJsonType(const HttpRequest& request);
 
 // Answers with what the source gives: as a whole where its first part is all.
 void AnswerFrom(std::unique_ptr<HttpBodySource> source, HttpCall* call);

@@ -91,10 +91,14 @@ enum class StoreUse : unsigned char {
   kNone,     // runs on the loop, and must not wait
   kIfReady,  // runs where the store's calls run once there is a store, before on the loop
   kNeeded,   // runs where the store's calls run; 503 before there is a store
+  // As kNeeded, after its steps' `begin` on the loop; on a thread beside all calls, for work that
+  // takes long. 409 while other such work is under way.
+  kAside,
 };
 
-// What a route does on the loop, for a store that says how not to wait: see
-// StoreRunner::no_wait(). Else, and where this says so, its `handle` runs where it may wait.
+// What a route does on the loop: for a store that says how not to wait (see
+// StoreRunner::no_wait()), and of StoreUse::kAside. Else, and where this says so, its `handle`
+// runs where it may wait.
 struct HttpSteps {
   enum class Next : unsigned char {
     kAnswered,  // all calls are

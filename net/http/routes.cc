@@ -51,6 +51,13 @@ constexpr HttpParameter kPutParameters[] = {
     kIfAbsent};
 constexpr HttpParameter kBatchParameters[] = {
     {"etags", In::kQuery, kFlag, "With the ETag of each value, as /v1/batch/write takes it."}};
+constexpr HttpParameter kCompactParameters[] = {
+    {"start", In::kQuery, kText, "The first key; without it the range has no beginning."},
+    {"end", In::kQuery, kText, "The key to stop before; empty: no end."}};
+constexpr HttpParameter kCheckpointParameters[] = {
+    {"name", In::kQuery, kText,
+     "Its name in the store's directory for checkpoints: no slash, not . or .. Without it the "
+     "store makes one of the time."}};
 constexpr HttpParameter kScanParameters[] = {
     {"prefix", In::kQuery, kText,
      "Only keys that begin with it. As in every query, + is a space and %2B a plus."},
@@ -144,7 +151,43 @@ constexpr HttpAnswer kFileAnswers[] = {
     {406, "The file is kept in gzip only, and the client does not take that.", kJson,
      R"({"$ref":"#/components/schemas/Error"})"}};
 
+constexpr HttpAnswer kNoFiles = {501, "The store has no files of its own to care for.", kJson,
+                                 R"({"$ref":"#/components/schemas/Error"})"};
+constexpr HttpAnswer kUnderWay = {409, "Other such work is under way.", kJson,
+                                  R"({"$ref":"#/components/schemas/Error"})"};
+constexpr HttpAnswer kNoJson = {415, "The Content-Type is not application/json.", kJson,
+                                R"({"$ref":"#/components/schemas/Error"})"};
+constexpr HttpAnswer kFlushAnswers[] = {
+    {200, "It is done.", kJson, R"({"type":"object","properties":{"flushed":{"type":"boolean"}}})"},
+    kUnderWay,
+    kNoJson,
+    kNoFiles};
+constexpr HttpAnswer kCompactAnswers[] = {
+    {200, "It is done.", kJson,
+     R"({"type":"object","properties":{"compacted":{"type":"boolean"}}})"},
+    kUnderWay,
+    kNoJson,
+    kNoFiles};
+constexpr HttpAnswer kVerifyAnswers[] = {
+    {200, "All files are good.", kJson,
+     R"({"type":"object","properties":{"files":{"type":"integer"},"bytes":{"type":"integer"},)"
+     R"("entries":{"type":"integer","description":"Versions and deletions, hidden ones too."}}})"},
+    kUnderWay,
+    kNoJson,
+    kNoFiles};
+constexpr HttpAnswer kCheckpointAnswers[] = {
+    {200, "It is made, and opens as a store of its own.", kJson,
+     R"({"type":"object","properties":{"path":{"type":"string",)"
+     R"("description":"Its directory, on the server's machine."}}})"},
+    {409, "There is one of that name, or other such work is under way.", kJson,
+     R"({"$ref":"#/components/schemas/Error"})"},
+    kNoJson,
+    kNoFiles};
+
 constexpr HttpBody kNoBody;
+constexpr HttpBody kAdminBody = {
+    kJson, R"({"type":"object"})",
+    "Nothing of it is read: its media type, which pages of other sites cannot send, is looked at."};
 constexpr HttpBody kValueBody = {"application/octet-stream", kBinary,
                                  "The value. Its Content-Type is kept where the store can."};
 constexpr HttpBody kBatchBody = {kJson, R"({"$ref":"#/components/schemas/BatchKeys"})",
@@ -162,6 +205,7 @@ void Each(const HttpContext& context, absl::Span<HttpCall> calls) {
 constexpr StoreUse kNone = StoreUse::kNone;
 constexpr StoreUse kIfReady = StoreUse::kIfReady;
 constexpr StoreUse kNeeded = StoreUse::kNeeded;
+constexpr StoreUse kAside = StoreUse::kAside;
 
 // Fields as in HttpRoute: method, path, id, tag, summary, description; store,
 // open, writes, batches, max_body; parameters, body, answers, handle, steps.
@@ -202,6 +246,49 @@ constexpr HttpRoute kRoutes[] = {
      kWriteAnswers,
      Each<WriteMany>,
      &kWriteManySteps},
+    {"POST",
+     "/v1/admin/flush",
+     "flushStore",
+     "Server",
+     "Writes what is in memory to the store's sorted files",
+     "",  //
+     kAside,
+     false,
+     false,
+     false,
+     kIgnoredBody,
+     {},
+     kAdminBody,
+     kFlushAnswers,
+     Each<FlushStore>,
+     &kAdminSteps},
+    {"POST", "/v1/admin/compact", "compactStore", "Server",
+     "Merges the files that hold keys of a range",
+     "What was overwritten, deleted or has expired gives its space back. Answered when it is done, "
+     "which may take long.",  //
+     kAside, false, false, false, kIgnoredBody, kCompactParameters, kAdminBody, kCompactAnswers,
+     Each<CompactStore>, &kAdminSteps},
+    {"POST",
+     "/v1/admin/verify",
+     "verifyStore",
+     "Server",
+     "Reads and checks all of the store's files",
+     "The first that is bad is named, with the offset, in an error.",  //
+     kAside,
+     false,
+     false,
+     false,
+     kIgnoredBody,
+     {},
+     kAdminBody,
+     kVerifyAnswers,
+     Each<VerifyStore>,
+     &kAdminSteps},
+    {"POST", "/v1/admin/checkpoint", "makeCheckpoint", "Server",
+     "Makes a directory that opens as a store with all that is there now",
+     "Nothing that is done to this store later changes it.",  //
+     kAside, false, false, false, kIgnoredBody, kCheckpointParameters, kAdminBody,
+     kCheckpointAnswers, Each<MakeCheckpoint>, &kAdminSteps},
     {"GET", "/v1/scan", "scanKeys", "Data", "The entries of a range of keys",
      "In key order where the store has one. Keys and values are JSON strings where they are "
      "UTF-8, else {\"base64\": \"...\"}. A page is read while others write, and is no state of the "

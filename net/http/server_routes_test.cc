@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "net/http/http_fixture.h"
 #include "net/http/openapi.h"
 #include "net/http/routes.h"
+#include "storage/layers/forwarding_store.h"
 #include "testing/model/manual_clock.h"
 
 namespace kvarts {
@@ -141,6 +143,32 @@ TEST_F(HttpTest, MetricsAreInPrometheusFormatAndCountWhatHappened) {
   EXPECT_GT(metrics.Value("kvarts_sent_bytes_total{protocol=\"http\"}"), 500);
   EXPECT_GT(metrics.Value("process_resident_memory_bytes"), 1e6);
   EXPECT_GT(metrics.Value("process_open_fds"), 2);
+}
+
+// Tells of itself what not all stores do.
+class TellingStore final : public ForwardingStore {
+ public:
+  TellingStore() : ForwardingStore(NewModelStore()) {}
+  absl::StatusOr<StoreStats> Stats() override {
+    StoreStats stats;
+    stats.details = {{"level0_bytes", "4096"}, {"evict", "none"},   {"amplification", "1.5"},
+                     {"level0_bytes", "1"},    {"of \"it\"", "-2"}, {"ratio", "nan"}};
+    return stats;
+  }
+};
+
+TEST_F(HttpTest, NumbersThatTheStoreTellsOfItselfAreMetrics) {
+  StartServer();
+  SetStore(std::make_unique<TellingStore>());
+  const auto client = Connect();
+  client->Get("/livez");
+  RunOn(loops_->loop(0), [] {});
+  const Exposition metrics(client->Get("/metrics").body);
+  EXPECT_EQ(metrics.Value("kvarts_store_detail{name=\"level0_bytes\"}"), 4096);
+  EXPECT_EQ(metrics.Value("kvarts_store_detail{name=\"amplification\"}"), 1.5);
+  EXPECT_EQ(metrics.Value("kvarts_store_detail{name=\"of \\\"it\\\"\"}"), -2);
+  EXPECT_FALSE(metrics.Has("kvarts_store_detail{name=\"evict\"}"));
+  EXPECT_FALSE(metrics.Has("kvarts_store_detail{name=\"ratio\"}"));
 }
 
 TEST_F(HttpTest, MetricsAreThereBeforeTheStore) {

@@ -272,9 +272,36 @@ class HttpSession final : public Session {
       Fail("not ready: the store is being opened");
     } else if (runner->full()) {
       Fail("too many requests are waiting; try again later");
+    } else if (use == StoreUse::kAside) {
+      HandleAside(runner, handle);
     } else if (exchange_->route->steps == nullptr || !runner->no_wait() ||
                !HandleWithoutWaiting(runner)) {
       Run(runner, handle, [](HttpSession* session) { session->handled_ = true; });
+    }
+  }
+
+  void HandleAside(StoreRunner* runner, void (*handle)(Exchange*)) {
+    if (exchange_->route->steps->begin(exchange_->context, exchange_->Handled(), nullptr) ==
+        HttpSteps::Next::kAnswered) {
+      handled_ = true;
+      return;
+    }
+    auto done = [this, loop = stream_->loop(), alive = std::weak_ptr<char>(alive_)] {
+      loop->Post([this, alive] {
+        if (alive.expired()) return;
+        calling_ = false;
+        handled_ = true;
+        Advance();
+      });
+    };
+    const absl::StatusOr<bool> begun =
+        runner->RunAside([exchange = exchange_, handle] { handle(exchange.get()); }, done);
+    if (begun.ok() && *begun) {
+      calling_ = true;
+    } else if (begun.ok()) {
+      Fail("other work on the store's files is under way; try again when it is done", 409);
+    } else {
+      Fail(begun.status().message());
     }
   }
 
@@ -304,9 +331,9 @@ class HttpSession final : public Session {
     return true;
   }
 
-  void Fail(absl::string_view message) {
+  void Fail(absl::string_view message, int status = 503) {
     for (size_t i = 0; i < exchange_->count; ++i) {
-      SetHttpError(503, message, &exchange_->calls[exchange_->first + i].response);
+      SetHttpError(status, message, &exchange_->calls[exchange_->first + i].response);
     }
     handled_ = true;
   }

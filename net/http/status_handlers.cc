@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -115,6 +117,21 @@ void Single(absl::string_view name, absl::string_view type, absl::string_view he
             std::string* out) {
   Family(name, type, help, out);
   absl::StrAppend(out, name, " ", absl::StrFormat("%.15g", value), "\n");
+}
+
+// What the store tells of itself beyond what all do, where it is a number.
+void AppendDetails(const StoreStats& stats, std::string* out) {
+  std::set<absl::string_view> told;
+  for (const auto& [name, value] : stats.details) {
+    double number = 0;
+    if (!absl::SimpleAtod(value, &number) || !std::isfinite(number)) continue;
+    if (told.empty()) {
+      Family("kvarts_store_detail", "gauge", "The store's own figures, by name.", out);
+    }
+    if (!told.insert(name).second) continue;
+    absl::StrAppend(out, "kvarts_store_detail{name=\"", LabelValue(name), "\"} ",
+                    absl::StrFormat("%.15g", number), "\n");
+  }
 }
 
 // A family with a line for each protocol.
@@ -239,6 +256,7 @@ void PrometheusMetrics(const HttpContext& context, HttpCall* call) {
         Single("kvarts_store_save_failed", "gauge", "1 where the last try to save it failed.",
                stats->save_error.empty() ? 0 : 1, out);
       }
+      AppendDetails(*stats, out);
     }
   }
   AppendProtocols(Collect(*context.info), out);

@@ -84,7 +84,8 @@ std::vector<Section> Sections(const CommandCall& call) {
   const bool is_saving = call.serving != nullptr && call.serving->runner->is_aside();
   AddLine(&persistence, "rdb_bgsave_in_progress", is_saving ? 1 : 0);
   AddLine(&persistence, "rdb_last_save_time", absl::StrCat(LastSaveSeconds(state, stats)));
-  AddLine(&persistence, "rdb_last_bgsave_status", stats.save_error.empty() ? "ok" : "err");
+  const bool failed = !stats.save_error.empty() || state.checkpoint.failed();
+  AddLine(&persistence, "rdb_last_bgsave_status", failed ? "err" : "ok");
   AddLine(&persistence, "aof_enabled", 0);
 
   const AtReset reset = state.at_reset();

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "net/resp/session_harness.h"
 #include "storage/layers/forwarding_store.h"
+#include "testing/model/fake_maintenance.h"
 #include "testing/model/manual_clock.h"
 
 namespace kvarts {
@@ -144,6 +145,59 @@ TEST_F(PersistenceTest, SaveIsRefusedWithinATransaction) {
   EXPECT_EQ(Ask("MULTI"), "+OK\r\n");
   EXPECT_EQ(Ask("SAVE"), "-ERR Command not allowed inside a transaction\r\n");
   EXPECT_EQ(Ask("EXEC"), "-EXECABORT Transaction discarded because of previous errors.\r\n");
+}
+
+// A store that cares for its files has what was acknowledged: to save it is to make a checkpoint.
+class CheckpointTest : public testing::Test {
+ protected:
+  CheckpointTest() {
+    auto store = std::make_unique<MaintainedStore>(NewModelStore());
+    fake_ = store->maintenance();
+    RespOptions options;
+    options.clock = &clock_;
+    server_ = std::make_unique<SessionHarness>(std::move(store), options);
+    connection_ = server_->Connect();
+  }
+  std::string Ask(absl::string_view request) {
+    return server_->Send(*connection_, absl::StrCat(request, "\r\n"));
+  }
+  void AwaitIdle() {
+    while (Ask("INFO persistence").find("rdb_bgsave_in_progress:0") == std::string::npos) {
+    }
+  }
+
+  ManualClock clock_;
+  FakeMaintenance* fake_;
+  std::unique_ptr<SessionHarness> server_;
+  std::unique_ptr<SessionHarness::Connection> connection_;
+};
+
+TEST_F(CheckpointTest, SaveAndBgSaveMakeOne) {
+  const auto now = [this] { return absl::StrCat(":", absl::ToUnixSeconds(clock_.Now()), "\r\n"); };
+  EXPECT_EQ(Ask("LASTSAVE"), now()) << "the start";
+  clock_.Advance(absl::Seconds(100));
+  EXPECT_EQ(Ask("SAVE"), "+OK\r\n");
+  EXPECT_EQ(Ask("LASTSAVE"), now());
+  clock_.Advance(absl::Seconds(100));
+  fake_->Hold();
+  EXPECT_EQ(Ask("BGSAVE"), "+Background saving started\r\n");
+  fake_->AwaitCalls(2);
+  EXPECT_EQ(Ask("BGSAVE"), "-ERR Background save already in progress\r\n");
+  EXPECT_EQ(Ask("SAVE"), "-ERR Background save already in progress\r\n");
+  fake_->LetGo();
+  AwaitIdle();
+  EXPECT_EQ(Ask("LASTSAVE"), now());
+  EXPECT_THAT(fake_->Calls(), testing::ElementsAre("checkpoint ", "checkpoint "));
+}
+
+TEST_F(CheckpointTest, AFailureIsToldUntilTheNextOneIsGood) {
+  fake_->LetGo(absl::FailedPreconditionError("there is no directory for checkpoints"));
+  EXPECT_THAT(Ask("SAVE"), HasSubstr("there is no directory for checkpoints"));
+  EXPECT_THAT(Ask("INFO persistence"), HasSubstr("rdb_last_bgsave_status:err\r\n"));
+  fake_->LetGo();
+  EXPECT_EQ(Ask("BGSAVE"), "+Background saving started\r\n");
+  AwaitIdle();
+  EXPECT_THAT(Ask("INFO persistence"), HasSubstr("rdb_last_bgsave_status:ok\r\n"));
 }
 
 TEST(PersistenceOfNothingTest, IsAnError) {

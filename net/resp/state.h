@@ -79,6 +79,21 @@ struct AtReset {
   uint64_t evicted = 0;
 };
 
+// Thread-safe. The last checkpoint that SAVE or BGSAVE made, of a store with maintenance().
+class LastCheckpoint {
+ public:
+  void Note(absl::Time now, const absl::Status& status) {
+    failed_.store(!status.ok(), std::memory_order_relaxed);
+    if (status.ok()) at_ms_.store(absl::ToUnixMillis(now), std::memory_order_relaxed);
+  }
+  int64_t at_ms() const { return at_ms_.load(std::memory_order_relaxed); }  // 0: there was none
+  bool failed() const { return failed_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<int64_t> at_ms_{0};
+  std::atomic<bool> failed_{false};
+};
+
 // Constant. A store, once it is there.
 struct Serving {
   explicit Serving(StoreRunner* r) : Serving(r, r->store()) {}
@@ -110,6 +125,7 @@ struct ServerState {
     return reset;
   }
 
+  LastCheckpoint checkpoint;
   Clients clients;
   ScanCursors scans;
   Counters counters;
