@@ -50,6 +50,7 @@ class MemoryStore final : public Store {
   absl::Status Load(const MemoryOptions& options) {
     auto snapshots =
         std::make_unique<Snapshots>(table_.get(), options.clock, options.fs, options.snapshot_path);
+    KVARTS_RETURN_IF_ERROR(snapshots->Lock());
     KVARTS_ASSIGN_OR_RETURN(const bool expires, snapshots->Load(options.progress));
     if (expires) sweeper_->Start();
     // Now, while nothing is lost by it, and not when the store is closed.
@@ -194,9 +195,9 @@ class MemoryStore final : public Store {
     closed_ = true;
     sweeper_->Stop();
     MutexLock lock(&closing_);
-    if (!to_save_) return absl::OkStatus();
-    KVARTS_RETURN_IF_ERROR(snapshots_->Save());
+    if (to_save_) KVARTS_RETURN_IF_ERROR(snapshots_->Save());
     to_save_ = false;
+    if (snapshots_ != nullptr) snapshots_->Unlock();
     return absl::OkStatus();
   }
 

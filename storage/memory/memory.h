@@ -50,8 +50,8 @@ struct MemoryOptions {
 std::unique_ptr<Store> NewMemoryStore(const MemoryOptions& options = {});
 
 // With a snapshot. kDataLoss, with file and offset, where that is damaged,
-// kFailedPrecondition for one of a newer version, kResourceExhausted where its entries are
-// more than max_memory.
+// kFailedPrecondition for one of a newer version, and for one that another store has open, in
+// any process; kResourceExhausted where its entries are more than max_memory.
 absl::StatusOr<std::unique_ptr<Store>> OpenMemoryStore(const MemoryOptions& options);
 
 }  // namespace kvarts

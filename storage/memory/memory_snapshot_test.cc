@@ -1,5 +1,6 @@
 // The memory store with a snapshot: what is saved, and what a crash or an error leaves.
 
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
@@ -67,13 +68,22 @@ class MemorySnapshotTest : public testing::Test {
     return *std::move(store);
   }
   std::string ContentsAt(FileSystem* fs) { return Contents(Open(fs).get()); }
+  // A disk with a copy of the file, which an open store has locked.
+  static std::unique_ptr<MemoryFileSystem> Copy(FileSystem* fs) {
+    auto copy = std::make_unique<MemoryFileSystem>();
+    EXPECT_TRUE(copy->CreateDir("d").ok());
+    const absl::StatusOr<std::string> bytes = ReadFile(fs, kPath);
+    EXPECT_TRUE(bytes.ok()) << bytes.status();
+    EXPECT_TRUE(WriteFileAtomically(copy.get(), kPath, *bytes).ok());
+    return copy;
+  }
 
   ManualClock clock_;
   MemoryFileSystem fs_;
 };
 
 TEST_F(MemorySnapshotTest, WhatSyncSavedIsLoaded) {
-  const std::unique_ptr<Store> store = Open(&fs_);
+  std::unique_ptr<Store> store = Open(&fs_);
   EXPECT_EQ(store->Stats()->saved_at_ms, 0);
   ASSERT_TRUE(store->Put("", "empty").ok());
   ASSERT_TRUE(store->Put(kUuid, "uuid").ok());
@@ -87,6 +97,7 @@ TEST_F(MemorySnapshotTest, WhatSyncSavedIsLoaded) {
   ASSERT_TRUE(store->Sync().ok());
   EXPECT_EQ(store->Stats()->saved_at_ms, clock_.now_ms());
   ASSERT_TRUE(store->Put("later", "not saved").ok());
+  store.reset();
   const std::unique_ptr<Store> again = Open(&fs_);
   EXPECT_EQ(Contents(again.get()), absl::StrCat("=empty;", kUuid, "=uuid;all=v text/html until ",
                                                 metadata.expires_at_ms, ";large=70000;"));
@@ -141,6 +152,69 @@ TEST_F(MemorySnapshotTest, CloseSavesWhereItIsAskedTo) {
   EXPECT_TRUE(absl::IsResourceExhausted((*store)->Close()));
 }
 
+TEST_F(MemorySnapshotTest, ASecondStoreThatWouldSaveThereIsRefused) {
+  const std::string posix_path =
+      absl::StrCat(std::getenv("TEST_TMPDIR"), "/", "a_second_store.snapshot");
+  for (FileSystem* const fs : {static_cast<FileSystem*>(&fs_), FileSystem::Posix()}) {
+    MemoryOptions options = Options(fs);
+    if (fs != &fs_) options.snapshot_path = posix_path;
+    auto first = OpenMemoryStore(options);
+    ASSERT_TRUE(first.ok()) << first.status();
+    ASSERT_TRUE((*first)->Put("k", "v").ok());
+    const absl::Status second = OpenMemoryStore(options).status();
+    EXPECT_EQ(second.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(second.message(), HasSubstr(options.snapshot_path + ": another process has"));
+    EXPECT_TRUE((*first)->Sync().ok());
+    EXPECT_TRUE((*first)->Close().ok());
+    EXPECT_TRUE(absl::IsNotFound(fs->Stat(options.snapshot_path + ".lock").status()));
+    auto next = OpenMemoryStore(options);
+    ASSERT_TRUE(next.ok()) << next.status();
+    EXPECT_EQ(Contents(next->get()), "k=v;");
+    next->reset();  // as good as closed
+    EXPECT_TRUE(OpenMemoryStore(options).ok());
+  }
+}
+
+TEST_F(MemorySnapshotTest, AStoreThatIsNotSavedYetHoldsItsLock) {
+  FaultFileSystem faults(&fs_);
+  MemoryOptions options = Options(&faults);
+  options.save_on_close = true;
+  auto first = OpenMemoryStore(options);
+  ASSERT_TRUE(first.ok()) << first.status();
+  faults.SetRule({Fault::kNoSpace});
+  EXPECT_FALSE((*first)->Close().ok());
+  faults.ClearRule();
+  EXPECT_TRUE(absl::IsFailedPrecondition(OpenMemoryStore(options).status()));
+  EXPECT_TRUE((*first)->Close().ok());
+  EXPECT_TRUE(OpenMemoryStore(options).ok());
+}
+
+// A folder in which nothing can be made.
+class UnwritableFileSystem final : public MemoryFileSystem {
+ public:
+  absl::StatusOr<std::unique_ptr<FileLock>> Lock(absl::string_view path) override {
+    if (writable) return MemoryFileSystem::Lock(path);
+    return absl::PermissionDeniedError(absl::StrCat(path, ": cannot be made"));
+  }
+  bool writable = true;
+};
+
+TEST_F(MemorySnapshotTest, WhatCannotBeLockedCanBeLoadedButNotSaved) {
+  UnwritableFileSystem fs;
+  ASSERT_TRUE(fs.CreateDir("d").ok());
+  {
+    const auto store = Open(&fs);
+    ASSERT_TRUE(store->Put("k", "v").ok());
+    ASSERT_TRUE(store->Sync().ok());
+  }
+  fs.writable = false;
+  const auto store = Open(&fs);
+  EXPECT_EQ(Contents(store.get()), "k=v;");
+  EXPECT_EQ(store->Sync().code(), absl::StatusCode::kPermissionDenied);
+  fs.writable = true;
+  EXPECT_TRUE(store->Sync().ok());
+}
+
 TEST_F(MemorySnapshotTest, WithoutAPathNothingIsWritten) {
   MemoryOptions options = Options(&fs_);
   options.snapshot_path = "";
@@ -188,6 +262,7 @@ struct Scene {
     auto first = OpenMemoryStore(with);
     EXPECT_TRUE((*first)->Put("old", "1").ok());
     EXPECT_TRUE((*first)->Sync().ok());
+    first->reset();
     fs.SyncAll();
     with.fs = &faults;
     store = *OpenMemoryStore(with);
@@ -237,12 +312,13 @@ TEST_F(MemorySnapshotTest, AnErrorAtEveryOperationIsToldAndLeavesTheOldOrTheNewO
           absl::StrCat("fault ", static_cast<int>(fault), " at ", k, ": ", status.ToString());
       EXPECT_FALSE(status.ok()) << where;
       scene.faults.ClearRule();
-      EXPECT_THAT(ContentsAt(&scene.fs), testing::AnyOf(Scene::kOld, Scene::kNew)) << where;
-      EXPECT_THAT(*scene.fs.List("d"), ElementsAre("snapshot")) << where;
+      EXPECT_THAT(ContentsAt(Copy(&scene.fs).get()), testing::AnyOf(Scene::kOld, Scene::kNew))
+          << where;
+      EXPECT_THAT(*scene.fs.List("d"), ElementsAre("snapshot", "snapshot.lock")) << where;
       // The store goes on, and the next one works.
       ASSERT_TRUE(scene.store->Put("more", "3").ok());
       EXPECT_TRUE(scene.store->Sync().ok()) << where;
-      EXPECT_EQ(ContentsAt(&scene.fs), "more=3;new=2;old=1;") << where;
+      EXPECT_EQ(ContentsAt(Copy(&scene.fs).get()), "more=3;new=2;old=1;") << where;
     }
   }
   EXPECT_GE(runs, 20);
@@ -251,6 +327,7 @@ TEST_F(MemorySnapshotTest, AnErrorAtEveryOperationIsToldAndLeavesTheOldOrTheNewO
 TEST_F(MemorySnapshotTest, AnErrorOfReadingIsNoEmptyStore) {
   for (uint64_t k = 0;; ++k) {
     Scene scene(clock_, Options(nullptr));
+    scene.store.reset();
     scene.faults.SetRule({Fault::kIoError, k});
     const absl::StatusOr<std::unique_ptr<Store>> store = OpenMemoryStore(Options(&scene.faults));
     if (scene.faults.injected() == 0) break;
@@ -291,7 +368,8 @@ TEST_F(MemorySnapshotTest, SnapshotsUnderWritersHavePairsWhole) {
   }
   for (int n = 0; n < 15; ++n) {
     ASSERT_TRUE(store->Sync().ok());
-    const std::unique_ptr<Store> saved = Open(&fs_);
+    const std::unique_ptr<MemoryFileSystem> copy = Copy(&fs_);
+    const std::unique_ptr<Store> saved = Open(copy.get());
     for (int i = 0; i < 5000; ++i) {
       for (int t = 0; t < 2; ++t) {
         const auto left = *saved->Get(absl::StrCat("l", t, ".", i));

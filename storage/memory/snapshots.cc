@@ -51,7 +51,36 @@ absl::Status Insert(absl::Span<const SnapshotEntry> entries, int64_t now_ms, Tab
   return absl::OkStatus();
 }
 
+std::string LockPath(absl::string_view path) { return absl::StrCat(path, ".lock"); }
+
 }  // namespace
+
+absl::Status Snapshots::Lock() {
+  MutexLock saving(&saving_);
+  const absl::Status status = TakeLock();
+  const bool takes_no_files = absl::IsPermissionDenied(status) || absl::IsNotFound(status);
+  return takes_no_files ? absl::OkStatus() : status;
+}
+
+absl::Status Snapshots::TakeLock() {
+  if (lock_ != nullptr) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<FileLock>> lock = fs_.Lock(LockPath(path_));
+  if (absl::IsFailedPrecondition(lock.status())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path_, ": another process has this snapshot open, and both would save to it (",
+                     LockPath(path_), " is locked)"));
+  }
+  KVARTS_RETURN_IF_ERROR(lock.status());
+  lock_ = *std::move(lock);
+  return absl::OkStatus();
+}
+
+void Snapshots::Unlock() {
+  MutexLock saving(&saving_);
+  if (lock_ == nullptr) return;
+  fs_.Delete(LockPath(path_)).IgnoreError();  // the lock counts, not the file
+  lock_ = nullptr;
+}
 
 absl::StatusOr<bool> Snapshots::Load(ProgressSink* progress) {
   const int64_t now_ms = absl::ToUnixMillis(clock_.Now());
@@ -92,7 +121,8 @@ absl::Status Snapshots::CheckCanSave() {
 
 absl::Status Snapshots::Save() {
   MutexLock saving(&saving_);
-  absl::Status status = Write();
+  absl::Status status = TakeLock();
+  if (status.ok()) status = Write();
   MutexLock lock(&mu_);
   last_save_ = status;
   return status;

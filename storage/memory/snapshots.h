@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -23,6 +24,14 @@ class Snapshots {
   // All must outlive it.
   Snapshots(Table* table, const Clock* clock, FileSystem* fs, std::string path)
       : table_(*table), clock_(*clock), fs_(*fs), path_(std::move(path)) {}
+  ~Snapshots() { Unlock(); }
+
+  // Once, before all else: takes the file's lock, which keeps other processes from saving over
+  // what this one saves. kFailedPrecondition where another store has it. A folder that takes no
+  // files may be loaded from: Save() tries again there.
+  absl::Status Lock();
+  // The file may be another's now.
+  void Unlock();
 
   // Fills the table, which is empty, from the file, if there is one; what has expired is
   // left out. True where an entry will expire. After an error the table is to be dropped.
@@ -38,6 +47,7 @@ class Snapshots {
   absl::Status CheckCanSave();
 
  private:
+  absl::Status TakeLock() ABSL_EXCLUSIVE_LOCKS_REQUIRED(saving_);
   absl::Status Write();
 
   Table& table_;
@@ -46,6 +56,7 @@ class Snapshots {
   const std::string path_;
   std::atomic<int64_t> saved_at_ms_{0};
   Mutex saving_;
+  std::unique_ptr<FileLock> lock_ ABSL_GUARDED_BY(saving_);
   mutable Mutex mu_;
   absl::Status last_save_ ABSL_GUARDED_BY(mu_);
 };
