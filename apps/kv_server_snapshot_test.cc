@@ -153,6 +153,7 @@ TEST_F(KvServerSnapshotTest, ASaveThatFailsOnTheWayOutIsTriedAgain) {
 TEST_F(KvServerSnapshotTest, ASecondSigtermGivesTheDataUp) {
   ASSERT_EQ(::mkdir((dir_ + "/place").c_str(), 0700), 0);
   auto server = Start("memory:?snapshot=place/file&save_on_exit=1");
+  ASSERT_EQ(::unlink((dir_ + "/place/file.lock").c_str()), 0);
   ASSERT_EQ(::rmdir((dir_ + "/place").c_str()), 0);
   server->process.Signal(SIGTERM);
   while (!absl::StrContains(server->process.Errors(), "the data could not be saved: place/file")) {

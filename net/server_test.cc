@@ -12,6 +12,7 @@
 #include "net/store_runner.h"
 #include "testing/conformance/transport_harness.h"
 #include "testing/model/model_store.h"
+#include "testing/model/slow_store.h"
 
 namespace kvarts {
 namespace {
@@ -216,6 +217,53 @@ TEST(StoreRunnerTest, AStoreThatMayBlockIsCalledOnThePool) {
   }  // waits for all
   EXPECT_EQ(elsewhere, 100);
   EXPECT_TRUE(done.AwaitValue(100));
+}
+
+// Says when it begins to end.
+class EndingRunner final : public StoreRunner {
+ public:
+  EndingRunner(Store* store, Awaited<bool>* ends) : store_(store), ends_(ends) {}
+  ~EndingRunner() override { ends_->Set(true); }
+  Store* store() const override { return store_; }
+  bool no_wait() const override { return true; }
+  bool full() const override { return false; }
+  void Run(EventLoop*, Task work, Task done) override {
+    work();
+    done();
+  }
+
+ private:
+  Store* const store_;
+  Awaited<bool>* const ends_;
+};
+
+TEST(StoreRunnerTest, ItsEndWaitsForTheWritesThatAreWithTheStore) {
+  SlowStoreOptions options;
+  options.by_itself = false;
+  SlowStore store(NewModelStore(), options);
+  const auto loops = EventLoops::New(1).value();
+  Awaited<bool> ends(false);
+  Awaited<int> done(0);
+  StoreWrite write;
+  write.batch.Put("k", "v");
+  auto runner = std::make_unique<EndingRunner>(&store, &ends);
+  RunOn(loops->loop(0), [&] {
+    for (int i = 0; i < 10; ++i) {
+      runner->Submit(loops->loop(0), &write, [&](const absl::Status& status) {
+        EXPECT_TRUE(status.ok()) << status;
+        EXPECT_TRUE(loops->loop(0)->InLoop());
+        done.Update([](int* n) { ++*n; });
+      });
+    }
+  });
+  std::thread commits([&] {
+    ends.AwaitValue(true);
+    EXPECT_EQ(store.Commit(), 10U);
+  });
+  runner.reset();
+  EXPECT_EQ(store.submitted(), 0U);
+  commits.join();
+  EXPECT_TRUE(done.AwaitValue(10));
 }
 
 TEST(StoreRunnerTest, APoolFarBehindSaysThatItIsFull) {

@@ -329,7 +329,7 @@ TEST(RemoteFaultTest, ABatchBeyondARequestIsSplitOrRefused) {
   EXPECT_EQ(results.results.size(), keys.size());
   WriteOptions atomic;
   atomic.atomic = true;
-  EXPECT_EQ(store->Write(batch, atomic, &results).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(store->Write(batch, atomic, &results).code(), absl::StatusCode::kInvalidArgument);
   // The answer to one MultiGet takes several frames.
   const std::vector<absl::string_view> views(keys.begin(), keys.end());
   ReadResults read;

@@ -99,7 +99,7 @@ constexpr Command kCommands[] = {
     {"mget", -2, kValue | kFast, 1, -1, 1, Group::kString, "key [key ...]",
      "Returns the values of keys.", MGetInParts, AnswerMGet},
     {"mset", -3, kGrow, 1, -1, 2, Group::kString, "key value [key value ...]",
-     "Sets the values of keys.", MSet, nullptr},
+     "Sets the values of keys.", MSet, nullptr, &kGatherMSet},
     {"msetnx", -3, kGrow, 1, -1, 2, Group::kString, "key value [key value ...]",
      "Sets the values of keys, none of which may be there.", MSetNx, nullptr},
     {"psetex", 4, kGrow, 1, 1, 1, Group::kString, "key milliseconds value",

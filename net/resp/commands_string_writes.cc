@@ -332,6 +332,17 @@ void MSet(CommandCall* call) {
   AnswerStatus(call->store()->Write(batch, options, nullptr), call->reply);
 }
 
+const WriteGather kGatherMSet = {
+    [](absl::Span<const absl::string_view> args, WriteBatch* batch) {
+      if (args.size() % 2 == 0) return false;
+      for (size_t i = 1; i < args.size(); i += 2) batch->Put(args[i], args[i + 1]);
+      return true;
+    },
+    [](absl::Span<const WriteResult>, ReplyWriter* reply) { reply->Ok(); },
+    /*needs_existed=*/false,
+    /*is_batch=*/true,
+};
+
 void MSetNx(CommandCall* call) {
   WriteBatch batch;
   if (!FillBatch(call, true, &batch)) return;

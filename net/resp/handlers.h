@@ -52,6 +52,7 @@ void SetEx(CommandCall* call);
 void SetNx(CommandCall* call);
 void SetRange(CommandCall* call);
 extern const WriteGather kGatherSet;
+extern const WriteGather kGatherMSet;
 
 // commands_keyspace.cc
 bool AnswerExists(const ReadAnswer& answer);

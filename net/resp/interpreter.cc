@@ -144,8 +144,10 @@ bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string
                                   serving_->capabilities.atomic_multi_get)) {
     return GatherRead(command, args);
   }
-  if (command.write != nullptr && AddWrite(command, args)) {
-    return FlushReads() && FlushFullWrites();
+  if (command.write != nullptr) {
+    const bool is_apart = command.write->is_batch || batch_is_pending();
+    if (ABSL_PREDICT_FALSE(is_apart) && !FlushWrites()) return TakeAgain();
+    if (AddWrite(command, args)) return FlushReads() && FlushFullWrites();
   }
   if (!Flush()) return TakeAgain();
   if (ABSL_PREDICT_FALSE(on_loop_) && command.group != CommandGroup::kConnection) {

@@ -100,6 +100,10 @@ class Interpreter {
   // interpreter_writes.cc. False: its handler must see to it.
   bool AddWrite(const Command& command, absl::Span<const absl::string_view> args);
   bool FlushFullWrites();
+  // Whether what waits for FlushWrites() is one command's, to which no other may be added.
+  bool batch_is_pending() const {
+    return !pending_writes_.empty() && pending_writes_[0].command->write->is_batch;
+  }
   bool FlushWrites();
   void AnswerWrites(absl::Span<const WriteResult> results);
   void AnswerWrite(const Command& command, absl::Span<const WriteResult> results);

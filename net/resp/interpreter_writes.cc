@@ -22,13 +22,16 @@ bool Interpreter::AddWrite(const Command& command, absl::Span<const absl::string
 }
 
 bool Interpreter::FlushFullWrites() {
-  return writing_.batch.mutations().size() < kMaxWritesAtOnce || FlushWrites();
+  const bool full = writing_.batch.mutations().size() >= kMaxWritesAtOnce || batch_is_pending();
+  return !full || FlushWrites();
 }
 
 // The status of each mutation is in the results.
 bool Interpreter::FlushWrites() {
   if (pending_writes_.empty()) return true;
   writing_.options.report_existed = existed_wanted_;
+  writing_.options.atomic =
+      batch_is_pending() && serving_->capabilities.batch_scope == BatchScope::kStore;
   if (ABSL_PREDICT_FALSE(submits_)) {
     is_out_ = true;
     outcome_ = Outcome::kWrites;

@@ -102,7 +102,9 @@ TEST_F(RespWaitingTest, ReadsAreAnsweredWhileWritesWait) {
 TEST_F(RespWaitingTest, AReadThatWouldWaitGoesToThePoolAndIsAnswered) {
   const auto client = Connect();
   client->Send(Request({"MSET", "hot", "1", "cold", "2"}));
-  EXPECT_EQ(client->Receive(5), "+OK\r\n") << "of several keys: on the pool";
+  store_->AwaitSubmitted(1);
+  EXPECT_EQ(store_->Commit(), 1U);
+  EXPECT_EQ(client->Receive(5), "+OK\r\n");
   store_->MakeCold("cold");
   EXPECT_TRUE(client->Asks(Request({"GET", "hot"}), "$1\r\n1\r\n"));
   EXPECT_EQ(store_->waiting_reads.load(), 0);
@@ -130,6 +132,20 @@ TEST_F(RespWaitingTest, RepliesKeepTheOrderOfRequests) {
   EXPECT_EQ(client->Receive(4), ":2\r\n");
   EXPECT_EQ(client->ReceiveLine().substr(0, 20), "-ERR unknown command");
   EXPECT_EQ(client->Receive(5), "$-1\r\n");
+}
+
+TEST_F(RespWaitingTest, AnMSetIsABatchOfItsOwn) {
+  const auto client = Connect();
+  client->Send(Request({"SET", "a", "1"}) + Request({"MSET", "a", "2", "b", "2"}) +
+               Request({"SET", "b", "3"}) + Request({"MSET", "a", "4", "b"}) +
+               Request({"MGET", "a", "b"}));
+  for (int i = 0; i < 3; ++i) {
+    store_->AwaitSubmitted(1);
+    EXPECT_EQ(store_->Commit(), 1U);
+    EXPECT_EQ(client->Receive(5), "+OK\r\n");
+  }
+  EXPECT_EQ(client->ReceiveLine(), "-ERR wrong number of arguments for 'mset' command");
+  EXPECT_EQ(client->Receive(18), "*2\r\n$1\r\n2\r\n$1\r\n3\r\n");
 }
 
 TEST_F(RespWaitingTest, AFailedWriteIsTheErrorOfItsClientOnly) {
