@@ -3,6 +3,7 @@
 #include <lz4.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "absl/status/status.h"
@@ -54,7 +55,13 @@ absl::StatusOr<std::string> Decompress(Compression how, absl::string_view bytes,
   ByteReader reader(bytes);
   const uint64_t size = reader.Varint();
   const absl::string_view packed = reader.Raw(reader.left());
-  if (!reader.ok() || size > max_bytes) return absl::DataLossError("a bad size of a block");
+  // What so few bytes can come to at the most: 255 for one under LZ4, and a block of 128 KiB for
+  // three under zstd.
+  const uint64_t most = how == Compression::kLz4 ? uint64_t{packed.size()} * 255
+                                                 : (uint64_t{packed.size()} / 3 + 1) * (128 << 10);
+  if (!reader.ok() || size > std::min<uint64_t>(max_bytes, most)) {
+    return absl::DataLossError("a bad size of a block");
+  }
   std::string block(static_cast<size_t>(size), '\0');
   bool good = false;
   if (how == Compression::kLz4 && packed.size() <= size_t{std::numeric_limits<int>::max()}) {

@@ -235,7 +235,9 @@ absl::StatusOr<bool> RecordLogReader::Next(absl::string_view* record) {
       return false;
     }
     const bool starts = type == kFull || type == kFirst;
-    if (fragment == Fragment::kBad || starts == begun) return EndAt(before);
+    if (fragment == Fragment::kBad || starts == begun) {
+      return EndAt(begun ? record_offset_ : before, before);
+    }
     if (starts) {
       uint64_t promise = 0;
       const char* const rest = ParseVarint(bytes.data(), bytes.data() + bytes.size(), &promise);
@@ -258,19 +260,19 @@ absl::StatusOr<bool> RecordLogReader::Next(absl::string_view* record) {
   }
 }
 
-// Goes over what follows the bad bytes only to learn whether they were promised to be good.
-// Records begin anew at block borders alone: within the block a size may be wrong.
-absl::StatusOr<bool> RecordLogReader::EndAt(uint64_t bad_offset) {
+// Goes over what follows the bad bytes only to learn whether they were promised to be good. Where
+// the next record begins is not known, since a size may be what is wrong: it may be at any byte.
+// The seed of the checksums keeps bytes of a value from being taken for one.
+absl::StatusOr<bool> RecordLogReader::EndAt(uint64_t bad_offset, uint64_t scan_from) {
   at_end_ = bad_tail_ = true;
-  uint64_t at = (bad_offset / kBlockBytes + 1) * kBlockBytes;
+  uint64_t at = scan_from;
   while (at < file_size_) {
     unsigned char type = 0;
     absl::string_view bytes;
     KVARTS_ASSIGN_OR_RETURN(const Fragment fragment, Take(&at, &type, &bytes));
-    if (fragment != Fragment::kGood) {
-      at = (at / kBlockBytes + 1) * kBlockBytes;
-      continue;
-    }
+    if (fragment == Fragment::kPadding) at = (at / kBlockBytes + 1) * kBlockBytes;
+    if (fragment == Fragment::kBad) ++at;
+    if (fragment != Fragment::kGood) continue;
     uint64_t promise = 0;
     if ((type == kFull || type == kFirst) &&
         ParseVarint(bytes.data(), bytes.data() + bytes.size(), &promise) != nullptr) {

@@ -108,7 +108,7 @@ class RecordLogReader {
   absl::Status Load(uint64_t offset);
   // At `offset`, which it moves behind a good one.
   absl::StatusOr<Fragment> Take(uint64_t* offset, unsigned char* type, absl::string_view* bytes);
-  absl::StatusOr<bool> EndAt(uint64_t bad_offset);
+  absl::StatusOr<bool> EndAt(uint64_t bad_offset, uint64_t scan_from);
 
   const std::string path_;
   const std::unique_ptr<RandomAccessFile> file_;

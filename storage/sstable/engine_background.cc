@@ -130,8 +130,14 @@ absl::Status Engine::Install(VersionEdit edit, const std::vector<TableFilePtr>& 
   }
   if (status.ok()) status = manifest_->Apply(edit);
   if (!status.ok()) {
-    // The manifest on the disk may have the edit: its tables must stay.
-    for (const auto& added : edit.added) doubtful_.push_back(added.file);
+    // The manifest on the disk may have the edit: its tables must stay. One that only moves is in
+    // the version that goes on.
+    for (const auto& added : edit.added) {
+      const bool moves = std::any_of(
+          edit.removed.begin(), edit.removed.end(),
+          [&](const auto& removed) { return removed.second == added.file->info().number; });
+      if (!moves) doubtful_.push_back(added.file);
+    }
     return status;
   }
   // Before a reader can miss what is gone.
@@ -224,16 +230,17 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version) {
   } else {
     // Nothing is too large: what is full of deletions, or has expired, gives its space back.
     const int64_t now_ms = core_->NowMs();
-    for (int i = 1; i < kLevels && level < 0; ++i) {
+    for (int i = 0; i < kLevels && level < 0; ++i) {
       for (const TableFilePtr& file : version.level(i)) {
         const TableInfo& info = file->info();
         const bool expired = info.rewrite_at_ms != 0 && info.rewrite_at_ms <= now_ms;
         // With a snapshot they may have to stay.
-        const bool dead =
-            i < version.deepest() && info.deletions * 2 > info.entries && core_->Pinned().empty();
+        const bool dead = i > 0 && i < version.deepest() && info.deletions * 2 > info.entries &&
+                          core_->Pinned().empty();
         if (!expired && !dead) continue;
         level = i;
         files = {file};
+        if (i == 0) files = version.level(0);
         break;
       }
     }
@@ -252,8 +259,8 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version) {
 }
 
 absl::StatusOr<bool> Engine::CompactOne() {
-  if (poisoned_ || cancelled_) return false;
   MutexLock lock(&compaction_mu_);
+  if (poisoned_ || cancelled_) return false;
   const std::shared_ptr<const Version> version = core_->Take().sources->version;
   const std::optional<Compaction> compaction = Pick(*version);
   if (!compaction.has_value()) return false;
@@ -358,6 +365,7 @@ absl::Status Engine::Compact(const KeyRange& range) {
   KVARTS_RETURN_IF_ERROR(Flush());
   if (range.empty()) return absl::OkStatus();
   MutexLock lock(&compaction_mu_);
+  if (cancelled_) return ClosedError();
   const std::shared_ptr<const Version> version = core_->Take().sources->version;
   Compaction compaction;
   std::string begin = range.begin;
@@ -382,7 +390,8 @@ absl::Status Engine::Compact(const KeyRange& range) {
     begin = wide_begin;
     end = wide_end;
   }
-  return Run(compaction);
+  const absl::Status status = Run(compaction);
+  return absl::IsCancelled(status) ? ClosedError() : status;
 }
 
 }  // namespace kvarts::sstable

@@ -301,6 +301,10 @@ void Engine::CommitGroup(absl::Span<Commit* const> group) {
   const ReadCore::Now now = core_->Take();
   Resolver resolver(*now.sources, core_.get(), applied_, reads);
   for (Commit* commit : group) {
+    if (closed_ && (commit->batch != nullptr || commit->modifier != nullptr)) {
+      Fail(commit, ClosedError()).IgnoreError();
+      continue;
+    }
     if (commit->batch != nullptr && BytesOf(*commit->batch) > options_.memory) {
       Fail(commit, absl::ResourceExhaustedError(absl::StrCat("a batch of ", BytesOf(*commit->batch),
                                                              " bytes is more than the store's ",

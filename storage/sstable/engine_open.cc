@@ -186,10 +186,12 @@ absl::Status Engine::Recover() {
   const ManifestState& state = manifest_->state();
   KVARTS_ASSIGN_OR_RETURN(const auto names, fs->List(dir_));
   std::vector<uint64_t> logs;
+  std::set<uint64_t> tables;
   for (const std::string& name : names) {
     const auto log = NumberOf(name, ".log");
     const auto table = NumberOf(name, ".tbl");
     if (log.has_value() && state.log_number != 0 && *log >= state.log_number) logs.push_back(*log);
+    if (table.has_value()) tables.insert(*table);
     manifest_->SkipNumbersTo(std::max(log.value_or(0), table.value_or(0)));
     absl::string_view rest = name;
     uint64_t number = 0;
@@ -198,6 +200,16 @@ absl::Status Engine::Recover() {
     }
   }
   std::sort(logs.begin(), logs.end());
+  // Before anything is deleted for not being named: a manifest that names what is not there may
+  // itself be what is wrong.
+  for (int level = 0; level < kLevels; ++level) {
+    for (const TableFilePtr& file : state.version->level(level)) {
+      if (tables.count(file->info().number) == 0) {
+        return absl::DataLossError(absl::StrCat(TablePath(dir_, file->info().number),
+                                                ": the table is gone, which the manifest names"));
+      }
+    }
+  }
   core_->RaiseFloor(state.floor);
   Sequence last = state.ceiling;
   std::vector<std::shared_ptr<Memtable>> frozen;  // the newest first; without an engine to write
@@ -272,6 +284,7 @@ absl::Status Engine::Recover() {
     edit.no_log = true;
   }
   KVARTS_RETURN_IF_ERROR(manifest_->Apply(edit));
+  core_->RaiseFloor(edit.floor);
   memtable_ = std::make_shared<Memtable>(first_log);
   core_->SetVisible(applied_);
   core_->Update([&](Sources* sources) { *sources = {memtable_, {}, manifest_->state().version}; });
@@ -312,8 +325,8 @@ absl::Status Engine::StartThreads() {
 Engine::~Engine() { Close().IgnoreError(); }
 
 absl::Status Engine::Close() {
-  closed_ = true;
   queue_.Stop();
+  closed_ = true;  // what comes behind the last commit below would be in no directory of ours
   {
     MutexLock lock(&work_mu_);
     stopping_ = true;
@@ -324,6 +337,8 @@ absl::Status Engine::Close() {
   if (flush_thread_.joinable()) flush_thread_.join();
   if (compact_thread_.joinable()) compact_thread_.join();
   inline_ = true;  // whoever still waits for room makes it
+  // A compaction of another thread ends before the directory is free; none begins any more.
+  { MutexLock lock(&compaction_mu_); }
   if (memtable_ == nullptr || options_.read_only || poisoned_) {
     lock_ = nullptr;
     return absl::OkStatus();

@@ -1,0 +1,233 @@
+// What the engine must not do around its edges: a failed manifest, a close beside other calls,
+// stamps over a crash.
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "storage/fs/memory.h"
+#include "storage/sstable/test_store.h"
+#include "testing/fault/fault_file_system.h"
+
+namespace kvarts {
+namespace {
+
+using Kind = FileOperation::Kind;
+
+std::unique_ptr<Store> OpenSmall(FileSystem* fs) {
+  return OpenSstable(kTestDir, SmallSstable(fs)).value();
+}
+
+bool IsOfManifest(const FileOperation& operation) {
+  return absl::StrContains(operation.path, "MANIFEST-") ||
+         absl::StrContains(operation.path, "CURRENT");
+}
+
+// A table that moves a level down as it is stays the table of the version before, if the manifest
+// could not be told.
+TEST(SstableManifestFaultTest, ATableWhoseMoveFailedIsNotDeleted) {
+  uint64_t moves = 0;
+  for (uint64_t k = 0; k < 40; ++k) {
+    MemoryFileSystem disk;
+    FaultFileSystem faults(&disk);
+    State expected;
+    {
+      auto store = OpenSmall(&faults);
+      // Enough for level 1 to be too large, of keys that go upwards: tables that meet nothing
+      // below.
+      const auto put = [&](int from, int to) {
+        for (int i = from; i < to; ++i) {
+          const std::string key = absl::StrCat("key", 1000 + i);
+          const std::string value = absl::StrCat(i, std::string(200, 'v'));
+          ASSERT_TRUE(PutWith(store.get(), key, value, false).ok());
+          expected[key] = value;
+        }
+        // With what is due behind it.
+        store->maintenance()->Flush().IgnoreError();
+      };
+      for (int round = 0; round < 3; ++round) put(round * 10, round * 10 + 10);
+      uint64_t seen = 0;
+      faults.SetRule({Fault::kNoSpace, 0, true, [&seen, k](const FileOperation& o) {
+                        return IsOfManifest(o) && (o.is_write() || o.kind == Kind::kOpenForWrite) &&
+                               seen++ >= k && seen <= k + 6;
+                      }});
+      for (int round = 3; round < 12; ++round) put(round * 10, round * 10 + 10);
+      moves += faults.injected();
+      faults.ClearRule();
+      put(120, 130);
+      put(130, 140);
+      ASSERT_TRUE(store->Close().ok());
+    }
+    auto store = OpenSmall(&disk);
+    const auto found = ContentsOf(store.get());
+    ASSERT_TRUE(found.ok()) << found.status() << ", operation " << k;
+    ASSERT_EQ(*found, expected) << k;
+    const auto report = store->maintenance()->Verify();
+    ASSERT_TRUE(report.ok()) << report.status();
+  }
+  EXPECT_GT(moves, 0u);
+}
+
+// A key that came and went between two stamps is never the key that never was.
+TEST(SstableStampTest, AStampOfAbsenceIsNotThatOfAnEarlierAbsence) {
+  for (const bool flush_first : {false, true}) {
+    for (const bool range : {false, true}) {
+      for (const bool compact : {false, true}) {
+        MemoryFileSystem fs;
+        auto store = OpenSmall(&fs);
+        ReadOptions with_stamp;
+        with_stamp.stamp = true;
+        ReadResults results;
+        std::vector<Stamp> stamps;
+        const auto look = [&] {
+          store->Read("key", with_stamp, &results);
+          ASSERT_TRUE(results[0].status.ok() && !results[0].found);
+          stamps.push_back(results[0].stamp);
+        };
+        const auto reopen = [&] {
+          const auto after = fs.CloneAfterCrash(1, {});
+          store = nullptr;
+          fs.~MemoryFileSystem();
+          new (&fs) MemoryFileSystem();
+          for (const auto& [name, bytes] : BytesOf(after.get())) {
+            fs.CreateDir(kTestDir).IgnoreError();
+            auto file = fs.OpenForWrite(JoinPath(kTestDir, name), FileSystem::Create::kNew).value();
+            ASSERT_TRUE(file->Append(bytes).ok());
+          }
+          fs.SyncAll();
+          store = OpenSmall(&fs);
+        };
+        look();
+        ASSERT_TRUE(store->Put("key", "value").ok());
+        if (flush_first) ASSERT_TRUE(store->maintenance()->Flush().ok());
+        if (range) {
+          ASSERT_TRUE(DeleteRangeOf(store.get(), "a", "z").ok());
+        } else {
+          ASSERT_TRUE(store->Delete("key").ok());
+        }
+        look();
+        reopen();
+        look();
+        if (compact) ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
+        look();
+        reopen();
+        look();
+        for (size_t i = 1; i < stamps.size(); ++i) {
+          EXPECT_NE(stamps[i], stamps[0]) << i << flush_first << range << compact;
+        }
+        // And a write under it is refused.
+        WriteBatch batch;
+        batch.RequireUnchanged("key", stamps[0]);
+        batch.Put("key", "stale");
+        WriteOptions atomic;
+        atomic.atomic = true;
+        EXPECT_TRUE(absl::IsFailedPrecondition(store->Write(batch, atomic, nullptr)));
+      }
+    }
+  }
+}
+
+// Calls beside Close() finish before the directory is free for the next opener, or fail: nothing
+// is acknowledged that the next opener does not have.
+TEST(SstableCloseTest, NothingIsAcknowledgedBehindAClose) {
+  for (int round = 0; round < 30; ++round) {
+    MemoryFileSystem fs;
+    SstableOptions options = SmallSstable(&fs);
+    options.threads = round % 2 == 0;
+    auto store = OpenSstable(kTestDir, options).value();
+    std::atomic<int> acknowledged[4] = {};
+    std::vector<std::thread> threads;
+    absl::Notification begun;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0;; ++i) {
+          const absl::Status status =
+              PutWith(store.get(), absl::StrCat(t, "/", 1000000 + i), "v", i % 2 == 0);
+          if (!status.ok()) {
+            EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+            return;
+          }
+          acknowledged[t] = i + 1;
+          if (t == 0 && i == 20) begun.Notify();
+        }
+      });
+    }
+    begun.WaitForNotification();
+    ASSERT_TRUE(store->Close().ok());
+    auto next = OpenSstable(kTestDir, options);
+    ASSERT_TRUE(next.ok()) << next.status();
+    const auto found = ContentsOf(next->get());
+    ASSERT_TRUE(found.ok()) << found.status();
+    for (std::thread& thread : threads) thread.join();
+    for (int t = 0; t < 4; ++t) {
+      for (int i = 0; i < acknowledged[t]; ++i) {
+        ASSERT_EQ(found->count(absl::StrCat(t, "/", 1000000 + i)), 1u)
+            << "of writer " << t << ", round " << round;
+      }
+    }
+  }
+}
+
+// A compaction that somebody asked for is not carried on in a directory that was given up.
+TEST(SstableCloseTest, NoCompactionGoesOnBehindAClose) {
+  for (int round = 0; round < 10; ++round) {
+    MemoryFileSystem fs;
+    auto store = OpenSmall(&fs);
+    for (int i = 0; i < 500; ++i) {
+      ASSERT_TRUE(PutWith(store.get(), absl::StrCat("key", i), std::string(100, 'v'), false).ok());
+    }
+    ASSERT_TRUE(store->maintenance()->Flush().ok());
+    std::atomic<bool> closed{false};
+    std::atomic<int> after_close{0};
+    absl::Notification begun;
+    fs.SetHook([&](MemoryFileSystem::Moment moment, const FileOperation& operation) {
+      if (moment != MemoryFileSystem::Moment::kBefore) return;
+      if (closed) ++after_close;
+      // Held where it writes a table, until the close has had time to overtake it.
+      if (operation.kind == Kind::kSync && absl::EndsWith(operation.path, ".tbl") &&
+          !begun.HasBeenNotified()) {
+        begun.Notify();
+        for (int i = 0; i < 100 && !closed; ++i) std::this_thread::yield();
+      }
+    });
+    std::thread compaction([&] {
+      const absl::Status status = store->maintenance()->Compact(KeyRange::All());
+      EXPECT_TRUE(status.ok() || absl::IsFailedPrecondition(status) || absl::IsCancelled(status))
+          << status;
+    });
+    begun.WaitForNotification();
+    ASSERT_TRUE(store->Close().ok());
+    closed = true;
+    compaction.join();
+    EXPECT_EQ(after_close, 0) << round;
+    closed = false;
+    fs.SetHook({});
+  }
+}
+
+// A file that the manifest names must be there, before anything is deleted for not being named.
+TEST(SstableOpenTest, AMissingTableFailsTheOpenAndNothingIsDeleted) {
+  MemoryFileSystem fs;
+  {
+    auto store = OpenSmall(&fs);
+    ASSERT_TRUE(store->Put("key", "value").ok());
+    ASSERT_TRUE(store->Close().ok());
+  }
+  const std::string table = *FilesOf(&fs, ".tbl").begin();
+  const std::string path = JoinPath(kTestDir, table);
+  ASSERT_TRUE(fs.Rename(path, JoinPath(kTestDir, "999999.tbl")).ok());
+  const State before = BytesOf(&fs);
+  const auto opened = OpenSstable(kTestDir, SmallSstable(&fs));
+  ASSERT_TRUE(absl::IsDataLoss(opened.status())) << opened.status();
+  EXPECT_TRUE(absl::StrContains(opened.status().message(), path)) << opened.status();
+  EXPECT_EQ(BytesOf(&fs), before);
+}
+
+}  // namespace
+}  // namespace kvarts
