@@ -263,11 +263,12 @@ StoreStats Engine::Stats() {
   add("log_bytes", log_bytes_.load());
   add("flushed_bytes", table_bytes_.load());
   add("compacted_bytes", compacted_bytes_.load());
-  const uint64_t user = std::max<uint64_t>(user_bytes_.load(), 1);
-  stats.details.emplace_back(
-      "write_amplification",
-      absl::StrFormat("%.2f", static_cast<double>(log_bytes_ + table_bytes_ + compacted_bytes_) /
-                                  static_cast<double>(user)));
+  if (const uint64_t user = user_bytes_.load(); user > 0) {
+    stats.details.emplace_back(
+        "write_amplification",
+        absl::StrFormat("%.2f", static_cast<double>(log_bytes_ + table_bytes_ + compacted_bytes_) /
+                                    static_cast<double>(user)));
+  }
   add("flushes", flushes_.load());
   add("compactions", compactions_.load());
   add("memtable_waits", memtable_waits_.load());

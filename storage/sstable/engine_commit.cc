@@ -81,7 +81,8 @@ class Engine::Resolver {
                             (range.blob.empty() || key < range.blob));
     }
     if (found.sequence == 0) {
-      KVARTS_RETURN_IF_ERROR(Lookup(sources_, core_.tables(), key, applied_, false, true, &found));
+      KVARTS_RETURN_IF_ERROR(
+          Lookup(sources_, core_.tables(), key, KeyHash(key), applied_, false, true, &found));
     }
     found.covered = found.covered || covered;
     Current current;
@@ -429,7 +430,7 @@ absl::Status Engine::Freeze() {
     log = NewNumber();
     KVARTS_RETURN_IF_ERROR(logs_.Begin(log, applied_ + 1));
   }
-  auto next = std::make_shared<Memtable>(log);
+  auto next = std::make_shared<Memtable>(log, memtable_bytes_);
   core_->Update([&](Sources* sources) {
     sources->frozen.insert(sources->frozen.begin(), std::move(sources->memtable));
     sources->memtable = next;

@@ -213,7 +213,7 @@ absl::Status Engine::Recover() {
   core_->RaiseFloor(state.floor);
   Sequence last = state.ceiling;
   std::vector<std::shared_ptr<Memtable>> frozen;  // the newest first; without an engine to write
-  auto memtable = std::make_shared<Memtable>(0);
+  auto memtable = std::make_shared<Memtable>(0, memtable_bytes_);
   VersionEdit edit;
   // Tables are made at once, so that a log of any length is read within the memory of one
   // memtable; no manifest has them before all logs are read.
@@ -236,7 +236,7 @@ absl::Status Engine::Recover() {
         edit.added.push_back({0, std::make_shared<TableFile>(info, run, remover_)});
       }
     }
-    memtable = std::make_shared<Memtable>(0);
+    memtable = std::make_shared<Memtable>(0, memtable_bytes_);
     return absl::OkStatus();
   };
   if (state.log_number != 0) {
@@ -285,7 +285,7 @@ absl::Status Engine::Recover() {
   }
   KVARTS_RETURN_IF_ERROR(manifest_->Apply(edit));
   core_->RaiseFloor(edit.floor);
-  memtable_ = std::make_shared<Memtable>(first_log);
+  memtable_ = std::make_shared<Memtable>(first_log, memtable_bytes_);
   core_->SetVisible(applied_);
   core_->Update([&](Sources* sources) { *sources = {memtable_, {}, manifest_->state().version}; });
   return DeleteOrphans(first_log);

@@ -78,6 +78,9 @@ inline bool EntryLess(absl::string_view a, Trailer at, absl::string_view b, Trai
   return c < 0 || (c == 0 && at > bt);
 }
 
+// Of a key, for filters and the memtable alike, so that a lookup makes it once.
+uint64_t KeyHash(absl::string_view key);
+
 // The first eight bytes of a key as a number, in its order; of a shorter key with zeros behind.
 inline uint64_t KeyPrefix(absl::string_view key) {
   if (key.size() >= 8) return LoadBE64(key.data());

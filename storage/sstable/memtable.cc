@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/prefetch.h"
+
 namespace kvarts::sstable {
 namespace {
 
@@ -17,6 +19,7 @@ struct Memtable::Node {
   uint32_t key_size;
   uint32_t blob_size;
   uint32_t height;
+  uint32_t hash;
   std::atomic<Node*> next[1];
 
   const char* bytes() const {
@@ -68,12 +71,40 @@ class MemtableIterator final : public Iterator {
   const Memtable::Node* node_ = nullptr;
 };
 
-Memtable::Memtable(uint64_t first_log)
+namespace {
+
+constexpr int kTagShift = 48;  // addresses of a process are below it
+constexpr uint64_t kAddressMask = (uint64_t{1} << kTagShift) - 1;
+// A slot for so many bytes of the memtable: half are taken when entries have a hundred each.
+constexpr size_t kBytesASlot = 64;
+constexpr size_t kLeastSlots = 64;
+
+uint32_t ShortHash(uint64_t hash) { return static_cast<uint32_t>(hash >> 32); }
+
+size_t SlotsFor(size_t bytes) {
+  size_t slots = kLeastSlots;
+  while (slots * kBytesASlot < bytes) slots *= 2;
+  return slots;
+}
+
+}  // namespace
+
+Memtable::Slots::Slots(size_t count)
+    : mask(count - 1), places(std::make_unique<std::atomic<uint64_t>[]>(count)) {}
+
+uint64_t Memtable::PlaceOf(const Node* node) {
+  return reinterpret_cast<uint64_t>(node) | uint64_t{node->hash} >> 16 << kTagShift;
+}
+
+Memtable::Memtable(uint64_t first_log, size_t bytes)
     : first_log_(first_log),
       head_(reinterpret_cast<Node*>(
           Allocate(sizeof(Node) + (kMaxHeight - 1) * sizeof(std::atomic<Node*>)))),
+      slots_(nullptr),
       ranges_(std::make_shared<const RangeTombstones>()) {
-  new (head_) Node{0, 0, 0, 0, kMaxHeight, {}};
+  all_slots_.push_back(std::make_unique<Slots>(SlotsFor(bytes)));
+  slots_ = all_slots_.back().get();
+  new (head_) Node{0, 0, 0, 0, kMaxHeight, 0, {}};
   for (int level = 0; level < kMaxHeight; ++level) {
     new (&head_->next[level]) std::atomic<Node*>(nullptr);
   }
@@ -151,6 +182,7 @@ void Memtable::Add(const Entry& entry) {
                   static_cast<uint32_t>(entry.key.size()),
                   static_cast<uint32_t>(entry.blob.size()),
                   static_cast<uint32_t>(height),
+                  ShortHash(KeyHash(entry.key)),
                   {}};
   char* const bytes = const_cast<char*>(node->bytes());
   std::copy(entry.key.begin(), entry.key.end(), bytes);
@@ -165,6 +197,7 @@ void Memtable::Add(const Entry& entry) {
     before[level]->next[level].store(node, std::memory_order_release);
   }
   if (height > old_height) height_.store(height, std::memory_order_release);
+  Remember(node);
   last_sequence_ = std::max(last_sequence_, entry.sequence());
   data_bytes_ += entry.key.size() + entry.blob.size();
   entries_.fetch_add(1, std::memory_order_relaxed);
@@ -179,11 +212,67 @@ void Memtable::AddRange(RangeTombstone tombstone) {
   has_ranges_.store(true, std::memory_order_release);
 }
 
-bool Memtable::Get(absl::string_view key, Sequence at, Entry* entry) const {
-  const Node* const node = FindNotLess(key, SeekTrailer(at), nullptr);
-  if (node == nullptr || node->key() != key) return false;
+std::atomic<uint64_t>* Memtable::FindPlace(const Slots& slots, absl::string_view key, uint32_t hash,
+                                           const Node** node) const {
+  const uint64_t tag = hash >> 16;
+  for (size_t i = hash;; ++i) {
+    std::atomic<uint64_t>* const place = &slots.places[i & slots.mask];
+    const uint64_t there = place->load(std::memory_order_acquire);
+    *node = reinterpret_cast<const Node*>(there & kAddressMask);
+    if (there == 0 ||
+        (there >> kTagShift == tag && (*node)->hash == hash && (*node)->key() == key)) {
+      return place;
+    }
+  }
+}
+
+void Memtable::Remember(const Node* node) {
+  const Slots* slots = slots_.load(std::memory_order_relaxed);
+  if (keys_ > slots->mask - slots->mask / 4) {
+    auto larger = std::make_unique<Slots>(2 * (slots->mask + 1));
+    for (size_t i = 0; i <= slots->mask; ++i) {
+      const uint64_t there = slots->places[i].load(std::memory_order_relaxed);
+      if (there == 0) continue;
+      size_t to = reinterpret_cast<const Node*>(there & kAddressMask)->hash;
+      while (larger->places[to & larger->mask].load(std::memory_order_relaxed) != 0) ++to;
+      larger->places[to & larger->mask].store(there, std::memory_order_relaxed);
+    }
+    bytes_.fetch_add(8 * (larger->mask + 1), std::memory_order_relaxed);
+    slots = larger.get();
+    all_slots_.push_back(std::move(larger));
+    slots_.store(slots, std::memory_order_release);
+  }
+  const Node* before = nullptr;
+  std::atomic<uint64_t>* const place = FindPlace(*slots, node->key(), node->hash, &before);
+  if (before == nullptr) ++keys_;
+  place->store(PlaceOf(node), std::memory_order_release);
+}
+
+bool Memtable::Get(absl::string_view key, uint64_t hash, Sequence at, Entry* entry) const {
+  const Node* node = nullptr;
+  FindPlace(*slots_.load(std::memory_order_acquire), key, ShortHash(hash), &node);
+  if (node == nullptr) return false;
+  if (node->trailer > SeekTrailer(at)) {
+    // There are newer ones than the reader sees: older ones are behind them in the list.
+    node = FindNotLess(key, SeekTrailer(at), nullptr);
+    if (node == nullptr || node->key() != key) return false;
+  }
   *entry = node->entry();
   return true;
+}
+
+void Memtable::PrefetchPlace(uint64_t hash) const {
+  const Slots& slots = *slots_.load(std::memory_order_acquire);
+  PrefetchRead(&slots.places[ShortHash(hash) & slots.mask]);
+}
+
+void Memtable::PrefetchNode(uint64_t hash) const {
+  const Slots& slots = *slots_.load(std::memory_order_acquire);
+  const uint64_t there =
+      slots.places[ShortHash(hash) & slots.mask].load(std::memory_order_relaxed) & kAddressMask;
+  // A node begins anywhere in a cache line, and its key and value are behind it.
+  PrefetchRead(reinterpret_cast<const char*>(there));
+  PrefetchRead(reinterpret_cast<const char*>(there) + 64);
 }
 
 std::unique_ptr<Iterator> Memtable::NewIterator() const {

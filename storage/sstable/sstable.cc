@@ -30,6 +30,7 @@ namespace {
 
 // Larger values are lent; a copy of a smaller one costs less than the pin.
 constexpr size_t kLentBytes = 4 << 10;
+constexpr size_t kReadAtOnce = 32;
 
 // Thread-safe, by the engine.
 class SstableStore final : public Store, public Maintenance {
@@ -57,8 +58,20 @@ class SstableStore final : public Store, public Maintenance {
       return results->Fail(keys.size(), status);
     }
     results->Reset(keys.size());
-    for (size_t i = 0; i < keys.size(); ++i) {
-      ReadOne(*now.sources, at, keys[i], options, &results->mutable_result(i), &results->bytes());
+    // The cache misses of some keys in the memtable overlap.
+    const Memtable& memtable = *now.sources->memtable;
+    uint64_t hashes[kReadAtOnce];
+    for (size_t first = 0; first < keys.size(); first += kReadAtOnce) {
+      const size_t n = std::min(kReadAtOnce, keys.size() - first);
+      for (size_t i = 0; i < n; ++i) {
+        hashes[i] = KeyHash(keys[first + i]);
+        memtable.PrefetchPlace(hashes[i]);
+      }
+      for (size_t i = 0; i < n; ++i) memtable.PrefetchNode(hashes[i]);
+      for (size_t i = 0; i < n; ++i) {
+        ReadOne(*now.sources, at, keys[first + i], hashes[i], options,
+                &results->mutable_result(first + i), &results->bytes());
+      }
     }
   }
 
@@ -70,7 +83,7 @@ class SstableStore final : public Store, public Maintenance {
       result.status = std::move(status);
       return;
     }
-    ReadOne(*now.sources, at, key, options, &result, &results->bytes());
+    ReadOne(*now.sources, at, key, KeyHash(key), options, &result, &results->bytes());
   }
 
   absl::Status Write(const WriteBatch& batch, const WriteOptions& options,
@@ -192,12 +205,12 @@ class SstableStore final : public Store, public Maintenance {
     return closed_ ? ClosedError() : CheckBatch(batch, options, capabilities_);
   }
 
-  void ReadOne(const Sources& sources, Sequence at, absl::string_view key,
+  void ReadOne(const Sources& sources, Sequence at, absl::string_view key, uint64_t hash,
                const ReadOptions& options, ReadResult* result, Bytes* bytes) {
     if (result->status = CheckKey(key); !result->status.ok()) return;
     Found found;
     result->status =
-        Lookup(sources, core_->tables(), key, at, options.no_wait, options.stamp, &found);
+        Lookup(sources, core_->tables(), key, hash, at, options.no_wait, options.stamp, &found);
     if (!result->status.ok()) return;
     absl::string_view type;
     absl::string_view value;

@@ -59,7 +59,6 @@ struct TableInfo {
 };
 
 std::string TablePath(absl::string_view dir, uint64_t number);
-uint64_t KeyHash(absl::string_view key);
 // Adds up, whatever the order.
 uint64_t EntryHash(const Entry& entry);
 

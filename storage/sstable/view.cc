@@ -140,12 +140,12 @@ absl::Status TableCache::Put(const TableInfo& info, std::string meta) {
   return absl::OkStatus();
 }
 
-absl::Status Lookup(const Sources& sources, TableCache* tables, absl::string_view key, Sequence at,
-                    bool no_wait, bool for_stamp, Found* found) {
+absl::Status Lookup(const Sources& sources, TableCache* tables, absl::string_view key,
+                    uint64_t hash, Sequence at, bool no_wait, bool for_stamp, Found* found) {
   *found = Found();
   const auto look = [&](const std::shared_ptr<Memtable>& memtable) {
     Entry point;
-    const bool has_point = memtable->Get(key, at, &point);
+    const bool has_point = memtable->Get(key, hash, at, &point);
     return Settle(has_point, point, memtable->Covering(key, at), has_point ? memtable : nullptr,
                   for_stamp, found);
   };
@@ -154,7 +154,6 @@ absl::Status Lookup(const Sources& sources, TableCache* tables, absl::string_vie
     if (look(memtable)) return absl::OkStatus();
   }
   const Version& version = *sources.version;
-  const uint64_t hash = KeyHash(key);
   for (const TableFilePtr& file : version.level(0)) {
     if (!file->info().Contains(key)) continue;
     KVARTS_ASSIGN_OR_RETURN(const bool settled,

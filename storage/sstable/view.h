@@ -61,10 +61,11 @@ struct Found {
   bool is_put() const { return sequence != 0 && !covered && entry.is_put(); }
 };
 
-// What a reader at `at` sees of `key`. kUnavailable where `no_wait` and the answer is on disk.
-// Behind a range deletion it looks on only `for_stamp`, which needs the sequence.
-absl::Status Lookup(const Sources& sources, TableCache* tables, absl::string_view key, Sequence at,
-                    bool no_wait, bool for_stamp, Found* found);
+// What a reader at `at` sees of `key`, whose KeyHash() is `hash`. kUnavailable where `no_wait` and
+// the answer is on disk. Behind a range deletion it looks on only `for_stamp`, which needs the
+// sequence.
+absl::Status Lookup(const Sources& sources, TableCache* tables, absl::string_view key,
+                    uint64_t hash, Sequence at, bool no_wait, bool for_stamp, Found* found);
 
 // Everything in `sources` that may be in [begin, end), merged; and all range tombstones there.
 struct Scan {

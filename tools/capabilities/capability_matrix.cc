@@ -6,6 +6,7 @@
 #include "storage/dict/conformance/dict_fixture.h"
 #include "storage/memory/conformance/memory_fixture.h"
 #include "storage/null/null_fixture.h"
+#include "storage/sstable/conformance/sstable_fixture.h"
 #include "testing/conformance/store_matrix.h"
 #include "testing/model/model_fixture.h"
 
@@ -13,6 +14,10 @@ namespace kvarts {
 namespace {
 
 std::unique_ptr<StoreFixture> NewModelFixture() { return std::make_unique<ModelFixture>(); }
+
+std::unique_ptr<StoreFixture> NewPlainSstableFixture() {
+  return NewSstableFixture(SstableOptions());
+}
 
 // The same store at the other end of the native protocol.
 StoreFixtureFactory Remote(const StoreFixtureFactory& new_backing) {
@@ -44,6 +49,7 @@ int main(int argc, char** argv) {
           {"bisect", kvarts::NewBisectFixture},
           {"dict", kvarts::NewDictFixture},
           {"memory", kvarts::NewMemoryFixture},
+          {"sstable", kvarts::NewPlainSstableFixture},
           {"null", [] { return std::make_unique<kvarts::NullFixture>(); }},
           {"remote_model", kvarts::Remote(kvarts::NewModelFixture)},
           {"remote_bisect", kvarts::Remote(kvarts::NewBisectFixture)},
