@@ -148,7 +148,7 @@ TEST(SstableReportsTest, TheManifestStaysWithinItsBound) {
   const std::string key(3000, 'k');
   uint64_t largest = 0;
   std::set<std::string> manifests;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1200; ++i) {
     ASSERT_TRUE(PutWith(store.get(), absl::StrCat(key, i % 5), absl::StrCat(i), false).ok());
     ASSERT_TRUE(store->maintenance()->Flush().ok());
     const std::set<std::string> now = FilesOf(&fs, "");
