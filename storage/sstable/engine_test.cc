@@ -105,7 +105,9 @@ TEST(SstableStampTest, AStampOfAbsenceIsNotThatOfAnEarlierAbsence) {
         };
         look();
         ASSERT_TRUE(store->Put("key", "value").ok());
-        if (flush_first) ASSERT_TRUE(store->maintenance()->Flush().ok());
+        if (flush_first) {
+          ASSERT_TRUE(store->maintenance()->Flush().ok());
+        }
         if (range) {
           ASSERT_TRUE(DeleteRangeOf(store.get(), "a", "z").ok());
         } else {
@@ -114,7 +116,9 @@ TEST(SstableStampTest, AStampOfAbsenceIsNotThatOfAnEarlierAbsence) {
         look();
         reopen();
         look();
-        if (compact) ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
+        if (compact) {
+          ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
+        }
         look();
         reopen();
         look();

@@ -163,10 +163,11 @@ absl::StatusOr<std::unique_ptr<Manifest>> Manifest::Load(FileSystem* fs, const s
   }
   manifest->number_ = number;
   const std::string path = JoinPath(dir, name);
-  if (absl::IsNotFound(fs->Stat(path).status())) {
+  const absl::Status status = manifest->Replay(path, nullptr);
+  if (absl::IsNotFound(status)) {
     return absl::DataLossError(absl::StrCat(current, ": names ", path, ", which is gone"));
   }
-  KVARTS_RETURN_IF_ERROR(manifest->Replay(path, nullptr));
+  KVARTS_RETURN_IF_ERROR(status);
   return manifest;
 }
 

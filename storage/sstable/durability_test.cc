@@ -1,0 +1,293 @@
+// Writers on threads beside failed syncs, full disks, crashes and checkpoints.
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gtest/gtest.h"
+#include "storage/fs/memory.h"
+#include "storage/sstable/test_store.h"
+#include "testing/fault/fault_file_system.h"
+
+namespace kvarts {
+namespace {
+
+using Kind = FileOperation::Kind;
+
+std::string KeyOf(int writer, int i) { return absl::StrCat(writer, "/", 1000000 + i); }
+
+SstableOptions Threaded(FileSystem* fs) {
+  SstableOptions options = SmallSstable(fs);
+  options.threads = true;
+  return options;
+}
+
+TEST(SstableDurabilityTest, WhatASyncThatFailedWasToSaveIsNeverAcknowledged) {
+  constexpr int kWriters = 4;
+  uint64_t k = 0;
+  for (; k < 200; ++k) {
+    MemoryFileSystem disk;
+    FaultFileSystem faults(&disk, [&](WritableFile* file) { disk.LoseUnsynced(file); });
+    std::array<std::atomic<int>, kWriters> acknowledged{};
+    std::atomic<int> unknown{0};
+    bool poisoned = false;
+    {
+      auto store = OpenSstable(kTestDir, Threaded(&faults)).value();
+      faults.SetRule({Fault::kSyncLosesPages, k, false, [](const FileOperation& o) {
+                        return o.kind == Kind::kSync && absl::EndsWith(o.path, ".log");
+                      }});
+      std::vector<std::thread> writers;
+      for (int w = 0; w < kWriters; ++w) {
+        writers.emplace_back([&, w] {
+          for (int i = 0; i < 12; ++i) {
+            const absl::Status status = PutWith(store.get(), KeyOf(w, i), "v", true);
+            if (status.ok()) {
+              acknowledged[static_cast<size_t>(w)] = i + 1;
+              continue;
+            }
+            if (absl::IsDeadlineExceeded(status)) ++unknown;
+            ASSERT_TRUE(absl::IsDeadlineExceeded(status) || absl::IsFailedPrecondition(status))
+                << status;
+            return;
+          }
+        });
+      }
+      for (std::thread& writer : writers) writer.join();
+      poisoned = faults.injected() > 0;
+      State expected;
+      for (int w = 0; w < kWriters; ++w) {
+        for (int i = 0; i < acknowledged[static_cast<size_t>(w)]; ++i) expected[KeyOf(w, i)] = "v";
+      }
+      // Reads go on, and have what was acknowledged, alone.
+      EXPECT_EQ(*ContentsOf(store.get()), expected) << k;
+      if (poisoned) {
+        EXPECT_GT(unknown, 0) << k;
+        const absl::Status later = store->Put("later", "l");
+        EXPECT_TRUE(absl::IsFailedPrecondition(later)) << later;
+        EXPECT_TRUE(absl::IsFailedPrecondition(store->Sync()));
+        EXPECT_TRUE(absl::IsFailedPrecondition(store->maintenance()->Flush()));
+        EXPECT_FALSE(store->Stats()->save_error.empty());
+      }
+    }
+    faults.ClearRule();
+    for (const bool crash : {true, false}) {
+      std::unique_ptr<MemoryFileSystem> after;
+      if (crash) after = disk.CloneAfterCrash(k, {});
+      auto store = OpenSstable(kTestDir, Threaded(crash ? after.get() : &disk));
+      ASSERT_TRUE(store.ok()) << store.status() << k;
+      const State found = *ContentsOf(store->get());
+      for (int w = 0; w < kWriters; ++w) {
+        for (int i = 0; i < acknowledged[static_cast<size_t>(w)]; ++i) {
+          ASSERT_EQ(found.count(KeyOf(w, i)), 1u) << "writer " << w << ", sync " << k;
+        }
+      }
+      EXPECT_TRUE((*store)->Put("later", "l").ok());
+    }
+    if (!poisoned) break;
+  }
+  EXPECT_GT(k, 10u);
+}
+
+// What crashes leave is a prefix of the history: if a write is there, so is every one that was
+// answered before it began, of any writer; and what was answered after a sync is there.
+TEST(SstableDurabilityTest, ACrashBesideWritersLeavesAPrefixOfTheHistory) {
+  constexpr int kWriters = 4;
+  constexpr int kWrites = 300;
+  struct Times {
+    std::atomic<uint64_t> begin{0};
+    std::atomic<uint64_t> end{0};
+  };
+  for (int round = 0; round < 4; ++round) {
+    MemoryFileSystem disk;
+    std::vector<Times> times(kWriters * kWrites);
+    std::atomic<uint64_t> ticket{0};
+    std::array<std::atomic<int>, kWriters> synced{};
+    std::atomic<int> running{kWriters};
+    auto store = OpenSstable(kTestDir, Threaded(&disk)).value();
+    std::vector<std::thread> writers;
+    for (int w = 0; w < kWriters; ++w) {
+      writers.emplace_back([&, w] {
+        for (int i = 0; i < kWrites; ++i) {
+          Times& t = times[static_cast<size_t>(w * kWrites + i)];
+          const bool sync = (i + w) % (w + 2) == 0;
+          t.begin = ++ticket;
+          const std::string value(i % 50 == 0 ? 40000 : 100, 'v');
+          ASSERT_TRUE(PutWith(store.get(), KeyOf(w, i), value, sync).ok());
+          t.end = ++ticket;
+          if (sync) synced[static_cast<size_t>(w)] = i + 1;
+        }
+        --running;
+      });
+    }
+    struct Crash {
+      std::array<int, kWriters> synced{};
+      State state;
+    };
+    std::vector<Crash> crashes;
+    for (uint64_t seed = 0; running > 0 || seed < 12; ++seed) {
+      Crash crash;
+      for (size_t w = 0; w < kWriters; ++w) crash.synced[w] = synced[w];
+      const auto after = disk.CloneAfterCrash(seed, CrashPolicy::All()[seed % 12]);
+      auto opened = OpenSstable(kTestDir, SmallSstable(after.get()));
+      ASSERT_TRUE(opened.ok()) << opened.status();
+      crash.state = *ContentsOf(opened->get());
+      crashes.push_back(std::move(crash));
+    }
+    for (std::thread& writer : writers) writer.join();
+    for (const Crash& crash : crashes) {
+      uint64_t last_begin = 0;
+      for (int w = 0; w < kWriters; ++w) {
+        for (int i = 0; i < kWrites; ++i) {
+          if (crash.state.count(KeyOf(w, i)) == 0) continue;
+          last_begin =
+              std::max(last_begin, times[static_cast<size_t>(w * kWrites + i)].begin.load());
+        }
+      }
+      for (int w = 0; w < kWriters; ++w) {
+        for (int i = 0; i < kWrites; ++i) {
+          const bool there = crash.state.count(KeyOf(w, i)) == 1;
+          if (i < crash.synced[static_cast<size_t>(w)]) {
+            ASSERT_TRUE(there) << w << ", " << i;
+          }
+          if (times[static_cast<size_t>(w * kWrites + i)].end < last_begin) {
+            ASSERT_TRUE(there) << "a hole at write " << i << " of writer " << w;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(SstableDurabilityTest, ACheckpointBesideWritersAndCompactionIsAPrefix) {
+  MemoryFileSystem disk;
+  auto store = OpenSstable(kTestDir, Threaded(&disk)).value();
+  constexpr int kWriters = 2;
+  std::array<std::atomic<int>, kWriters> acknowledged{};
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int w = 0; w < kWriters; ++w) {
+    threads.emplace_back([&, w] {
+      for (int i = 0; !stop; ++i) {
+        WriteBatch batch;
+        const std::string key = KeyOf(w, i % 1000);
+        const std::string value = absl::StrCat(i);
+        const std::string last = absl::StrCat("last", w);
+        batch.Put(key, value);
+        batch.Put(last, value);
+        WriteOptions options;
+        options.atomic = true;
+        options.sync = i % 10 == 0;
+        ASSERT_TRUE(store->Write(batch, options, nullptr).ok());
+        acknowledged[static_cast<size_t>(w)] = i + 1;
+      }
+    });
+  }
+  threads.emplace_back([&] {
+    while (!stop) ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
+  });
+  std::vector<std::pair<std::string, State>> checkpoints;
+  for (int c = 0; c < 12; ++c) {
+    std::array<int, kWriters> before{};
+    // Some writes between two of them.
+    for (size_t w = 0; w < kWriters; ++w) {
+      const int from = acknowledged[w];
+      while (acknowledged[w] < from + 50) std::this_thread::yield();
+      before[w] = acknowledged[w];
+    }
+    const auto path = store->maintenance()->Checkpoint(absl::StrCat("checkpoint", c));
+    ASSERT_TRUE(path.ok()) << path.status();
+    auto opened = OpenSstable(*path, SmallSstable(&disk));
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    const auto verified = (*opened)->maintenance()->Verify();
+    ASSERT_TRUE(verified.ok()) << verified.status();
+    const State state = *ContentsOf(opened->get());
+    for (int w = 0; w < kWriters; ++w) {
+      // Of a writer's history everything up to some write.
+      const int last = std::stoi(state.at(absl::StrCat("last", w)));
+      EXPECT_GE(last + 1, before[static_cast<size_t>(w)]);
+      for (int i = std::max(0, last - 999); i <= last; ++i) {
+        ASSERT_EQ(state.at(KeyOf(w, i % 1000)), absl::StrCat(i)) << c;
+      }
+    }
+    checkpoints.emplace_back(*path, state);
+    EXPECT_TRUE(absl::IsAlreadyExists(
+        store->maintenance()->Checkpoint(absl::StrCat("checkpoint", c)).status()));
+  }
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(DeleteRangeOf(store.get(), "", "").ok());
+  ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
+  store = nullptr;
+  // Nothing done to the store later changes one.
+  for (const auto& [path, state] : checkpoints) {
+    auto opened = OpenSstable(path, SmallSstable(&disk));
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    EXPECT_EQ(*ContentsOf(opened->get()), state);
+    EXPECT_TRUE((*opened)->Put("it", "is a store").ok());
+  }
+}
+
+// The disk is full for a while, from any number of bytes on.
+TEST(SstableDurabilityTest, OnAFullDiskReadsGoOnAndWritesResumeWhenThereIsSpace) {
+  for (const bool threads : {false, true}) {
+    for (uint64_t k = 0; k < (threads ? 12u : 150u); ++k) {
+      MemoryFileSystem disk;
+      const SstableOptions options = threads ? Threaded(&disk) : SmallSstable(&disk);
+      auto store = OpenSstable(kTestDir, options).value();
+      State state;
+      const std::string value(3000, 'v');
+      const auto put = [&](int i) {
+        const std::string key = KeyOf(i % 3, i % 70);
+        const absl::Status status = PutWith(store.get(), key, absl::StrCat(i, value), i % 4 == 0);
+        if (status.ok()) state[key] = absl::StrCat(i, value);
+        return status;
+      };
+      for (int i = 0; i < 20; ++i) ASSERT_TRUE(put(i).ok());
+      disk.SetCapacity(disk.used_bytes() + k * (threads ? 50021 : 4001));
+      int failed = 0;
+      for (int i = 20; i < 400; ++i) {
+        const absl::Status status = put(i);
+        if (status.ok()) continue;
+        ASSERT_TRUE(absl::IsResourceExhausted(status)) << status;
+        ++failed;
+        if (failed % 10 == 1) {
+          ASSERT_EQ(*ContentsOf(store.get()), state);
+        }
+        if (failed == 30) break;
+      }
+      if (failed > 0) {
+        store->maintenance()->Compact(KeyRange::All()).IgnoreError();
+        ASSERT_EQ(*ContentsOf(store.get()), state);
+      }
+      disk.SetCapacity(~uint64_t{0});
+      // Without opening it again; where threads flush, as soon as they have tried again.
+      absl::Status status = put(1000);
+      for (int i = 0; threads && !status.ok() && i < 2000; ++i) {
+        absl::SleepFor(absl::Milliseconds(2));
+        status = put(1000);
+      }
+      ASSERT_TRUE(status.ok()) << status << k;
+      for (int i = 1001; i < 1020; ++i) ASSERT_TRUE(put(i).ok());
+      // A try that began before there was space may still fail.
+      absl::Status flushed = store->maintenance()->Flush();
+      for (int i = 0; threads && !flushed.ok() && i < 3; ++i)
+        flushed = store->maintenance()->Flush();
+      ASSERT_TRUE(flushed.ok()) << flushed << threads << k;
+      ASSERT_EQ(*ContentsOf(store.get()), state);
+      const auto after = disk.CloneAfterCrash(k, {});
+      auto reopened = OpenSstable(kTestDir, SmallSstable(after.get()));
+      ASSERT_TRUE(reopened.ok()) << reopened.status();
+      ASSERT_EQ(*ContentsOf(reopened->get()), state) << k;
+      ASSERT_TRUE(store->Close().ok());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kvarts
