@@ -1,12 +1,18 @@
 #include "storage/sstable/commit_queue.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "base/thread.h"
 
 namespace kvarts::sstable {
 namespace {
+
+// Shorter groups had no sync.
+constexpr absl::Duration kLong = absl::Microseconds(200);
+constexpr absl::Duration kLongestWait = absl::Milliseconds(1);
 
 size_t BytesOf(const Commit& commit) {
   size_t bytes = 64;
@@ -45,11 +51,24 @@ std::vector<Commit*> CommitQueue::TakeGroup() {
   return group;
 }
 
+void CommitQueue::AwaitOthers() {
+  if (queue_.size() >= expected_ || last_time_ < kLong) return;
+  const absl::Time until = absl::Now() + std::min(last_time_ / 4, kLongestWait);
+  while (queue_.size() < expected_) {
+    const absl::Duration left = until - absl::Now();
+    if (left <= absl::ZeroDuration()) return;
+    more_.WaitFor(&mu_, left);
+  }
+}
+
 void CommitQueue::LeadOnce() {
   led_ = true;
+  AwaitOthers();
   const std::vector<Commit*> group = TakeGroup();
   mu_.Unlock();
+  const absl::Time start = absl::Now();
   work_(group);
+  const absl::Duration time = absl::Now() - start;
   // Before the next group begins: who is told later must not hear earlier.
   std::vector<Commit*> waiting;
   for (Commit* const commit : group) {
@@ -62,6 +81,8 @@ void CommitQueue::LeadOnce() {
   }
   mu_.Lock();
   led_ = false;
+  expected_ = group.size();
+  last_time_ = time;
   for (Commit* const commit : waiting) {
     commit->finished = true;
     commit->wake.Signal();  // under the lock: it may be gone as soon as that is free
@@ -76,6 +97,7 @@ void CommitQueue::LeadOnce() {
 void CommitQueue::Call(Commit* commit) {
   MutexLock lock(&mu_);
   queue_.push_back(commit);
+  if (led_ && queue_.size() == expected_) more_.Signal();
   while (!commit->finished) {
     if (!led_ && queue_.front() == commit) {
       LeadOnce();
@@ -92,6 +114,7 @@ void CommitQueue::Submit(std::unique_ptr<Commit> commit) {
       commit->submitted = true;
       queue_.push_back(commit.release());
       if (!led_ && queue_.size() == 1) thread_wake_.Signal();
+      if (led_ && queue_.size() == expected_) more_.Signal();
       return;
     }
   }

@@ -9,6 +9,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/cond_var.h"
 #include "base/mutex.h"
@@ -38,6 +39,10 @@ struct Commit {
 // Thread-safe. Puts calls in one order and carries them out in groups, which share one write and
 // one sync: who comes first leads, and those that come meanwhile are the next group (group
 // commit, as LevelDB has it). Submitted calls have a thread that leads for them.
+//
+// Writers that write again as soon as they are answered would so be two halves, which wait for
+// each other's syncs. Where a group took long, the next one waits for as many as were in it, for a
+// part of that time at the most.
 class CommitQueue {
  public:
   // `work` answers all of a group; one call of it at a time. Without a thread, submitted calls are
@@ -61,6 +66,7 @@ class CommitQueue {
   static constexpr size_t kMaxGroupBytes = 4 << 20;
 
   std::vector<Commit*> TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AwaitOthers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LeadOnce() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Lead();
 
@@ -69,6 +75,9 @@ class CommitQueue {
   std::deque<Commit*> queue_ ABSL_GUARDED_BY(mu_);
   bool led_ ABSL_GUARDED_BY(mu_) = false;  // somebody carries out a group
   bool has_thread_ ABSL_GUARDED_BY(mu_) = false;
+  size_t expected_ ABSL_GUARDED_BY(mu_) = 0;  // as many as the last group had
+  absl::Duration last_time_ ABSL_GUARDED_BY(mu_) = absl::ZeroDuration();  // that it took
+  CondVar more_;  // there are as many as are expected
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   CondVar thread_wake_;
   std::thread thread_;
