@@ -174,7 +174,9 @@ TEST_F(StoresTest, BadSpecsAreInvalidAndListTheKnown) {
   EXPECT_NE(scheme.status().message().find(
                 "bisect:DATA_FILE?index=PATH, dict:DATA_FILE, "
                 "memory:?max_memory=SIZE&evict=s3fifo&snapshot=PATH&save_on_exit=BOOL, null:, "
-                "resp://HOST:PORT?password_file=PATH&expiry=BOOL, tcp://HOST:PORT"),
+                "resp://HOST:PORT?password_file=PATH&expiry=BOOL, "
+                "sstable:DIR?memory=SIZE&cache=SIZE&log=on|off&compression=auto|none|lz4|zstd&"
+                "create=missing|new|never&read_only=BOOL&checkpoints=DIR, tcp://HOST:PORT"),
             absl::string_view::npos)
       << scheme.status();
   for (const char* spec :

@@ -85,10 +85,6 @@ class BlockIterator final : public Iterator {
       : owner_(std::move(block)), block_(owner_.get()) {
     if (block_->restart_count_ == 0) Fail();
   }
-  // Of a block that outlives it.
-  explicit BlockIterator(const Block* block) : block_(block) {
-    if (block_->restart_count_ == 0) Fail();
-  }
 
   void Seek(absl::string_view key, Trailer trailer) override {
     if (!status_.ok()) return;
@@ -239,10 +235,18 @@ bool Block::Get(absl::string_view key, Trailer trailer, Entry* entry, bool* good
   }
   size_t matched = 0;
   bool equal = false;  // the last entry passed has the key itself
+  // A key that is whole says nothing of the one before it.
+  uint32_t next_restart = low;
   const char* p = entries_.data() + std::min<size_t>(Restart(low), entries_.size());
-  for (bool first = true; p < end; first = false) {
+  while (p < end) {
     const Parsed parsed = Parse(p, end);
-    if (parsed.next == nullptr || (first && parsed.shared != 0)) {
+    const bool whole =
+        next_restart < restart_count_ && p == entries_.data() + Restart(next_restart);
+    if (whole) {
+      ++next_restart;
+      matched = 0;
+    }
+    if (parsed.next == nullptr || (whole && parsed.shared != 0)) {
       *good = false;
       return false;
     }
