@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -21,6 +22,12 @@ namespace {
 using Kind = FileOperation::Kind;
 
 std::string KeyOf(int writer, int i) { return absl::StrCat(writer, "/", 1000000 + i); }
+
+// Also where a test ends early.
+void Join(std::vector<std::thread>* threads) {
+  for (std::thread& thread : *threads) thread.join();
+  threads->clear();
+}
 
 SstableOptions Threaded(FileSystem* fs) {
   SstableOptions options = SmallSstable(fs);
@@ -94,6 +101,32 @@ TEST(SstableDurabilityTest, WhatASyncThatFailedWasToSaveIsNeverAcknowledged) {
   EXPECT_GT(k, 10u);
 }
 
+// A memtable that cannot be flushed keeps its log; a synced write in the next log is worth nothing
+// without it.
+TEST(SstableDurabilityTest, ASyncSavesTheLogsBeforeTheLastOneToo) {
+  MemoryFileSystem disk;
+  FaultFileSystem faults(&disk);
+  auto store = OpenSstable(kTestDir, SmallSstable(&faults)).value();
+  faults.SetRule({Fault::kNoSpace, 0, true,
+                  [](const FileOperation& o) { return absl::EndsWith(o.path, ".tbl"); }});
+  State expected;
+  const auto put = [&](const std::string& key, size_t size, bool sync) {
+    expected[key] = std::string(size, 'v');
+    const absl::Status status = PutWith(store.get(), key, expected[key], sync);
+    ASSERT_TRUE(status.ok()) << status;
+  };
+  for (int log = 0; log < 2; ++log) {
+    put(absl::StrCat("buffered", log), 10, false);
+    put(absl::StrCat("large", log), 320 << 10, false);
+  }
+  put("synced", 10, true);
+  EXPECT_EQ(FilesOf(&disk, ".log").size(), 3u);
+  const auto after = disk.CloneAfterCrash(1, {});
+  auto reopened = OpenSstable(kTestDir, SmallSstable(after.get()));
+  ASSERT_TRUE(reopened.ok()) << reopened.status();
+  EXPECT_EQ(*ContentsOf(reopened->get()), expected);
+}
+
 // What crashes leave is a prefix of the history: if a write is there, so is every one that was
 // answered before it began, of any writer; and what was answered after a sync is there.
 TEST(SstableDurabilityTest, ACrashBesideWritersLeavesAPrefixOfTheHistory) {
@@ -125,6 +158,7 @@ TEST(SstableDurabilityTest, ACrashBesideWritersLeavesAPrefixOfTheHistory) {
         --running;
       });
     }
+    const auto join = absl::MakeCleanup([&] { Join(&writers); });
     struct Crash {
       std::array<int, kWriters> synced{};
       State state;
@@ -139,7 +173,7 @@ TEST(SstableDurabilityTest, ACrashBesideWritersLeavesAPrefixOfTheHistory) {
       crash.state = *ContentsOf(opened->get());
       crashes.push_back(std::move(crash));
     }
-    for (std::thread& writer : writers) writer.join();
+    Join(&writers);
     for (const Crash& crash : crashes) {
       uint64_t last_begin = 0;
       for (int w = 0; w < kWriters; ++w) {
@@ -191,6 +225,10 @@ TEST(SstableDurabilityTest, ACheckpointBesideWritersAndCompactionIsAPrefix) {
   threads.emplace_back([&] {
     while (!stop) ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
   });
+  const auto join = absl::MakeCleanup([&] {
+    stop = true;
+    Join(&threads);
+  });
   std::vector<std::pair<std::string, State>> checkpoints;
   for (int c = 0; c < 12; ++c) {
     std::array<int, kWriters> before{};
@@ -220,7 +258,7 @@ TEST(SstableDurabilityTest, ACheckpointBesideWritersAndCompactionIsAPrefix) {
         store->maintenance()->Checkpoint(absl::StrCat("checkpoint", c)).status()));
   }
   stop = true;
-  for (std::thread& thread : threads) thread.join();
+  Join(&threads);
   ASSERT_TRUE(DeleteRangeOf(store.get(), "", "").ok());
   ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
   store = nullptr;

@@ -74,6 +74,41 @@ TEST(SstableManifestFaultTest, ATableWhoseMoveFailedIsNotDeleted) {
   EXPECT_GT(moves, 0u);
 }
 
+// The disk fails while a log is begun, and its file cannot be taken away either: it has no record,
+// and the log before it goes on.
+TEST(SstableLogFaultTest, ALogThatNeverHadARecordEndsNothing) {
+  MemoryFileSystem disk;
+  FaultFileSystem faults(&disk);
+  State expected;
+  {
+    auto store = OpenSmall(&faults);
+    const auto put = [&](const std::string& key) {
+      ASSERT_TRUE(PutWith(store.get(), key, "v", true).ok());
+      expected[key] = "v";
+    };
+    put("first");
+    faults.SetRule({Fault::kIoError, 0, true, [](const FileOperation& o) {
+                      return o.kind == Kind::kSyncDir || o.kind == Kind::kDelete;
+                    }});
+    EXPECT_FALSE(store->maintenance()->Flush().ok());
+    EXPECT_EQ(faults.injected(), 2u);
+    faults.ClearRule();
+    put("second");
+    // A failed append begins a third log.
+    faults.SetRule(
+        {Fault::kShortWrite, 0, false, [](const FileOperation& o) { return o.is_write(); }});
+    EXPECT_FALSE(PutWith(store.get(), "failed", "v", true).ok());
+    faults.ClearRule();
+    put("third");
+    put("fourth");
+    EXPECT_EQ(FilesOf(&disk, ".log").size(), 3u);
+    const auto after = disk.CloneAfterCrash(1, {});
+    auto reopened = OpenSstable(kTestDir, SmallSstable(after.get()));
+    ASSERT_TRUE(reopened.ok()) << reopened.status();
+    EXPECT_EQ(*ContentsOf(reopened->get()), expected);
+  }
+}
+
 // A key that came and went between two stamps is never the key that never was.
 TEST(SstableStampTest, AStampOfAbsenceIsNotThatOfAnEarlierAbsence) {
   for (const bool flush_first : {false, true}) {

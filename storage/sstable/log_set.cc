@@ -100,19 +100,23 @@ absl::StatusOr<Sequence> ReplayLogs(
       if (number == first_number) return lost(path, 0, "the header is gone");
       continue;
     }
-    if (cut_path.empty() && reader->header().first != next) {
-      if (number == first_number) return lost(path, 0, "the log of other sequences");
-      // The end of the one before is missing.
-      const uint64_t before = *std::prev(std::find(numbers.begin(), numbers.end(), number));
-      cut_path = LogPath(dir, before);
-      KVARTS_ASSIGN_OR_RETURN(const FileInfo info, fs->Stat(cut_path));
-      cut_offset = info.size;
+    if (number == first_number && reader->header().first != next) {
+      return lost(path, 0, "the log of other sequences");
     }
     const uint64_t header_size = reader->good_size();
     while (true) {
       absl::string_view record;
+      const bool is_first = reader->good_size() == header_size;
       KVARTS_ASSIGN_OR_RETURN(const bool more, reader->Next(&record));
       if (!more) break;
+      // A log without a record may be one that could not be begun, nor deleted: the one before it
+      // went on. With one, the end of the one before is missing.
+      if (is_first && cut_path.empty() && reader->header().first != next) {
+        const uint64_t before = *std::prev(std::find(numbers.begin(), numbers.end(), number));
+        cut_path = LogPath(dir, before);
+        KVARTS_ASSIGN_OR_RETURN(const FileInfo info, fs->Stat(cut_path));
+        cut_offset = info.size;
+      }
       if (!cut_path.empty()) continue;  // read for what it promises alone
       if (!DecodeLogRecord(record, &entries)) {
         return lost(path, reader->record_offset(), "a bad batch");
