@@ -126,6 +126,13 @@ std::string WithLimits(std::string spec) {
   return spec;
 }
 
+// Checkpoints that clients ask for have a place of their own, beside the store, wherever the server
+// was started.
+std::string WithCheckpoints(const std::string& spec, StoreSpec parsed) {
+  if (parsed.scheme() != "sstable" || !parsed.Take("checkpoints").empty()) return spec;
+  return WithOption(spec, "checkpoints", absl::StrCat(parsed.target(), ".checkpoints"));
+}
+
 absl::StatusOr<std::string> ChooseStore(const std::vector<std::string>& args) {
   const bool limits = !FLAGS_max_memory.empty() || !FLAGS_evict.empty();
   if (!FLAGS_store.empty()) {
@@ -133,7 +140,7 @@ absl::StatusOr<std::string> ChooseStore(const std::vector<std::string>& args) {
     const absl::StatusOr<StoreSpec> parsed = StoreSpec::Parse(FLAGS_store);
     if (!parsed.ok()) return UsageError(absl::StrCat("--store: ", parsed.status().message()));
     if (limits && parsed->scheme() == "memory") return WithLimits(FLAGS_store);
-    if (!limits) return FLAGS_store;
+    if (!limits) return WithCheckpoints(FLAGS_store, *parsed);
   }
   if (limits) return UsageError("--max_memory and --evict are of --store=memory:");
   if (args.empty()) return UsageError("expected a DATA_FILE or --store");

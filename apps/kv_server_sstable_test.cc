@@ -214,6 +214,21 @@ TEST_F(KvServerSstableTest, BadOptionsAreUsageErrors) {
   }
 }
 
+TEST_F(KvServerSstableTest, ACheckpointOfAServedStoreOpensAsOne) {
+  {
+    const auto server = Start("sstable:data", {"--http=127.0.0.1:0"});
+    EXPECT_EQ(Ask(*server, "SET a 1\r\n"), "+OK\r\n+OK\r\n");
+    TestSocket http(server->http, dir_);
+    http.Send(
+        "POST /v1/admin/checkpoint?name=first HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        "Content-Type: application/json\r\nContent-Length: 0\r\n\r\n");
+    EXPECT_THAT(http.ReceiveAll(), HasSubstr("{\"path\":\"data.checkpoints/first\"}"));
+    EXPECT_EQ(Ask(*server, "SET a 2\r\nSET b 2\r\n"), "+OK\r\n+OK\r\n+OK\r\n");
+  }
+  const auto server = Start("sstable:data.checkpoints/first?create=never");
+  EXPECT_EQ(Ask(*server, "GET a\r\nGET b\r\n"), "$1\r\n1\r\n$-1\r\n+OK\r\n");
+}
+
 TEST_F(KvServerSstableTest, AStoreThatIsReadOnlySaysSo) {
   {
     auto server = Start("sstable:data");
