@@ -195,7 +195,8 @@ class Engine {
     int output_level = 0;
     std::vector<std::pair<int, TableFilePtr>> inputs;
   };
-  std::optional<Compaction> Pick(const Version& version);
+  std::optional<Compaction> Pick(const Version& version)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(compaction_mu_);
   absl::Status Run(const Compaction& compaction);
   absl::Status Install(VersionEdit edit, const std::vector<TableFilePtr>& obsolete,
                        const std::shared_ptr<Memtable>& flushed)

@@ -142,8 +142,8 @@ absl::Status Engine::Install(VersionEdit edit, const std::vector<TableFilePtr>& 
   }
   // Before a reader can miss what is gone.
   core_->RaiseFloor(edit.floor);
-  core_->Update([&](Sources* sources) {
-    sources->version = manifest_->state().version;
+  core_->Update([&, version = manifest_->state().version](Sources* sources) {
+    sources->version = version;
     if (flushed != nullptr) {
       sources->frozen.erase(std::remove(sources->frozen.begin(), sources->frozen.end(), flushed),
                             sources->frozen.end());
@@ -222,8 +222,9 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version) {
     files = version.level(0);
   } else if (level > 0) {
     const auto& all = version.level(level);
+    const std::string& behind = compacted_to_[static_cast<size_t>(level)];
     auto it = std::find_if(all.begin(), all.end(), [&](const TableFilePtr& file) {
-      return file->info().smallest > compacted_to_[static_cast<size_t>(level)];
+      return file->info().smallest > behind;
     });
     if (it == all.end()) it = all.begin();
     files = {*it};

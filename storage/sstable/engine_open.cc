@@ -229,7 +229,7 @@ absl::Status Engine::Recover() {
       job.new_number = [this] { return NewNumber(); };
       job.table = TableOptionsFor(0);
       job.table_bytes = options_.table_bytes;
-      const uint64_t run = manifest_->NewNumber();
+      const uint64_t run = NewNumber();
       KVARTS_ASSIGN_OR_RETURN(const MergeResult result, Merge(std::move(job), core_->tables()));
       edit.floor = std::max(edit.floor, result.floor);
       for (const TableInfo& info : result.tables) {
@@ -264,8 +264,8 @@ absl::Status Engine::Recover() {
   }
   if (options_.read_only) {
     core_->SetVisible(last);
-    core_->Update([&](Sources* sources) {
-      *sources = {memtable, frozen, manifest_->state().version};
+    core_->Update([&, version = manifest_->state().version](Sources* sources) {
+      *sources = {memtable, frozen, version};
     });
     return absl::OkStatus();
   }
@@ -287,7 +287,9 @@ absl::Status Engine::Recover() {
   core_->RaiseFloor(edit.floor);
   memtable_ = std::make_shared<Memtable>(first_log, memtable_bytes_);
   core_->SetVisible(applied_);
-  core_->Update([&](Sources* sources) { *sources = {memtable_, {}, manifest_->state().version}; });
+  core_->Update([&, version = manifest_->state().version](Sources* sources) {
+    *sources = {memtable_, {}, version};
+  });
   return DeleteOrphans(first_log);
 }
 
