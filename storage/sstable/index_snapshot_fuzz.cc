@@ -79,10 +79,8 @@ void MakeChecksumsRight(std::string* text) {
 }
 
 }  // namespace
-}  // namespace kvarts
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace kvarts;
   static World* const world = new World();
   if (size == 0) return 0;
   std::string bytes = world->good;
@@ -106,3 +104,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (fix) Check(world->store->maintenance()->LoadIndex().ok());
   return 0;
 }
+
+}  // namespace kvarts

@@ -12,6 +12,7 @@
 #include "storage/sstable/manifest.h"
 #include "storage/sstable/sstable.h"
 
+namespace kvarts {
 namespace {
 
 void Check(bool good) {
@@ -21,7 +22,6 @@ void Check(bool good) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace kvarts;
   if (size == 0) return 0;
   MemoryFileSystem fs;
   Check(fs.CreateDir("store").ok());
@@ -62,3 +62,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   return 0;
 }
+
+}  // namespace kvarts
