@@ -147,7 +147,7 @@ void CheckConversation(size_t pipelined) {
     for (size_t i = 0; i < pipelined && sent < talk.size(); ++i) bytes += talk.request(sent++);
     const std::string reply = harness.Send(*connection, bytes);
     ASSERT_EQ(RepliesIn(connection->wire->written), sent) << reply;
-    ASSERT_EQ(reply.find("-"), std::string::npos) << reply;
+    ASSERT_EQ(reply.find('-'), std::string::npos) << reply;
     check();
     if (testing::Test::HasFatalFailure()) break;
   }

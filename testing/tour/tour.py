@@ -289,9 +289,11 @@ class Tour:
 
     def compare(self, command, expected, code, said):
         is_error = re.compile("(%s): " % "|".join(_PROGRAMS)).match
-        # Not progress, which a terminal overwrites, nor the shell's word of a job.
+        # Not progress, which a terminal overwrites, nor the shell's word of a job: that it has a
+        # number, and, whenever it comes to know of it, that it was killed.
         errors = [line for line in said["err"]
-                  if not re.match(r"[a-z][a-z ]*: ([\d.]+%?|[\d.]+ .*)(, | in )|\[\d+\]", line)]
+                  if not re.match(r"[a-z][a-z ]*: ([\d.]+%?|[\d.]+ .*)(, | in )|\[\d+\]"
+                                  r"|bash: line \d+: +\d+ Killed ", line)]
         for name, want, got in (
                 ("standard output", [e for e in expected if not is_error(e)], said["out"]),
                 ("standard error", [e for e in expected if is_error(e)], errors)):
