@@ -18,7 +18,8 @@ Pin Piece(uint64_t file, uint64_t offset) {
 const std::string& TextOf(const Pin& pin) { return *static_cast<const std::string*>(pin.get()); }
 
 TEST(BlockCacheTest, WhatWasPutInIsFoundUntilItIsErased) {
-  BlockCache cache(1 << 20);
+  const auto owned = std::make_unique<BlockCache>(1 << 20);
+  BlockCache& cache = *owned;
   EXPECT_EQ(cache.Find({1, 0}), nullptr);
   cache.Insert({1, 0}, Piece(1, 0), 100);
   cache.Insert({1, 1}, Piece(1, 1), 100);
@@ -40,7 +41,8 @@ TEST(BlockCacheTest, WhatWasPutInIsFoundUntilItIsErased) {
 }
 
 TEST(BlockCacheTest, TheBoundIsKeptAndPinsSurviveEviction) {
-  BlockCache cache(64 << 10);
+  const auto owned = std::make_unique<BlockCache>(64 << 10);
+  BlockCache& cache = *owned;
   std::vector<Pin> pins;
   for (uint64_t i = 0; i < 1000; ++i) {
     cache.Insert({i, i * 4096}, Piece(i, i * 4096), 1000);
@@ -64,7 +66,8 @@ TEST(BlockCacheTest, TheBoundIsKeptAndPinsSurviveEviction) {
 }
 
 TEST(BlockCacheTest, WhatIsUsedStaysLongerThanWhatIsNot) {
-  BlockCache cache(1 << 20);
+  const auto owned = std::make_unique<BlockCache>(1 << 20);
+  BlockCache& cache = *owned;
   cache.Insert({7, 7}, Piece(7, 7), 1000);
   for (uint64_t i = 0; i < 100000; ++i) {
     ASSERT_NE(cache.Find({7, 7}), nullptr) << i;
@@ -74,7 +77,8 @@ TEST(BlockCacheTest, WhatIsUsedStaysLongerThanWhatIsNot) {
 
 TEST(BlockCacheTest, ACacheOfNothingHoldsNothing) {
   for (const size_t bytes : {0, 1, 15, 16 * 96}) {
-    BlockCache cache(bytes);
+    const auto owned = std::make_unique<BlockCache>(bytes);
+    BlockCache& cache = *owned;
     cache.Insert({1, 1}, Piece(1, 1), 1);
     EXPECT_EQ(cache.Find({1, 1}), nullptr);
     EXPECT_EQ(cache.used(), 0u);
@@ -82,7 +86,8 @@ TEST(BlockCacheTest, ACacheOfNothingHoldsNothing) {
 }
 
 TEST(BlockCacheTest, ThreadsFindWhatBelongsToTheirKey) {
-  BlockCache cache(32 << 10);
+  const auto owned = std::make_unique<BlockCache>(32 << 10);
+  BlockCache& cache = *owned;
   std::vector<std::thread> threads;
   for (uint64_t t = 0; t < 4; ++t) {
     threads.emplace_back([&cache, t] {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "absl/status/status.h"
 #include "base/coding.h"
@@ -14,6 +15,13 @@ namespace {
 
 constexpr int kZstdLevel = 1;
 
+template <typename T, size_t (*free)(T*)>
+struct Free {
+  void operator()(T* context) const { free(context); }
+};
+template <typename T, size_t (*free)(T*)>
+using Context = std::unique_ptr<T, Free<T, free>>;
+
 // Into the room behind `out`; how much it is, or 0.
 size_t CompressInto(Compression how, absl::string_view block, char* out, size_t room) {
   if (how == Compression::kLz4) {
@@ -21,10 +29,11 @@ size_t CompressInto(Compression how, absl::string_view block, char* out, size_t 
                                        static_cast<int>(room));
     return n > 0 ? static_cast<size_t>(n) : 0;
   }
-  // A context costs more than a block does.
-  thread_local ZSTD_CCtx* const context = ZSTD_createCCtx();
+  // A context costs more than a block does: each thread has one, as long as it lives.
+  thread_local const Context<ZSTD_CCtx, ZSTD_freeCCtx> context(ZSTD_createCCtx());
   if (context == nullptr) return 0;
-  const size_t n = ZSTD_compressCCtx(context, out, room, block.data(), block.size(), kZstdLevel);
+  const size_t n =
+      ZSTD_compressCCtx(context.get(), out, room, block.data(), block.size(), kZstdLevel);
   return ZSTD_isError(n) != 0 ? 0 : n;
 }
 
@@ -68,8 +77,8 @@ absl::StatusOr<std::string> Decompress(Compression how, absl::string_view bytes,
     good = LZ4_decompress_safe(packed.data(), block.data(), static_cast<int>(packed.size()),
                                static_cast<int>(size)) == static_cast<int>(size);
   } else if (how == Compression::kZstd) {
-    thread_local ZSTD_DCtx* const context = ZSTD_createDCtx();
-    good = context != nullptr && ZSTD_decompressDCtx(context, block.data(), block.size(),
+    thread_local const Context<ZSTD_DCtx, ZSTD_freeDCtx> context(ZSTD_createDCtx());
+    good = context != nullptr && ZSTD_decompressDCtx(context.get(), block.data(), block.size(),
                                                      packed.data(), packed.size()) == size;
   }
   if (!good) return absl::DataLossError("a block that cannot be decompressed");

@@ -1,6 +1,7 @@
 #include "storage/blocks/compression.h"
 
 #include <string>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "base/coding.h"
@@ -82,6 +83,17 @@ TEST(CompressionTest, ABombIsRefusedBeforeMemoryIsTaken) {
       EXPECT_TRUE(absl::IsDataLoss(Decompress(how, bytes, kMax).status()));
       EXPECT_TRUE(absl::IsDataLoss(Decompress(how, bytes, size).status()));
     }
+  }
+}
+
+// Under a sanitizer that looks for leaks: a thread leaves nothing behind.
+TEST(CompressionTest, ThreadsThatComeAndGoLeaveNothing) {
+  for (int i = 0; i < 4; ++i) {
+    std::thread([] {
+      std::string out;
+      ASSERT_EQ(Compress(Compression::kZstd, std::string(5000, 'a'), &out), Compression::kZstd);
+      EXPECT_TRUE(Decompress(Compression::kZstd, out, kMax).ok());
+    }).join();
   }
 }
 

@@ -100,7 +100,8 @@ struct Merged {
 Merged MergeAll(const Content& input, const std::vector<Sequence>& snapshots,
                 const std::set<std::string>& below, uint64_t table_bytes, int children) {
   MemoryFileSystem fs;
-  TableCache tables(&fs, "/", 1 << 20);
+  const auto owned = std::make_unique<TableCache>(&fs, "/", 1 << 20);
+  TableCache& tables = *owned;
   MergeJob job;
   // In several runs, as levels come.
   std::vector<std::unique_ptr<Iterator>> iterators;
@@ -254,7 +255,8 @@ TEST(MergeTest, RangesAreCutAtTheBordersOfTables) {
 
 TEST(MergeTest, AnErrorOrACancelLeavesNoFile) {
   MemoryFileSystem fs;
-  TableCache tables(&fs, "/", 1 << 20);
+  const auto owned = std::make_unique<TableCache>(&fs, "/", 1 << 20);
+  TableCache& tables = *owned;
   std::vector<Version> versions;
   for (int i = 0; i < 5000; ++i) {
     versions.push_back({absl::StrCat("k", 10000 + i), MakeTrailer(1 + i, kPut), "v"});

@@ -98,7 +98,8 @@ std::string ReadAll(const std::string& bytes, const TableInfo& info,
   }
   Table::ReadInfo(&fs, TablePath("/", 1)).status().IgnoreError();
   ReadCounters counters;
-  BlockCache cache(64 << 10);
+  const auto owned = std::make_unique<BlockCache>(64 << 10);
+  BlockCache& cache = *owned;
   const auto table = Table::Open(&fs, "/", info, &counters);
   if (!table.ok()) return "error";
   std::string text;
