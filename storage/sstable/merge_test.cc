@@ -207,10 +207,10 @@ TEST(MergeTest, WhatReadersSeeNeverChangesAndNothingElseIsKept) {
     Content input;
     const uint64_t count = random.UpTo(30);
     for (Sequence s = 1; s <= count; ++s) {
-      const std::string key = keys[random.UpTo(keys.size() - 1)];
+      const std::string& key = keys[random.UpTo(keys.size() - 1)];
       const uint64_t kind = random.UpTo(9);
       if (kind == 0) {
-        const std::string end = keys[random.UpTo(keys.size() - 1)];
+        const std::string& end = keys[random.UpTo(keys.size() - 1)];
         if (end.empty() || key < end) input.ranges.push_back({key, end, s});
       } else if (kind <= 2) {
         input.versions.push_back({key, MakeTrailer(s, kDelete), ""});

@@ -132,11 +132,8 @@ std::string ReadAll(const std::string& bytes, const TableInfo& info,
 }
 
 }  // namespace
-}  // namespace kvarts::sstable
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace kvarts::sstable;
-  using kvarts::Compression;
   static const Good kGood[] = {Good(Compression::kNone), Good(Compression::kLz4),
                                Good(Compression::kZstd)};
   static const std::string kAll[] = {ReadAll(kGood[0].bytes, kGood[0].info, kGood[0].keys),
@@ -160,3 +157,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!fix) Check(text == "error" || text == kAll[which]);
   return 0;
 }
+
+}  // namespace kvarts::sstable
