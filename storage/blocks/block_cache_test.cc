@@ -102,7 +102,9 @@ TEST(BlockCacheTest, ThreadsFindWhatBelongsToTheirKey) {
           cache.Insert({file, offset}, Piece(file, offset), 300 + random.UpTo(700));
         }
         if (i % 50 == 0) cache.Erase({file, offset});
-        if (i % 100 == 0) ASSERT_LE(cache.used(), cache.capacity());
+        if (i % 100 == 0) {
+          ASSERT_LE(cache.used(), cache.capacity());
+        }
       }
     });
   }

@@ -269,13 +269,15 @@ absl::StatusOr<bool> RecordLogReader::EndAt(uint64_t bad_offset, uint64_t scan_f
   while (at < file_size_) {
     unsigned char type = 0;
     absl::string_view bytes;
+    const uint64_t before = at;
     KVARTS_ASSIGN_OR_RETURN(const Fragment fragment, Take(&at, &type, &bytes));
     if (fragment == Fragment::kPadding) at = (at / kBlockBytes + 1) * kBlockBytes;
     if (fragment == Fragment::kBad) ++at;
     if (fragment != Fragment::kGood) continue;
     uint64_t promise = 0;
     if ((type == kFull || type == kFirst) &&
-        ParseVarint(bytes.data(), bytes.data() + bytes.size(), &promise) != nullptr) {
+        ParseVarint(bytes.data(), bytes.data() + bytes.size(), &promise) != nullptr &&
+        promise <= before) {
       promised_ = std::max(promised_, promise);
     }
   }
