@@ -222,6 +222,7 @@ class Engine {
   std::shared_ptr<Memtable> memtable_;
   uint64_t paced_bytes_ = 0;  // of the memtable, when writers were paced last
 
+  bool writable_ = false;  // constant once it is open
   CommitQueue queue_;
   std::atomic<bool> closed_{false};
   std::atomic<bool> poisoned_{false};

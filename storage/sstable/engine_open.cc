@@ -110,6 +110,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(const std::string& dir,
   auto engine = std::unique_ptr<Engine>(new Engine(dir, options));
   KVARTS_RETURN_IF_ERROR(engine->OpenDirectory());
   KVARTS_RETURN_IF_ERROR(engine->Recover());
+  engine->writable_ = !options.read_only;
   if (!engine->inline_) KVARTS_RETURN_IF_ERROR(engine->StartThreads());
   return engine;
 }
@@ -341,7 +342,7 @@ absl::Status Engine::Close() {
   inline_ = true;  // whoever still waits for room makes it
   // A compaction of another thread ends before the directory is free; none begins any more.
   { MutexLock lock(&compaction_mu_); }
-  if (memtable_ == nullptr || options_.read_only || poisoned_) {
+  if (!writable_ || poisoned_) {
     lock_ = nullptr;
     return absl::OkStatus();
   }
