@@ -330,12 +330,8 @@ void Engine::CommitGroup(absl::Span<Commit* const> group) {
   }
   for (const Entry& entry : resolver.entries()) {
     user_bytes_.fetch_add(entry.key.size() + entry.blob.size(), std::memory_order_relaxed);
-    if (KindOf(entry.trailer) == kDeleteRange) {
-      memtable_->AddRange({std::string(entry.key), std::string(entry.blob), entry.sequence()});
-    } else {
-      memtable_->Add(entry);
-    }
   }
+  memtable_->Add(resolver.entries());
   writes_.fetch_add(resolver.entries().size(), std::memory_order_relaxed);
   applied_ = resolver.last();
   if (sync) {

@@ -244,14 +244,7 @@ absl::Status Engine::Recover() {
     const absl::StatusOr<Sequence> replayed =
         ReplayLogs(fs, dir_, state.log_number, state.log_first_sequence, logs,
                    [&](absl::Span<const Entry> batch) -> absl::Status {
-                     for (const Entry& entry : batch) {
-                       if (KindOf(entry.trailer) == kDeleteRange) {
-                         memtable->AddRange(
-                             {std::string(entry.key), std::string(entry.blob), entry.sequence()});
-                       } else {
-                         memtable->Add(entry);
-                       }
-                     }
+                     memtable->Add(batch);
                      return memtable->memory_bytes() >= memtable_bytes_ ||
                                     memtable->range_count() >= kMaxMemtableRanges
                                 ? flush()

@@ -42,7 +42,7 @@ class MemtableIterator final : public Iterator {
       : memtable_(std::move(memtable)) {}
 
   void Seek(absl::string_view key, Trailer trailer) override {
-    node_ = memtable_->FindNotLess(key, trailer, nullptr);
+    node_ = memtable_->FindNotLess(key, trailer);
   }
   void SeekBefore(absl::string_view key, Trailer trailer) override {
     node_ = memtable_->FindLess(key, trailer);
@@ -139,7 +139,7 @@ int Memtable::RandomHeight() {
   return height;
 }
 
-Memtable::Node* Memtable::FindNotLess(absl::string_view key, Trailer trailer, Node** before) const {
+Memtable::Node* Memtable::FindNotLess(absl::string_view key, Trailer trailer) const {
   const uint64_t prefix = KeyPrefix(key);
   Node* node = head_;
   Node* past = nullptr;  // known to be not less: looked at on the level above
@@ -150,7 +150,6 @@ Memtable::Node* Memtable::FindNotLess(absl::string_view key, Trailer trailer, No
       next = node->next[level].load(std::memory_order_acquire);
     }
     past = next;
-    if (before != nullptr) before[level] = node;
   }
   return past;
 }
@@ -168,35 +167,107 @@ Memtable::Node* Memtable::FindLess(absl::string_view key, Trailer trailer) const
   return node == head_ ? nullptr : node;
 }
 
-void Memtable::Add(const Entry& entry) {
-  Node* before[kMaxHeight];
-  FindNotLess(entry.key, entry.trailer, before);
+// The way down to where an entry belongs, one comparison a step, so that several go on while the
+// memory that each of them waits for is on its way.
+struct Memtable::Descent {
+  const Entry* entry;
+  uint64_t prefix;
+  uint32_t hash;
+  int level;
+  Node* node;
+  Node* next;
+  Node* past;                // known to be not less: looked at on the level above
+  Node* before[kMaxHeight];  // the last node that is less, on each level
+
+  void Begin(const Memtable& memtable, const Entry& of) {
+    entry = &of;
+    prefix = KeyPrefix(of.key);
+    const uint64_t long_hash = KeyHash(of.key);
+    hash = ShortHash(long_hash);
+    memtable.PrefetchPlace(long_hash);
+    level = memtable.height_.load(std::memory_order_relaxed) - 1;
+    std::fill(before + level + 1, before + kMaxHeight, memtable.head_);
+    node = memtable.head_;
+    past = nullptr;
+    Look();
+  }
+  void Look() {
+    next = node->next[level].load(std::memory_order_relaxed);
+    // A node begins anywhere in a cache line.
+    PrefetchRead(next);
+    PrefetchRead(reinterpret_cast<const char*>(next) + 64);
+  }
+  // False once all of `before` is known.
+  bool Step() {
+    if (next != past && next != nullptr && next->Less(prefix, entry->key, entry->trailer)) {
+      node = next;
+    } else {
+      past = next;
+      before[level] = node;
+      if (--level < 0) return false;
+    }
+    Look();
+    return true;
+  }
+};
+
+void Memtable::Add(absl::Span<const Entry> entries) {
+  constexpr size_t kAtOnce = 8;  // about as many cache misses as a core has under way
+  Descent descents[kAtOnce];
+  for (auto next = entries.begin(); next != entries.end();) {
+    size_t count = 0;
+    for (; next != entries.end() && count < kAtOnce; ++next) {
+      if (KindOf(next->trailer) == kDeleteRange) {
+        AddRange({std::string(next->key), std::string(next->blob), next->sequence()});
+      } else {
+        descents[count++].Begin(*this, *next);
+      }
+    }
+    for (size_t open = count; open > 0;) {
+      open = 0;
+      for (size_t i = 0; i < count; ++i) {
+        if (descents[i].level >= 0 && descents[i].Step()) ++open;
+      }
+    }
+    for (size_t i = 0; i < count; ++i) Insert(&descents[i]);
+  }
+}
+
+void Memtable::Insert(Descent* descent) {
+  const Entry& entry = *descent->entry;
   const int height = RandomHeight();
-  const int old_height = height_.load(std::memory_order_relaxed);
-  for (int level = old_height; level < height; ++level) before[level] = head_;
   const size_t links = (height - 1) * sizeof(std::atomic<Node*>);
   auto* const node = reinterpret_cast<Node*>(
       Allocate(sizeof(Node) + links + entry.key.size() + entry.blob.size()));
-  new (node) Node{KeyPrefix(entry.key),
+  new (node) Node{descent->prefix,
                   entry.trailer,
                   static_cast<uint32_t>(entry.key.size()),
                   static_cast<uint32_t>(entry.blob.size()),
                   static_cast<uint32_t>(height),
-                  ShortHash(KeyHash(entry.key)),
+                  descent->hash,
                   {}};
   char* const bytes = const_cast<char*>(node->bytes());
   std::copy(entry.key.begin(), entry.key.end(), bytes);
   std::copy(entry.blob.begin(), entry.blob.end(), bytes + entry.key.size());
-  for (int level = 0; level < height; ++level) {
-    new (&node->next[level])
-        std::atomic<Node*>(before[level]->next[level].load(std::memory_order_relaxed));
-  }
   // The node is whole before it can be reached; from the lowest level up, so that who comes by a
   // higher one finds it on all below.
   for (int level = 0; level < height; ++level) {
-    before[level]->next[level].store(node, std::memory_order_release);
+    // Entries of the same call may have come in between since.
+    Node* before = descent->before[level];
+    Node* next = before->next[level].load(std::memory_order_relaxed);
+    while (next != nullptr && next->Less(descent->prefix, entry.key, entry.trailer)) {
+      before = next;
+      next = before->next[level].load(std::memory_order_relaxed);
+    }
+    new (&node->next[level]) std::atomic<Node*>(next);
+    descent->before[level] = before;
   }
-  if (height > old_height) height_.store(height, std::memory_order_release);
+  for (int level = 0; level < height; ++level) {
+    descent->before[level]->next[level].store(node, std::memory_order_release);
+  }
+  if (height > height_.load(std::memory_order_relaxed)) {
+    height_.store(height, std::memory_order_release);
+  }
   Remember(node);
   last_sequence_ = std::max(last_sequence_, entry.sequence());
   data_bytes_ += entry.key.size() + entry.blob.size();
@@ -254,7 +325,7 @@ bool Memtable::Get(absl::string_view key, uint64_t hash, Sequence at, Entry* ent
   if (node == nullptr) return false;
   if (node->trailer > SeekTrailer(at)) {
     // There are newer ones than the reader sees: older ones are behind them in the list.
-    node = FindNotLess(key, SeekTrailer(at), nullptr);
+    node = FindNotLess(key, SeekTrailer(at));
     if (node == nullptr || node->key() != key) return false;
   }
   *entry = node->entry();

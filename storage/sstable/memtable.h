@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "base/swappable.h"
 #include "storage/sstable/entry.h"
 #include "storage/sstable/iterator.h"
@@ -28,8 +29,8 @@ class Memtable : public std::enable_shared_from_this<Memtable> {
   Memtable& operator=(const Memtable&) = delete;
 
   // For the writer. No entry may be there twice, nor an older one of a key come later.
-  void Add(const Entry& entry);
-  void AddRange(RangeTombstone tombstone);
+  // Range deletions are told apart by their kind.
+  void Add(absl::Span<const Entry> entries);
 
   // The newest version of `key`, whose KeyHash() is `hash`, that a reader at `at` sees. False: none
   // here. `at` must have been visible when the reader came by it.
@@ -59,6 +60,7 @@ class Memtable : public std::enable_shared_from_this<Memtable> {
   friend class MemtableIterator;
   static constexpr int kMaxHeight = 12;
   struct Node;
+  struct Descent;
 
   // Of the hash table: a node's address, and above it 16 bits of the hash. Constant size; a larger
   // one takes its place, and it stays for those who still read it. It then lacks what was written
@@ -74,11 +76,12 @@ class Memtable : public std::enable_shared_from_this<Memtable> {
                                    const Node** node) const;
   void Remember(const Node* node);
 
+  void AddRange(RangeTombstone tombstone);
   char* Allocate(size_t bytes);
   int RandomHeight();
-  // The first node that is not less than (key, trailer), or null. `before`: the last node that is
-  // less, on each level.
-  Node* FindNotLess(absl::string_view key, Trailer trailer, Node** before) const;
+  void Insert(Descent* descent);
+  // The first node that is not less than (key, trailer), or null.
+  Node* FindNotLess(absl::string_view key, Trailer trailer) const;
   Node* FindLess(absl::string_view key, Trailer trailer) const;
 
   const uint64_t first_log_;
