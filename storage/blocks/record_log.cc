@@ -19,6 +19,9 @@ constexpr uint64_t kBlockBytes = 32 << 10;
 // checksum 4, size 2, type 1
 constexpr uint64_t kFragmentHeader = 7;
 constexpr uint64_t kReadBytes = 8 * kBlockBytes;  // a whole number of blocks
+// How far a log is written ahead: as far again as it has come, within these.
+constexpr uint64_t kLeastAhead = 4 << 10;
+constexpr uint64_t kMostAhead = 1 << 20;
 
 enum Type : unsigned char { kFull = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
 
@@ -109,7 +112,7 @@ absl::Status RecordLogWriter::Flush() {
     pending_.clear();
     return absl::FailedPreconditionError(absl::StrCat(path_, ": the log has ended"));
   }
-  const absl::Status status = file_->Append(pending_);
+  const absl::Status status = file_->WriteAt(size_, pending_);
   if (status.ok()) {
     size_ += pending_.size();
     pending_.clear();
@@ -134,12 +137,25 @@ absl::Status RecordLogWriter::Sync() {
     return absl::FailedPreconditionError(absl::StrCat(path_, ": an earlier sync failed"));
   }
   if (synced_size_ == size_) return absl::OkStatus();
+  WriteAhead();
   const absl::Status status = file_->Sync();
   // The system may have dropped the pages and counts them as clean: another sync of this file
   // would succeed and mean nothing.
   if (!status.ok()) poisoned_ = true;
   if (status.ok()) synced_size_ = size_;
   return status;
+}
+
+// A sync of a file that grew writes its size and its new blocks to the disk as well; of one whose
+// bytes were there, the bytes alone, in half the time. What the zeros cost is one sync in so many.
+void RecordLogWriter::WriteAhead() {
+  if (header_.kind != RecordLogHeader::Kind::kWriteLog || size_ < ahead_) return;
+  const uint64_t bytes = std::clamp(size_, kLeastAhead, kMostAhead);
+  ahead_ = size_ + bytes;
+  if (file_->WriteAt(size_, std::string(bytes, '\0')).ok()) return;
+  // A full disk has no room to spare. What of it was written is behind all records, and zeros.
+  ahead_ = UINT64_MAX;
+  file_->Truncate(size_).IgnoreError();
 }
 
 absl::StatusOr<std::unique_ptr<RecordLogReader>> RecordLogReader::Open(FileSystem* fs,
@@ -236,6 +252,10 @@ absl::StatusOr<bool> RecordLogReader::Next(absl::string_view* record) {
     }
     const bool starts = type == kFull || type == kFirst;
     if (fragment == Fragment::kBad || starts == begun) {
+      if (!begun) {
+        KVARTS_ASSIGN_OR_RETURN(at_end_, HasOnlyZeros(before));
+        if (at_end_) return false;
+      }
       return EndAt(begun ? record_offset_ : before, before);
     }
     if (starts) {
@@ -258,6 +278,19 @@ absl::StatusOr<bool> RecordLogReader::Next(absl::string_view* record) {
       return true;
     }
   }
+}
+
+// From `offset` on: what was written ahead.
+absl::StatusOr<bool> RecordLogReader::HasOnlyZeros(uint64_t offset) {
+  while (offset < file_size_) {
+    if (offset < buffer_offset_ || offset >= buffer_offset_ + buffer_.size()) {
+      KVARTS_RETURN_IF_ERROR(Load(offset));
+      if (offset >= buffer_offset_ + buffer_.size()) return false;  // it has shrunk
+    }
+    if (buffer_.find_first_not_of('\0', offset - buffer_offset_) != std::string::npos) return false;
+    offset = buffer_offset_ + buffer_.size();
+  }
+  return true;
 }
 
 // Goes over what follows the bad bytes only to learn whether they were promised to be good. Where

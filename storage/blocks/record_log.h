@@ -48,7 +48,8 @@ class RecordLogWriter {
   // durably, so that none of it comes back: then only is ended() true, and a new file can go on.
   // Where the cut fails too, poisoned() is: it is not known what is in the file.
   absl::Status Flush();
-  // After a failure, poisoned() is true for ever.
+  // After a failure, poisoned() is true for ever. Of a write log it may write zeros behind the
+  // records first, where later ones will be, so that most syncs need not change the file's size.
   absl::Status Sync();
 
   const std::string& path() const { return path_; }
@@ -62,6 +63,7 @@ class RecordLogWriter {
   RecordLogWriter(std::string path, RecordLogHeader header, std::unique_ptr<WritableFile> file)
       : path_(std::move(path)), header_(header), file_(std::move(file)) {}
   void AddFragment(unsigned char type, absl::string_view bytes);
+  void WriteAhead();
 
   const std::string path_;
   const RecordLogHeader header_;
@@ -69,6 +71,7 @@ class RecordLogWriter {
   std::string pending_;
   uint64_t size_ = 0;
   uint64_t synced_size_ = 0;
+  uint64_t ahead_ = 0;  // what the file was written ahead to, with zeros
   bool ended_ = false;
   bool poisoned_ = false;
 };
@@ -97,7 +100,7 @@ class RecordLogReader {
   uint64_t good_size() const { return good_size_; }
   // The most that a good record promised to be synced.
   uint64_t promised() const { return promised_; }
-  // At the end: bytes follow that are no record.
+  // At the end: bytes follow that are no record, and not only zeros.
   bool has_bad_tail() const { return bad_tail_; }
 
  private:
@@ -108,6 +111,7 @@ class RecordLogReader {
   absl::Status Load(uint64_t offset);
   // At `offset`, which it moves behind a good one.
   absl::StatusOr<Fragment> Take(uint64_t* offset, unsigned char* type, absl::string_view* bytes);
+  absl::StatusOr<bool> HasOnlyZeros(uint64_t offset);
   absl::StatusOr<bool> EndAt(uint64_t bad_offset, uint64_t scan_from);
 
   const std::string path_;
