@@ -1,18 +1,19 @@
 #include "storage/sstable/commit_queue.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "base/thread.h"
 
 namespace kvarts::sstable {
 namespace {
 
-// Shorter groups had no sync.
-constexpr absl::Duration kLong = absl::Microseconds(200);
-constexpr absl::Duration kLongestWait = absl::Milliseconds(1);
+// Where a group takes less, its writers are not yet back when the next one could begin: waiting for
+// them costs more than a second sync.
+constexpr absl::Duration kLong = absl::Microseconds(500);
+constexpr absl::Duration kLongestWait = absl::Milliseconds(5);
 
 size_t BytesOf(const Commit& commit) {
   size_t bytes = 64;
@@ -22,6 +23,10 @@ size_t BytesOf(const Commit& commit) {
 }
 
 }  // namespace
+
+absl::Duration CommitQueue::SteadyTime() {
+  return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
 
 absl::Status CommitQueue::StartThread() {
   MutexLock lock(&mu_);
@@ -53,9 +58,9 @@ std::vector<Commit*> CommitQueue::TakeGroup() {
 
 void CommitQueue::AwaitOthers() {
   if (queue_.size() >= expected_ || last_time_ < kLong) return;
-  const absl::Time until = absl::Now() + std::min(last_time_ / 4, kLongestWait);
+  const absl::Duration until = time_() + std::min(last_time_ / 4, kLongestWait);
   while (queue_.size() < expected_) {
-    const absl::Duration left = until - absl::Now();
+    const absl::Duration left = until - time_();
     if (left <= absl::ZeroDuration()) return;
     more_.WaitFor(&mu_, left);
   }
@@ -66,9 +71,15 @@ void CommitQueue::LeadOnce() {
   AwaitOthers();
   const std::vector<Commit*> group = TakeGroup();
   mu_.Unlock();
-  const absl::Time start = absl::Now();
+  const absl::Duration start = time_();
   work_(group);
-  const absl::Duration time = absl::Now() - start;
+  const absl::Duration time = time_() - start;
+  {
+    // Before any of the group is told, and comes back.
+    MutexLock lock(&mu_);
+    expected_ = group.size() + queue_.size();
+    last_time_ = time;
+  }
   // Before the next group begins: who is told later must not hear earlier.
   std::vector<Commit*> waiting;
   for (Commit* const commit : group) {
@@ -81,8 +92,6 @@ void CommitQueue::LeadOnce() {
   }
   mu_.Lock();
   led_ = false;
-  expected_ = group.size();
-  last_time_ = time;
   for (Commit* const commit : waiting) {
     commit->finished = true;
     commit->wake.Signal();  // under the lock: it may be gone as soon as that is free

@@ -41,14 +41,18 @@ struct Commit {
 // commit, as LevelDB has it). Submitted calls have a thread that leads for them.
 //
 // Writers that write again as soon as they are answered would so be two halves, which wait for
-// each other's syncs. Where a group took long, the next one waits for as many as were in it, for a
-// part of that time at the most.
+// each other's syncs. Where the last group took long, the next one waits, for a part of that time
+// at the most, for as many calls as were in it and came meanwhile: for all who write just now.
 class CommitQueue {
  public:
+  // A time that never steps, from any start.
+  static absl::Duration SteadyTime();
+
   // `work` answers all of a group; one call of it at a time. Without a thread, submitted calls are
   // carried out in Submit().
-  explicit CommitQueue(std::function<void(absl::Span<Commit* const> group)> work)
-      : work_(std::move(work)) {}
+  explicit CommitQueue(std::function<void(absl::Span<Commit* const> group)> work,
+                       std::function<absl::Duration()> time = SteadyTime)
+      : work_(std::move(work)), time_(std::move(time)) {}
   ~CommitQueue() { Stop(); }
 
   absl::Status StartThread();
@@ -71,11 +75,12 @@ class CommitQueue {
   void Lead();
 
   const std::function<void(absl::Span<Commit* const> group)> work_;
+  const std::function<absl::Duration()> time_;
   Mutex mu_;
   std::deque<Commit*> queue_ ABSL_GUARDED_BY(mu_);
   bool led_ ABSL_GUARDED_BY(mu_) = false;  // somebody carries out a group
   bool has_thread_ ABSL_GUARDED_BY(mu_) = false;
-  size_t expected_ ABSL_GUARDED_BY(mu_) = 0;  // as many as the last group had
+  size_t expected_ ABSL_GUARDED_BY(mu_) = 0;  // as many as write just now
   absl::Duration last_time_ ABSL_GUARDED_BY(mu_) = absl::ZeroDuration();  // that it took
   CondVar more_;  // there are as many as are expected
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
