@@ -13,8 +13,8 @@ namespace kvarts {
 namespace {
 
 constexpr absl::string_view kMagic = "kvartlog";
-// magic 8, version 4, kind 4, number 8, first 8, salt 8, checksum 8
-constexpr uint64_t kHeaderBytes = 48;
+// magic 8, version 4, kind 4, number 8, first 8, previous 8, previous_synced 8, salt 8, checksum 8
+constexpr uint64_t kHeaderBytes = 64;
 constexpr uint64_t kBlockBytes = 32 << 10;
 // checksum 4, size 2, type 1
 constexpr uint64_t kFragmentHeader = 7;
@@ -31,6 +31,8 @@ std::string EncodeHeader(const RecordLogHeader& header) {
   AppendLE32(&out, static_cast<uint32_t>(header.kind));
   AppendLE64(&out, header.number);
   AppendLE64(&out, header.first);
+  AppendLE64(&out, header.previous);
+  AppendLE64(&out, header.previous_synced);
   AppendLE64(&out, header.salt);
   AppendLE64(&out, Checksum(out));
   return out;
@@ -167,9 +169,10 @@ absl::StatusOr<std::unique_ptr<RecordLogReader>> RecordLogReader::Open(FileSyste
   KVARTS_ASSIGN_OR_RETURN(reader->file_size_, reader->file_->Size());
   KVARTS_RETURN_IF_ERROR(reader->Load(0));
   const std::string& bytes = reader->buffer_;
-  const bool whole =
-      bytes.size() >= kHeaderBytes && absl::string_view(bytes).substr(0, kMagic.size()) == kMagic &&
-      LoadLE64(bytes.data() + 40) == Checksum(absl::string_view(bytes).substr(0, kHeaderBytes - 8));
+  const bool whole = bytes.size() >= kHeaderBytes &&
+                     absl::string_view(bytes).substr(0, kMagic.size()) == kMagic &&
+                     LoadLE64(bytes.data() + kHeaderBytes - 8) ==
+                         Checksum(absl::string_view(bytes).substr(0, kHeaderBytes - 8));
   if (!whole) {
     // The header is synced before anything is written behind it.
     if (reader->file_size_ > kHeaderBytes) return Damage(path, 0, "a damaged header");
@@ -186,7 +189,9 @@ absl::StatusOr<std::unique_ptr<RecordLogReader>> RecordLogReader::Open(FileSyste
   header.kind = static_cast<RecordLogHeader::Kind>(LoadLE32(bytes.data() + 12));
   header.number = LoadLE64(bytes.data() + 16);
   header.first = LoadLE64(bytes.data() + 24);
-  header.salt = LoadLE64(bytes.data() + 32);
+  header.previous = LoadLE64(bytes.data() + 32);
+  header.previous_synced = LoadLE64(bytes.data() + 40);
+  header.salt = LoadLE64(bytes.data() + 48);
   if (header.kind != kind || header.number != number) {
     return Damage(path, 0, absl::StrCat("the header of another file, of number ", header.number));
   }

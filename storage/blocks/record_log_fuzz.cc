@@ -31,6 +31,8 @@ std::string GoodHeader() {
   AppendLE32(&out, 1);
   AppendLE64(&out, kNumber);
   AppendLE64(&out, 1);
+  AppendLE64(&out, 0);
+  AppendLE64(&out, 0);
   AppendLE64(&out, kSalt);
   AppendLE64(&out, Checksum(out));
   return out;
@@ -50,7 +52,7 @@ void Read(const std::string& bytes, const std::vector<std::string>* known) {
     absl::string_view record;
     const auto more = (*reader)->Next(&record);
     Check((*reader)->promised() <= bytes.size());
-    Check((*reader)->good_size() <= std::max<uint64_t>(bytes.size(), 48));
+    Check((*reader)->good_size() <= std::max<uint64_t>(bytes.size(), GoodHeader().size()));
     if (!more.ok() || !*more) break;
     Check(known == nullptr || (n < known->size() && (*known)[n] == record));
     ++n;

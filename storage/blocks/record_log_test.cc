@@ -22,7 +22,7 @@ namespace {
 
 constexpr RecordLogHeader::Kind kLog = RecordLogHeader::Kind::kWriteLog;
 constexpr uint64_t kNumber = 7;
-constexpr uint64_t kHeaderSize = 48;
+constexpr uint64_t kHeaderSize = 64;
 constexpr uint64_t kBlock = 32 << 10;
 constexpr char kPath[] = "000007.log";
 
@@ -30,6 +30,8 @@ std::unique_ptr<RecordLogWriter> NewLog(FileSystem* fs) {
   RecordLogHeader header;
   header.number = kNumber;
   header.first = 11;
+  header.previous = 5;
+  header.previous_synced = 300;
   return RecordLogWriter::Create(fs, kPath, header).value();
 }
 
@@ -94,8 +96,8 @@ TEST(RecordLogTest, RecordsOfAnySizeAtAnyPlaceOfABlockComeBack) {
       ASSERT_TRUE(back.status.ok()) << back.status;
       ASSERT_EQ(back.records, records) << before << " and " << size;
       EXPECT_FALSE(back.bad_tail);
-      // Padding at the end of the last block is no record.
-      EXPECT_LE(back.good_size, log->size());
+      // So that the next log's header may say what of this one must be good.
+      EXPECT_EQ(back.good_size, log->size());
       EXPECT_EQ(log->size(), log->synced_size());
     }
   }
@@ -107,7 +109,10 @@ TEST(RecordLogTest, AnEmptyLogHasNoRecordsAndOneWithoutAHeaderWasNeverUsed) {
   EXPECT_EQ(log->size(), kHeaderSize);
   const ReadBack back = Read(&fs);
   EXPECT_TRUE(back.status.ok() && back.records.empty() && !back.unused && !back.bad_tail);
-  EXPECT_EQ(RecordLogReader::Open(&fs, kPath, kLog, kNumber).value()->header().first, 11u);
+  const RecordLogHeader header = RecordLogReader::Open(&fs, kPath, kLog, kNumber).value()->header();
+  EXPECT_EQ(header.first, 11u);
+  EXPECT_EQ(header.previous, 5u);
+  EXPECT_EQ(header.previous_synced, 300u);
   const std::string bytes = *ReadFile(&fs, kPath);
   for (size_t n = 0; n < kHeaderSize; ++n) {
     const ReadBack cut = ReadBytes(bytes.substr(0, n));
@@ -123,7 +128,7 @@ TEST(RecordLogTest, AnotherFileIsNotTakenForIt) {
       RecordLogReader::Open(&fs, kPath, RecordLogHeader::Kind::kManifest, kNumber).status()));
   std::string bytes = *ReadFile(&fs, kPath);
   StoreLE32(&bytes[8], 2);
-  StoreLE64(&bytes[40], Checksum(absl::string_view(bytes).substr(0, 40)));
+  StoreLE64(&bytes[kHeaderSize - 8], Checksum(absl::string_view(bytes).substr(0, kHeaderSize - 8)));
   const ReadBack newer = ReadBytes(bytes + "x");
   EXPECT_TRUE(absl::IsFailedPrecondition(newer.status)) << newer.status;
   EXPECT_TRUE(absl::StrContains(newer.status.message(), "version 2")) << newer.status;
@@ -485,6 +490,8 @@ std::string ByHand(uint64_t salt, const std::vector<std::pair<std::string, uint6
   AppendLE32(&out, 1);
   AppendLE64(&out, kNumber);
   AppendLE64(&out, 11);
+  AppendLE64(&out, 5);
+  AppendLE64(&out, 300);
   AppendLE64(&out, salt);
   AppendLE64(&out, Checksum(out));
   for (const auto& [record, promise] : records) {
@@ -505,17 +512,18 @@ std::string ByHand(uint64_t salt, const std::vector<std::pair<std::string, uint6
 TEST(RecordLogFormatTest, TheExampleIsAsWritten) {
   const std::string example = absl::HexStringToBytes(
       absl::StrReplaceAll("6b 76 61 72 74 6c 6f 67 01 00 00 00 01 00 00 00 07 00 00 00 00 00 00 00"
-                          "0b 00 00 00 00 00 00 00 88 77 66 55 44 33 22 11 71 11 0e 14 0a 49 52 c7"
-                          "bf 15 28 b4 04 00 01 30 61 6e 74"
-                          "10 34 58 e1 01 00 01 3b",
+                          "0b 00 00 00 00 00 00 00 05 00 00 00 00 00 00 00 2c 01 00 00 00 00 00 00"
+                          "88 77 66 55 44 33 22 11 4c a6 d9 41 86 7e 93 5d"
+                          "ec 5b 7b 43 04 00 01 40 61 6e 74"
+                          "09 0d af 2e 01 00 01 4b",
                           {{" ", ""}}));
   constexpr uint64_t kSalt = 0x1122334455667788;
-  EXPECT_EQ(absl::BytesToHexString(ByHand(kSalt, {{"ant", 48}, {"", 59}})),
+  EXPECT_EQ(absl::BytesToHexString(ByHand(kSalt, {{"ant", 64}, {"", 75}})),
             absl::BytesToHexString(example));
   const ReadBack back = ReadBytes(example);
   ASSERT_TRUE(back.status.ok()) << back.status;
   EXPECT_EQ(back.records, (std::vector<std::string>{"ant", ""}));
-  EXPECT_EQ(back.promised, 59u);
+  EXPECT_EQ(back.promised, 75u);
   MemoryFileSystem fs;
   const auto log = NewLog(&fs);
   for (const char* record : {"ant", ""}) {
@@ -523,7 +531,7 @@ TEST(RecordLogFormatTest, TheExampleIsAsWritten) {
     ASSERT_TRUE(log->Flush().ok() && log->Sync().ok());
   }
   EXPECT_EQ(ReadFile(&fs, kPath)->substr(0, log->size()),
-            ByHand(log->header().salt, {{"ant", 48}, {"", 59}}));
+            ByHand(log->header().salt, {{"ant", 64}, {"", 75}}));
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 // each length. What the store then says is right, or an error that names a file; it never crashes.
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "storage/fs/memory.h"
 #include "storage/sstable/test_store.h"
+#include "testing/fault/fault_file_system.h"
 
 namespace kvarts {
 namespace {
@@ -211,6 +214,62 @@ TEST(SstableBitRotTest, ALog) {
   const Counts cuts = CutEachLengthOf(disk, name);
   EXPECT_EQ(cuts.right, zeros);
   EXPECT_GT(cuts.errors, 40u);  // within the header
+}
+
+// The end of a log that was closed has its promise in the header of the next one, also where that
+// has no record yet. The logs of memtables that could not be flushed, of which the last is empty.
+TEST(SstableBitRotTest, AClosedLog) {
+  MemoryFileSystem memory;
+  FaultFileSystem faults(&memory);
+  faults.SetRule({Fault::kNoSpace, 0, true,
+                  [](const FileOperation& o) { return absl::EndsWith(o.path, ".tbl"); }});
+  Disk disk;
+  disk.prefixes.emplace_back();
+  std::vector<size_t> last_groups;  // where they begin, by log
+  // Where its last record ends, whose last byte is of a value.
+  const auto end_of = [](const std::string& bytes) { return bytes.find_last_not_of('\0') + 1; };
+  {
+    auto store = OpenSstable(kTestDir, Options(&faults, true)).value();
+    for (const char* log : {"a", "b"}) {
+      for (int i = 0; i < 3; ++i) {
+        const std::string newest = *FilesOf(&memory, ".log").rbegin();
+        if (i == 2) last_groups.push_back(end_of(*ReadFile(&memory, JoinPath(kTestDir, newest))));
+        const std::string key = absl::StrCat("key", disk.contents.size());
+        ASSERT_TRUE(PutWith(store.get(), key, log, true).ok());
+        disk.contents[key] = log;
+        disk.prefixes.push_back(disk.contents);
+      }
+      EXPECT_TRUE(absl::IsResourceExhausted(store->maintenance()->Flush()));
+    }
+    disk.files = BytesOf(&memory);
+  }
+  const std::set<std::string> logs = FilesOf(&memory, ".log");
+  ASSERT_EQ(logs.size(), 3u);
+  EXPECT_TRUE(OpenWith(disk, "", "", true).right);
+  std::string text;
+  ASSERT_TRUE(InspectSstableFile(&memory, JoinPath(kTestDir, *logs.rbegin()), &text).ok());
+  EXPECT_TRUE(absl::StrContains(
+      text, absl::StrCat("which was synced to ", end_of(disk.files.at(*std::next(logs.begin()))))))
+      << text;
+  auto last_group = last_groups.begin();
+  for (const std::string& name : logs) {
+    if (last_group == last_groups.end()) break;
+    const std::string& bytes = disk.files.at(name);
+    EXPECT_EQ(FlipEachByteOf(disk, name).errors, 3 * end_of(bytes)) << name;
+    EXPECT_EQ(CutEachLengthOf(disk, name).errors, end_of(bytes)) << name;
+    std::string flipped = bytes;
+    flipped[*last_group + 8] ^= 1;
+    EXPECT_EQ(OpenWith(disk, name, flipped, false).text,
+              absl::StrCat("DATA_LOSS: ", kTestDir, "/", name, ": the end is gone, which ",
+                           kTestDir, "/", *std::next(logs.find(name)),
+                           " says was synced: damaged bytes at offset ", *last_group));
+    Disk without = disk;
+    without.files.erase(name);
+    const Outcome gone = OpenWith(without, "", "", false);
+    EXPECT_TRUE(absl::StrContains(gone.text, absl::StrCat("/", name, ": the log is gone")))
+        << gone.text;
+    ++last_group;
+  }
 }
 
 // The last edit of a manifest has its promise behind it, in an empty record: only that one can be

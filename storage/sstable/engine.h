@@ -20,6 +20,7 @@
 #include "base/mutex.h"
 #include "storage/maintenance.h"
 #include "storage/sstable/commit_queue.h"
+#include "storage/sstable/floors.h"
 #include "storage/sstable/log_set.h"
 #include "storage/sstable/manifest.h"
 #include "storage/sstable/merge.h"
@@ -82,13 +83,21 @@ class ReadCore {
   std::vector<Sequence> Pinned() const;  // upwards, each once
 
   // Twice the sequence of the key's last put or deletion, and one where it is there; so a range
-  // deletion changes nothing of a key that was absent anyway. Of an absent key not below the
-  // floor, which everything that came and left no trace has raised.
-  Stamp StampOf(Sequence sequence, bool live) const {
-    return {live ? sequence * 2 + 1 : std::max(sequence, floor()) * 2, 0};
+  // deletion changes nothing of a key that was absent anyway. Of an absent key not below its
+  // bucket's floor, which what came and left no trace has raised: the key's own last trace to the
+  // stamp that it had.
+  Stamp StampOf(uint64_t key_hash, Sequence sequence, bool live) const {
+    return {live ? sequence * 2 + 1 : std::max(sequence, FloorOf(key_hash)) * 2, 0};
   }
-  Sequence floor() const { return floor_.load(std::memory_order_acquire); }
-  void RaiseFloor(Sequence floor);
+  Sequence FloorOf(uint64_t key_hash) const {
+    return floors_[FloorBucket(key_hash)].load(std::memory_order_acquire);
+  }
+  // All of them, by bucket; none may be below what it was. Not beside another call of it.
+  void SetFloors(const std::vector<Sequence>& floors) {
+    for (size_t i = 0; i < floors_.size(); ++i) {
+      floors_[i].store(floors[i], std::memory_order_release);
+    }
+  }
 
  private:
   TableCache tables_;
@@ -96,7 +105,7 @@ class ReadCore {
   mutable Mutex mu_;
   std::shared_ptr<const Sources> sources_ ABSL_GUARDED_BY(mu_);
   std::atomic<Sequence> visible_{0};
-  std::atomic<Sequence> floor_{0};
+  std::array<std::atomic<Sequence>, kFloorBuckets> floors_{};
   mutable std::atomic<int64_t> latest_ms_{0};
   mutable Mutex snapshots_mu_;
   std::multiset<Sequence> snapshots_ ABSL_GUARDED_BY(snapshots_mu_);

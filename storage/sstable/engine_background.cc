@@ -141,7 +141,7 @@ absl::Status Engine::Install(VersionEdit edit, const std::vector<TableFilePtr>& 
     return status;
   }
   // Before a reader can miss what is gone.
-  core_->RaiseFloor(edit.floor);
+  if (!edit.floors.empty()) core_->SetFloors(manifest_->state().floors);
   core_->Update([&, version = manifest_->state().version](Sources* sources) {
     sources->version = version;
     if (flushed != nullptr) {
@@ -179,7 +179,7 @@ absl::StatusOr<bool> Engine::FlushOne() {
     edit.added.push_back({0, std::make_shared<TableFile>(info, run, remover_)});
     table_bytes_.fetch_add(info.size, std::memory_order_relaxed);
   }
-  edit.floor = result.floor;
+  edit.floors = result.floors;
   if (options_.log) {
     edit.log_number = next->first_log();
     edit.log_first_sequence = memtable->last_sequence() + 1;
@@ -324,7 +324,7 @@ absl::Status Engine::Run(const Compaction& compaction) {
     edit.added.push_back({output, std::make_shared<TableFile>(info, run, remover_)});
     compacted_bytes_.fetch_add(info.size, std::memory_order_relaxed);
   }
-  edit.floor = result.floor;
+  edit.floors = result.floors;
   compactions_.fetch_add(1, std::memory_order_relaxed);
   MutexLock lock(&manifest_mu_);
   return Install(std::move(edit), inputs, nullptr);

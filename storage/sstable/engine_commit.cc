@@ -69,6 +69,7 @@ class Engine::Resolver {
   };
 
   absl::StatusOr<Current> Find(absl::string_view key) {
+    const uint64_t hash = KeyHash(key);
     Found found;
     bool covered = false;
     if (const auto it = latest_.find(key); it != latest_.end()) {
@@ -82,7 +83,7 @@ class Engine::Resolver {
     }
     if (found.sequence == 0) {
       KVARTS_RETURN_IF_ERROR(
-          Lookup(sources_, core_.tables(), key, KeyHash(key), applied_, false, true, &found));
+          Lookup(sources_, core_.tables(), key, hash, applied_, false, true, &found));
     }
     found.covered = found.covered || covered;
     Current current;
@@ -92,7 +93,7 @@ class Engine::Resolver {
       }
       current.live = current.expires_at_ms == 0 || current.expires_at_ms > core_.NowMs();
     }
-    current.stamp = core_.StampOf(found.sequence, current.live);
+    current.stamp = core_.StampOf(hash, found.sequence, current.live);
     current.pin = std::move(found.pin);
     if (!current.live) {
       current.expires_at_ms = 0;

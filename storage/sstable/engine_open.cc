@@ -64,12 +64,6 @@ std::vector<Sequence> ReadCore::Pinned() const {
   return pinned;
 }
 
-void ReadCore::RaiseFloor(Sequence floor) {
-  Sequence now = floor_.load();
-  while (now < floor && !floor_.compare_exchange_weak(now, floor)) {
-  }
-}
-
 // Deletes files of tables when the last reader lets go of them, which may be after the store was
 // closed. Thread-safe.
 class Engine::Remover final : public TableRemover {
@@ -211,7 +205,6 @@ absl::Status Engine::Recover() {
       }
     }
   }
-  core_->RaiseFloor(state.floor);
   Sequence last = state.ceiling;
   std::vector<std::shared_ptr<Memtable>> frozen;  // the newest first; without an engine to write
   auto memtable = std::make_shared<Memtable>(0, memtable_bytes_);
@@ -232,7 +225,9 @@ absl::Status Engine::Recover() {
       job.table_bytes = options_.table_bytes;
       const uint64_t run = NewNumber();
       KVARTS_ASSIGN_OR_RETURN(const MergeResult result, Merge(std::move(job), core_->tables()));
-      edit.floor = std::max(edit.floor, result.floor);
+      for (const auto& [bucket, sequence] : result.floors) {
+        edit.floors[bucket] = std::max(edit.floors[bucket], sequence);
+      }
       for (const TableInfo& info : result.tables) {
         edit.added.push_back({0, std::make_shared<TableFile>(info, run, remover_)});
       }
@@ -278,7 +273,7 @@ absl::Status Engine::Recover() {
     edit.no_log = true;
   }
   KVARTS_RETURN_IF_ERROR(manifest_->Apply(edit));
-  core_->RaiseFloor(edit.floor);
+  core_->SetFloors(state.floors);
   memtable_ = std::make_shared<Memtable>(first_log, memtable_bytes_);
   core_->SetVisible(applied_);
   core_->Update([&, version = manifest_->state().version](Sources* sources) {

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "storage/fs/memory.h"
+#include "storage/sstable/floors.h"
 #include "storage/sstable/test_store.h"
 #include "testing/fault/fault_file_system.h"
 
@@ -109,6 +111,17 @@ TEST(SstableLogFaultTest, ALogThatNeverHadARecordEndsNothing) {
   }
 }
 
+Stamp StampOf(Store* store, absl::string_view key,
+              std::shared_ptr<const Snapshot> snapshot = nullptr) {
+  ReadOptions options;
+  options.stamp = true;
+  options.snapshot = std::move(snapshot);
+  ReadResults results;
+  store->Read(key, options, &results);
+  EXPECT_TRUE(results[0].status.ok() && !results[0].found) << key;
+  return results[0].stamp;
+}
+
 // A key that came and went between two stamps is never the key that never was.
 TEST(SstableStampTest, AStampOfAbsenceIsNotThatOfAnEarlierAbsence) {
   for (const bool flush_first : {false, true}) {
@@ -116,15 +129,8 @@ TEST(SstableStampTest, AStampOfAbsenceIsNotThatOfAnEarlierAbsence) {
       for (const bool compact : {false, true}) {
         MemoryFileSystem fs;
         auto store = OpenSmall(&fs);
-        ReadOptions with_stamp;
-        with_stamp.stamp = true;
-        ReadResults results;
         std::vector<Stamp> stamps;
-        const auto look = [&] {
-          store->Read("key", with_stamp, &results);
-          ASSERT_TRUE(results[0].status.ok() && !results[0].found);
-          stamps.push_back(results[0].stamp);
-        };
+        const auto look = [&] { stamps.push_back(StampOf(store.get(), "key")); };
         const auto reopen = [&] {
           const auto after = fs.CloneAfterCrash(1, {});
           store = nullptr;
@@ -170,6 +176,57 @@ TEST(SstableStampTest, AStampOfAbsenceIsNotThatOfAnEarlierAbsence) {
       }
     }
   }
+}
+
+uint32_t BucketOf(absl::string_view key) { return sstable::FloorBucket(sstable::KeyHash(key)); }
+
+// Nor does it say whether the last trace of the key itself is still there.
+TEST(SstableStampTest, WhereOtherKeysLeaveNoTraceIsNoWriteOfAnAbsentKey) {
+  MemoryFileSystem fs;
+  auto store = OpenSmall(&fs);
+  ASSERT_TRUE(store->Put("gone", "value").ok());
+  ASSERT_TRUE(store->Delete("gone").ok());
+  const Stamp never = StampOf(store.get(), "never");
+  const Stamp gone = StampOf(store.get(), "gone");
+  EXPECT_NE(never, gone);
+  std::set<uint32_t> buckets;
+  for (int i = 0; i < 2000; ++i) {
+    const std::string key = absl::StrCat("other", i);
+    if (BucketOf(key) == BucketOf("never") || BucketOf(key) == BucketOf("gone")) continue;
+    buckets.insert(BucketOf(key));
+    ASSERT_TRUE(PutWith(store.get(), key, "value", false).ok());
+    ASSERT_TRUE(store->Delete(key).ok());
+  }
+  EXPECT_GT(buckets.size(), 1000u);
+  ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
+  EXPECT_TRUE(FilesOf(&fs, ".tbl").empty());
+  EXPECT_EQ(StampOf(store.get(), "never"), never);
+  EXPECT_EQ(StampOf(store.get(), "gone"), gone);
+  const Stamp other = StampOf(store.get(), "other7");
+  // From the edit of the compaction, and from the first one of a new manifest.
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(store->Close().ok());
+    store = OpenSmall(&fs);
+    EXPECT_EQ(StampOf(store.get(), "never"), never);
+    EXPECT_EQ(StampOf(store.get(), "gone"), gone);
+    EXPECT_EQ(StampOf(store.get(), "other7"), other);
+  }
+}
+
+// A flush drops what came and went behind a snapshot: that was a write of this key, and of no
+// other.
+TEST(SstableStampTest, TheStampOfASnapshotIsNotThatOfALaterAbsence) {
+  MemoryFileSystem fs;
+  auto store = OpenSmall(&fs);
+  ASSERT_TRUE(store->Put("before", "value").ok());
+  ASSERT_NE(BucketOf("key"), BucketOf("never"));
+  const auto snapshot = store->GetSnapshot();
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+  ASSERT_TRUE(store->Put("key", "value").ok());
+  ASSERT_TRUE(DeleteRangeOf(store.get(), "key", "z").ok());
+  ASSERT_TRUE(store->maintenance()->Flush().ok());
+  EXPECT_NE(StampOf(store.get(), "key", *snapshot), StampOf(store.get(), "key"));
+  EXPECT_EQ(StampOf(store.get(), "never", *snapshot), StampOf(store.get(), "never"));
 }
 
 // Calls beside Close() finish before the directory is free for the next opener, or fail: nothing

@@ -147,7 +147,7 @@ TEST(SstableFormatTest, EditsOfAManifestAreAsWritten) {
   edit.added.push_back({0, std::make_shared<TableFile>(info, 9, nullptr)});
   edit.log_number = 4;
   edit.log_first_sequence = 14;
-  edit.floor = 12;
+  edit.floors[FloorBucket(KeyHash("bee"))] = 12;
   edit.ceiling = 1000;
   ASSERT_TRUE(manifest->Apply(edit).ok());
   VersionEdit second;
@@ -158,13 +158,18 @@ TEST(SstableFormatTest, EditsOfAManifestAreAsWritten) {
       Hex(Bytes("01 04 0e"
                 "02 03"
                 "03 e8 07"
-                "04 0c"
+                "04 01 c9 0c 0c"
                 "05 00 09 02 ac 02 88 77 66 55 44 33 22 11"
                 "03 61 6e 74 01 64 01 0b 0d 02 01 01 07 00 08 07 06 05 04 03 02 01"));
   const std::string remove = Hex(Bytes("01 00 00 02 03 06 00 02"));
   EXPECT_EQ(RecordsOf(&fs, "store/MANIFEST-000001", 1),
             (std::vector<std::string>{Hex(Bytes("02 02")), "", add, "", remove, ""}));
   EXPECT_EQ(*ReadFile(&fs, "store/CURRENT"), "MANIFEST-000001\n");
+  // No edit lowers a floor.
+  VersionEdit third;
+  third.floors[FloorBucket(KeyHash("bee"))] = 11;
+  ASSERT_TRUE(manifest->Apply(third).ok());
+  EXPECT_EQ(manifest->state().floors[FloorBucket(KeyHash("bee"))], 12u);
 }
 
 TEST(SstableFormatTest, AnIndexSnapshotIsAsWritten) {

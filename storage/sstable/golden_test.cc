@@ -1,6 +1,7 @@
 // Stores that earlier versions wrote are opened for ever. testdata/v1 is a store of the first
 // version, as a process that was killed left it: tables on several levels in each compression,
-// range deletions, expiries, content types, and a log that was not flushed.
+// range deletions, expiries, content types, a key that left no trace, and a log that was not
+// flushed.
 //
 // A new version of a format gets a directory of its own beside it:
 //   KVARTS_WRITE_GOLDEN=$PWD/storage/sstable/testdata/v2 bazel-bin/storage/sstable/golden_test
@@ -69,6 +70,8 @@ void WriteGolden(const std::string& dir) {
   };
   for (int i = 0; i < 200; ++i) put(absl::StrCat("key", 1000 + i), ValueOf(i));
   put("gone", "g", Metadata::Of(ManualClock::kStartMs + 1000, ""));
+  put("forgotten", "f");
+  ASSERT_TRUE(store->Delete("forgotten").ok());
   ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
   ASSERT_TRUE(store->Close().ok());
   options.create = SstableOptions::Create::kNever;
@@ -153,6 +156,13 @@ TEST(SstableGoldenTest, AStoreOfTheFirstVersionOpens) {
   auto store = OpenSstable(dir, Options(&clock));
   ASSERT_TRUE(store.ok()) << store.status();
   Check(store->get(), expected);
+  ReadOptions with_stamp;
+  with_stamp.stamp = true;
+  ReadResults results;
+  (*store)->Read("never", with_stamp, &results);
+  const Stamp never = results[0].stamp;
+  (*store)->Read("forgotten", with_stamp, &results);
+  EXPECT_NE(results[0].stamp, never);  // no table has a trace of it
   ASSERT_TRUE((*store)->Put("new", "version").ok());
   expected["new"] = "version";
   ASSERT_TRUE((*store)->maintenance()->Compact(KeyRange::All()).ok());

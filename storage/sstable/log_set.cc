@@ -1,6 +1,7 @@
 #include "storage/sstable/log_set.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -58,6 +59,10 @@ absl::Status LogSet::Begin(uint64_t number, Sequence first_sequence) {
   header.kind = RecordLogHeader::Kind::kWriteLog;
   header.number = number;
   header.first = first_sequence;
+  if (current_ != nullptr) {
+    header.previous = current_->header().number;
+    header.previous_synced = current_->synced_size();
+  }
   KVARTS_ASSIGN_OR_RETURN(auto next, RecordLogWriter::Create(fs_, LogPath(dir_, number), header));
   if (current_ != nullptr && current_->synced_size() < current_->size()) {
     older_.push_back(std::move(current_));
@@ -82,6 +87,10 @@ absl::StatusOr<Sequence> ReplayLogs(
   const auto lost = [](const std::string& path, uint64_t offset, absl::string_view what) {
     return absl::DataLossError(absl::StrCat(path, ": ", what, " at offset ", offset));
   };
+  const auto end_lost = [&](const std::string& path, uint64_t offset, absl::string_view by) {
+    return lost(path, offset,
+                absl::StrCat("the end is gone, which ", by, " says was synced: damaged bytes"));
+  };
   if (numbers.empty() || numbers.front() != first_number) {
     return lost(LogPath(dir, first_number), 0, "the log is gone");
   }
@@ -90,15 +99,27 @@ absl::StatusOr<Sequence> ReplayLogs(
   // acknowledged, unless a later log proves that it was.
   std::string cut_path;
   uint64_t cut_offset = 0;
+  std::map<uint64_t, uint64_t> good_sizes;  // of the logs read so far
   std::vector<Entry> entries;
   for (const uint64_t number : numbers) {
     const std::string path = LogPath(dir, number);
     KVARTS_ASSIGN_OR_RETURN(
         auto reader, RecordLogReader::Open(fs, path, RecordLogHeader::Kind::kWriteLog, number));
+    uint64_t& good_size = good_sizes[number];
     if (reader->is_unused()) {
       // A crash came before it had a record; the manifest names none of which that is true.
       if (number == first_number) return lost(path, 0, "the header is gone");
       continue;
+    }
+    // The log before it may be one that was flushed since, and deleted. What was promised of it
+    // holds whatever became of this one.
+    if (const RecordLogHeader& header = reader->header(); header.previous >= first_number) {
+      const std::string previous = LogPath(dir, header.previous);
+      const auto it = good_sizes.find(header.previous);
+      if (it == good_sizes.end()) {
+        return lost(previous, 0, absl::StrCat("the log is gone, which ", path, " follows"));
+      }
+      if (it->second < header.previous_synced) return end_lost(previous, it->second, path);
     }
     if (number == first_number && reader->header().first != next) {
       return lost(path, 0, "the log of other sequences");
@@ -130,9 +151,9 @@ absl::StatusOr<Sequence> ReplayLogs(
     }
     // A log is synced only after all before it are.
     if (!cut_path.empty() && reader->promised() > header_size) {
-      return lost(cut_path, cut_offset,
-                  absl::StrCat("the end is gone, which ", path, " says was synced: damaged bytes"));
+      return end_lost(cut_path, cut_offset, path);
     }
+    good_size = reader->good_size();
   }
   return next - 1;
 }
@@ -141,7 +162,12 @@ absl::Status DescribeLog(FileSystem* fs, const std::string& path, uint64_t numbe
                          std::string* out) {
   KVARTS_ASSIGN_OR_RETURN(
       auto reader, RecordLogReader::Open(fs, path, RecordLogHeader::Kind::kWriteLog, number));
-  absl::StrAppend(out, "log ", number, ", from sequence ", reader->header().first, "\n");
+  const RecordLogHeader& header = reader->header();
+  absl::StrAppend(out, "log ", number, ", from sequence ", header.first, "\n");
+  if (header.previous != 0) {
+    absl::StrAppend(out, "follows log ", header.previous, ", which was synced to ",
+                    header.previous_synced, "\n");
+  }
   std::vector<Entry> entries;
   while (true) {
     absl::string_view record;

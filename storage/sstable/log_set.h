@@ -31,7 +31,8 @@ class LogSet {
  public:
   LogSet(FileSystem* fs, std::string dir) : fs_(fs), dir_(std::move(dir)) {}
 
-  // Ends the log and begins another. After an error the old one goes on, if it can.
+  // Ends the log and begins another, whose header says how much of it is synced. After an error the
+  // old one goes on, if it can; the file of the new one may be left, without a record.
   absl::Status Begin(uint64_t number, Sequence first_sequence);
   // Whether there is one that takes records.
   bool is_open() const { return current_ != nullptr && !current_->ended(); }
@@ -55,7 +56,8 @@ class LogSet {
 
 // Reads the logs from `first_number` on, which must begin with `first_sequence`, in their order.
 // `batch` gets each batch whole. Returns the last sequence, or 0 where there was none.
-// kDataLoss where a log is gone or damaged below what was known to be synced.
+// kDataLoss where a log is gone, or damaged below what was known to be synced, as a later record of
+// it says, the header of a later log, or that a later log was synced.
 absl::StatusOr<Sequence> ReplayLogs(
     FileSystem* fs, const std::string& dir, uint64_t first_number, Sequence first_sequence,
     const std::vector<uint64_t>& numbers,

@@ -22,7 +22,7 @@ enum Tag : unsigned char {
   kLog = 1,      // number, first sequence
   kNextNumber,   // number
   kCeiling,      // sequence
-  kFloor,        // sequence
+  kFloors,       // count, for each: bucket, sequence
   kAddTable,     // level, run, number, size, id (8 bytes), info
   kRemoveTable,  // level, number
 };
@@ -38,7 +38,11 @@ std::string Encode(const VersionEdit& edit) {
   if (edit.log_number != 0) AppendNumbers(&out, kLog, {edit.log_number, edit.log_first_sequence});
   if (edit.next_number != 0) AppendNumbers(&out, kNextNumber, {edit.next_number});
   if (edit.ceiling != 0) AppendNumbers(&out, kCeiling, {edit.ceiling});
-  if (edit.floor != 0) AppendNumbers(&out, kFloor, {edit.floor});
+  if (!edit.floors.empty()) AppendNumbers(&out, kFloors, {edit.floors.size()});
+  for (const auto& [bucket, sequence] : edit.floors) {
+    AppendVarint(&out, bucket);
+    AppendVarint(&out, sequence);
+  }
   for (const auto& [level, number] : edit.removed) {
     AppendNumbers(&out, kRemoveTable, {static_cast<uint64_t>(level), number});
   }
@@ -69,8 +73,12 @@ bool Decode(absl::string_view bytes, const std::shared_ptr<TableRemover>& remove
       case kCeiling:
         edit->ceiling = reader.Varint();
         break;
-      case kFloor:
-        edit->floor = reader.Varint();
+      case kFloors:
+        for (uint64_t n = reader.Varint(); n > 0 && reader.ok(); --n) {
+          const uint64_t bucket = reader.Varint();
+          if (bucket >= kFloorBuckets) return false;
+          edit->floors[static_cast<uint32_t>(bucket)] = reader.Varint();
+        }
         break;
       case kAddTable: {
         const uint64_t level = reader.Varint();
@@ -105,7 +113,9 @@ absl::Status ApplyTo(const VersionEdit& edit, ManifestState* state) {
   }
   state->next_number = std::max(state->next_number, edit.next_number);
   state->ceiling = std::max(state->ceiling, edit.ceiling);
-  state->floor = std::max(state->floor, edit.floor);
+  for (const auto& [bucket, sequence] : edit.floors) {
+    state->floors[bucket] = std::max(state->floors[bucket], sequence);
+  }
   return absl::OkStatus();
 }
 
@@ -123,7 +133,7 @@ std::string Describe(const VersionEdit& edit) {
   std::string out;
   if (edit.log_number != 0) absl::StrAppend(&out, " log=", edit.log_number);
   if (edit.ceiling != 0) absl::StrAppend(&out, " ceiling=", edit.ceiling);
-  if (edit.floor != 0) absl::StrAppend(&out, " floor=", edit.floor);
+  if (!edit.floors.empty()) absl::StrAppend(&out, " floors=", edit.floors.size());
   for (const auto& [level, number] : edit.removed) {
     absl::StrAppend(&out, " -", number, "@", level);
   }
@@ -217,7 +227,9 @@ std::string Manifest::EncodeAll(const ManifestState& state) {
   edit.log_first_sequence = state.log_first_sequence;
   edit.next_number = state.next_number;
   edit.ceiling = state.ceiling;
-  edit.floor = state.floor;
+  for (uint32_t bucket = 0; bucket < kFloorBuckets; ++bucket) {
+    if (state.floors[bucket] != 0) edit.floors[bucket] = state.floors[bucket];
+  }
   for (int level = 0; level < kLevels; ++level) {
     for (const TableFilePtr& file : state.version->level(level)) {
       edit.added.push_back({level, file});

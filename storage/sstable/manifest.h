@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,7 +23,7 @@ struct ManifestState {
   Sequence log_first_sequence = 0;
   uint64_t next_number = 1;  // as the disk has it
   Sequence ceiling = 0;
-  Sequence floor = 0;
+  std::vector<Sequence> floors = std::vector<Sequence>(kFloorBuckets);  // by bucket; 0: none
 };
 
 // Not thread-safe, but for NewNumber(). The durable list of the store's tables: a file of edits,

@@ -44,7 +44,10 @@ class Merger {
   bool IsFirstStripe(Sequence sequence) const {
     return job_.snapshots.empty() || sequence <= job_.snapshots.front();
   }
-  void Forget(Sequence sequence) { result_.floor = std::max(result_.floor, sequence); }
+  void Forget(const Entry& entry) {
+    Sequence& floor = result_.floors[FloorBucket(KeyHash(entry.key))];
+    floor = std::max(floor, entry.sequence());
+  }
 
   // Of the range tombstones: the newest of each stripe, but for what has nothing below it.
   void KeepRanges() {
@@ -74,7 +77,7 @@ class Merger {
     if (stripe == last_stripe_) return absl::OkStatus();  // a newer one of the stripe was there
     last_stripe_ = stripe;
     if (!all_ranges_.empty() && all_ranges_.Covering(entry.key, stripe) > sequence) {
-      Forget(sequence);
+      Forget(entry);
       return absl::OkStatus();
     }
     if (const int64_t at = entry.expires_at_ms(); at != 0 && at <= job_.now_ms) {
@@ -83,7 +86,7 @@ class Merger {
       entry.blob = {};
     }
     if (!entry.is_put() && IsFirstStripe(sequence) && job_.is_bottom(key_, KeyEnd())) {
-      Forget(sequence);
+      Forget(entry);
       return absl::OkStatus();
     }
     if (builder_ != nullptr && builder_->size() >= job_.table_bytes && key_ != last_added_) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "storage/sstable/floors.h"
 #include "storage/sstable/range_tombstones.h"
 #include "storage/sstable/table.h"
 #include "storage/sstable/view.h"
@@ -37,8 +38,9 @@ struct MergeJob {
 
 struct MergeResult {
   std::vector<TableInfo> tables;  // whole and durable, and read back; their names are not durable
-  // The newest deletion that is gone, or entry that a deletion took along: the last trace of a key.
-  Sequence floor = 0;
+  // Of the deletions that are gone, and the entries that a deletion took along: each may have been
+  // the last trace of its key.
+  Floors floors;
 };
 
 // On an error no file of it is left.

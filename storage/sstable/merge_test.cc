@@ -186,7 +186,9 @@ void CheckMerge(const Content& input, const std::vector<Sequence>& snapshots,
       if (v.key == key) newest = std::max(newest, v.sequence());
     }
     if (kept == 0 && newest != 0) {
-      EXPECT_GE(merged.result.floor, newest) << key;
+      const auto floor = merged.result.floors.find(FloorBucket(KeyHash(key)));
+      ASSERT_NE(floor, merged.result.floors.end()) << key;
+      EXPECT_GE(floor->second, newest) << key;
     }
     if (snapshots.empty() && below.empty()) {
       // The bottom: what is live, alone.
@@ -195,6 +197,15 @@ void CheckMerge(const Content& input, const std::vector<Sequence>& snapshots,
     }
   }
   EXPECT_EQ(needed_everywhere, merged.content.versions.size());
+  // A floor is of a version that was there, and is not any more.
+  const auto holds = [](const Content& content, const std::pair<const uint32_t, Sequence>& floor) {
+    return std::any_of(content.versions.begin(), content.versions.end(), [&](const Version& v) {
+      return v.sequence() == floor.second && FloorBucket(KeyHash(v.key)) == floor.first;
+    });
+  };
+  for (const auto& floor : merged.result.floors) {
+    EXPECT_TRUE(holds(input, floor) && !holds(merged.content, floor)) << floor.first;
+  }
   if (snapshots.empty() && below.empty()) {
     EXPECT_TRUE(merged.content.ranges.empty());
   }

@@ -223,7 +223,7 @@ class SstableStore final : public Store, public Maintenance {
       }
       live = expires_at_ms == 0 || expires_at_ms > core_->NowMs();
     }
-    if (options.stamp) result->stamp = StampOf(found, live, at, options.snapshot != nullptr);
+    if (options.stamp) result->stamp = StampOf(hash, found, live, at, options.snapshot != nullptr);
     if (!live) return;
     result->found = true;
     result->expires_at_ms = expires_at_ms;
@@ -237,10 +237,10 @@ class SstableStore final : public Store, public Maintenance {
     }
   }
 
-  Stamp StampOf(const Found& found, bool live, Sequence at, bool in_snapshot) const {
+  Stamp StampOf(uint64_t hash, const Found& found, bool live, Sequence at, bool in_snapshot) const {
     // What a snapshot does not have may have come and gone behind it: that matches nothing.
-    if (!live && in_snapshot && core_->floor() > at) return {at * 2, 1};
-    return core_->StampOf(found.sequence, live);
+    if (!live && in_snapshot && core_->FloorOf(hash) > at) return {at * 2, 1};
+    return core_->StampOf(hash, found.sequence, live);
   }
 
   const std::unique_ptr<Engine> engine_;

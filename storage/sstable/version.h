@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "storage/sstable/floors.h"
 #include "storage/sstable/table.h"
 
 namespace kvarts::sstable {
@@ -66,7 +67,7 @@ struct VersionEdit {
   Sequence log_first_sequence = 0;  // with it: the first of that log
   uint64_t next_number = 0;         // of files
   Sequence ceiling = 0;             // no number above it was given out
-  Sequence floor = 0;               // the largest of any trace of a key that is gone
+  Floors floors;                    // of the buckets whose floors it raises
 };
 
 // Immutable. The tables that make up the store on disk. Level 0 holds what was flushed, newest run

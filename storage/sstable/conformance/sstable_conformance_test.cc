@@ -33,9 +33,7 @@ TEST(SstableModelTest, RandomHistoriesAreThoseOfTheModel) {
   blocks_of_a_byte.block_bytes = 1;
   blocks_of_a_byte.cache = 1;
   blocks_of_a_byte.compress = SstableOptions::Compress::kZstd;
-  // Not with threads: a compaction that drops a deletion in the background changes the stamps of
-  // absent keys, which the model takes for a write.
-  for (const SstableOptions& options : {Plain(), TinySstable(), blocks_of_a_byte}) {
+  for (const SstableOptions& options : {Plain(), TinySstable(), blocks_of_a_byte, Busy()}) {
     const ModelTestReport report =
         CheckAgainstModel([&] { return NewSstableFixture(options); }, ModelTestOptions());
     EXPECT_TRUE(report.ok) << report.text;
