@@ -31,6 +31,9 @@ namespace kvarts::sstable {
 
 Capabilities SstableCapabilities();
 
+// The number in "000012.log", whose suffix is ".log", or nothing.
+std::optional<uint64_t> NumberOf(absl::string_view name, absl::string_view suffix);
+
 // A memtable with so many range deletions is flushed: each one copies those before it.
 inline constexpr size_t kMaxMemtableRanges = 1024;
 

@@ -2,6 +2,8 @@
 #include <map>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -20,6 +22,26 @@ absl::Status EachTable(const Version& version, const Visit& visit) {
     }
   }
   return absl::OkStatus();
+}
+
+// The bytes of a store's files but those of these tables: of its logs and manifest, and of tables
+// that are being written, or that only readers still have. A file that cannot be looked at is not
+// counted: it may just have been deleted.
+uint64_t BytesOfOtherFiles(FileSystem* fs, const std::string& dir,
+                           const absl::flat_hash_set<uint64_t>& tables) {
+  uint64_t bytes = 0;
+  const auto names = fs->List(dir);
+  if (!names.ok()) return bytes;
+  for (const std::string& name : *names) {
+    const auto table = NumberOf(name, ".tbl");
+    const bool counts = table.has_value()
+                            ? !tables.contains(*table)
+                            : NumberOf(name, ".log").has_value() ||
+                                  absl::StartsWith(name, "MANIFEST-") || name == "CURRENT";
+    if (!counts) continue;
+    if (const auto info = fs->Stat(JoinPath(dir, name)); info.ok()) bytes += info->size;
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -183,12 +205,15 @@ StoreStats Engine::Stats() {
     entries += memtable->entries();
   }
   uint64_t deletions = 0;
+  absl::flat_hash_set<uint64_t> tables;
   EachTable(version, [&](int, const TableFile& file) {
+    tables.insert(file.info().number);
     entries += file.info().entries;
     deletions += file.info().deletions;
     stats.disk_bytes += file.info().size;
     return absl::OkStatus();
   }).IgnoreError();
+  stats.disk_bytes += BytesOfOtherFiles(options_.fs, dir_, tables);
   // Overwritten versions are counted until they are compacted.
   stats.entries = entries - std::min(entries, 2 * deletions);
   BlockCache& cache = *core_->tables()->cache();

@@ -17,13 +17,6 @@ namespace {
 // More numbers than one opening can use up between two edits.
 constexpr Sequence kNumbersAnOpening = uint64_t{1} << 32;
 
-// The number in "000012.log", or nothing.
-std::optional<uint64_t> NumberOf(absl::string_view name, absl::string_view suffix) {
-  uint64_t number = 0;
-  if (!absl::ConsumeSuffix(&name, suffix) || !absl::SimpleAtoi(name, &number)) return std::nullopt;
-  return number;
-}
-
 size_t MemtableBytes(const SstableOptions& options) {
   if (options.memtable_bytes != 0) return options.memtable_bytes;
   return std::clamp<size_t>(options.memory / 8, 64 << 10, 64 << 20);
@@ -34,6 +27,12 @@ size_t CacheBytes(const SstableOptions& options) {
 }
 
 }  // namespace
+
+std::optional<uint64_t> NumberOf(absl::string_view name, absl::string_view suffix) {
+  uint64_t number = 0;
+  if (!absl::ConsumeSuffix(&name, suffix) || !absl::SimpleAtoi(name, &number)) return std::nullopt;
+  return number;
+}
 
 int64_t ReadCore::NowMs() const {
   const int64_t now = absl::ToUnixMillis(clock_.Now());

@@ -174,6 +174,37 @@ void ExpectAtRest(MemoryFileSystem* fs, Store* store) {
   EXPECT_EQ(FilesOf(fs, "").size(), report->files + 5);  // a manifest, CURRENT, LOCK, OWNER
 }
 
+TEST(SstableReportsTest, TheBytesOnDiskAreThoseOfAllFilesOfTheStore) {
+  MemoryFileSystem fs;
+  auto store = OpenSstable(kTestDir, SmallSstable(&fs)).value();
+  const auto expect = [&] {
+    uint64_t bytes = 0;
+    for (const auto& [name, text] : BytesOf(&fs)) {
+      if (name != "notes" && name != "index") bytes += text.size();
+    }
+    EXPECT_EQ(store->Stats()->disk_bytes, bytes);
+  };
+  expect();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(PutWith(store.get(), absl::StrCat("key", i), std::string(1000, 'v'), true).ok());
+    if (i == 50) {
+      ASSERT_TRUE(store->maintenance()->Flush().ok());
+    }
+    if (i == 70) {
+      ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
+    }
+    if (i % 10 == 0) expect();
+  }
+  EXPECT_EQ(FilesOf(&fs, ".log").size(), 1u);
+  // A table that is being written counts, and what somebody else put there does not.
+  const std::string table = JoinPath(kTestDir, "999999.tbl");
+  ASSERT_TRUE(WriteFileAtomically(&fs, table, "a part of a table").ok());
+  expect();
+  ASSERT_TRUE(WriteFileAtomically(&fs, JoinPath(kTestDir, "notes"), "notes").ok());
+  ASSERT_TRUE(store->maintenance()->SaveIndexSnapshot(JoinPath(kTestDir, "index")).ok());
+  expect();
+}
+
 TEST(SstableReportsTest, AnIdleCursorPinsNothing) {
   MemoryFileSystem fs;
   auto store = OpenSstable(kTestDir, SmallSstable(&fs)).value();
