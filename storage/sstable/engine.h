@@ -206,8 +206,6 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(manifest_mu_);
   TableOptions TableOptionsFor(int level) const;
   uint64_t LevelTarget(int level) const;
-  bool HasBelow(const Version& version, int level, absl::string_view begin,
-                absl::string_view end) const;
   void Wake();
 
   const std::string dir_;

@@ -56,16 +56,6 @@ uint64_t Engine::LevelTarget(int level) const {
   return target;
 }
 
-bool Engine::HasBelow(const Version& version, int level, absl::string_view begin,
-                      absl::string_view end) const {
-  for (int i = level + 1; i < kLevels; ++i) {
-    for (const TableFilePtr& file : version.level(i)) {
-      if (file->info().Overlaps(begin, end)) return true;
-    }
-  }
-  return false;
-}
-
 void Engine::Wake() {
   {
     MutexLock lock(&work_mu_);
@@ -252,7 +242,7 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version) {
   std::string end;
   Widen(files, &any, &begin, &end);
   // On the last level with data it stays there, rewritten.
-  const bool stays = level > 0 && !HasBelow(version, level, begin, end) && most <= 1;
+  const bool stays = level > 0 && !version.HasBelow(level, begin, end) && most <= 1;
   compaction.output_level = stays ? level : level + 1;
   add(level, files);
   if (!stays) add(level + 1, version.Overlapping(level + 1, begin, end));
@@ -311,7 +301,7 @@ absl::Status Engine::Run(const Compaction& compaction) {
   job.input = NewMergingIterator(std::move(children));
   job.snapshots = core_->Pinned();
   job.is_bottom = [&](absl::string_view begin, absl::string_view end) {
-    return !HasBelow(*version, output, begin, end);
+    return !version->HasBelow(output, begin, end);
   };
   job.now_ms = core_->NowMs();
   job.new_number = [this] { return NewNumber(); };
