@@ -162,7 +162,7 @@ class Table {
   uint64_t ApproximateBytes(absl::string_view begin, absl::string_view end) const;
 
  private:
-  friend class TableIterator;
+  friend class TableBlocks;
 
   Table(std::string path, TableInfo info, std::unique_ptr<RandomAccessFile> file)
       : path_(std::move(path)), info_(std::move(info)), file_(std::move(file)) {}
