@@ -192,13 +192,14 @@ class Engine {
   void CompactLoop();
   // One step of each: false where there was nothing to do.
   absl::StatusOr<bool> FlushOne();
-  absl::StatusOr<bool> CompactOne();
+  // `idle`: nothing has come to be flushed for a while.
+  absl::StatusOr<bool> CompactOne(bool idle);
   void RunInline();  // without threads: all that is due
   struct Compaction {
     int output_level = 0;
     std::vector<std::pair<int, TableFilePtr>> inputs;
   };
-  std::optional<Compaction> Pick(const Version& version)
+  std::optional<Compaction> Pick(const Version& version, bool idle)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(compaction_mu_);
   absl::Status Run(const Compaction& compaction);
   absl::Status Install(VersionEdit edit, const std::vector<TableFilePtr>& obsolete,

@@ -363,6 +363,28 @@ TEST(SstableReportsTest, WhatHasExpiredGivesItsSpaceBackWithoutWrites) {
   }
 }
 
+TEST(SstableReportsTest, WhatHasExpiredOnLevelZeroDoesNotMakeACompactionOfEachFlush) {
+  MemoryFileSystem fs;
+  ManualClock clock;
+  SstableOptions options = SmallSstable(&fs);
+  options.clock = &clock;
+  auto store = OpenSstable(kTestDir, options).value();
+  // Each fills a memtable, which the next one flushes when it has expired.
+  for (uint64_t i = 0; i < 4; ++i) {
+    ASSERT_TRUE(PutWith(store.get(), absl::StrCat("key", i), std::string(320 << 10, 'v'), false,
+                        ExpiresAt(clock.now_ms() + 1000))
+                    .ok());
+    clock.Advance(absl::Seconds(1));
+    EXPECT_EQ(StatOf(store.get(), "level_0_runs"), i);
+    EXPECT_EQ(StatOf(store.get(), "compactions"), 0u);
+  }
+  // A call that flushes nothing has the time.
+  ASSERT_TRUE(
+      store->Modify("key", {}, [](const ReadResult&) { return Modification::Nothing(); }).ok());
+  EXPECT_EQ(StatOf(store.get(), "level_0_runs"), 0u);
+  EXPECT_EQ(StatOf(store.get(), "compactions"), 1u);
+}
+
 TEST(SstableReportsTest, ABatchBeyondTheBudgetIsRefusedAndNothingOfItIsThere) {
   MemoryFileSystem fs;
   auto store = OpenSstable(kTestDir, SmallSstable(&fs)).value();
