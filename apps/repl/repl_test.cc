@@ -65,7 +65,7 @@ class ReplTest : public testing::Test {
     options.style.json = true;
     return options;
   }
-  // Without the times, which differ.
+  // Leaves out the times, which differ.
   std::string RunJson(Store* store, absl::string_view lines) {
     const std::string out = Run(store, lines, Json());
     std::string stable;

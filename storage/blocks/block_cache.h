@@ -52,7 +52,7 @@ class BlockCache {
  private:
   static constexpr size_t kMaxShards = 16;
   static constexpr size_t kMinShardBytes = 4 << 20;
-  // Of the table, the ring and the counts beside a piece.
+  // What the table, the ring and the counts take beside a piece.
   static constexpr size_t kOverhead = 96;
 
   struct Entry {

@@ -218,11 +218,11 @@ class Engine {
   std::shared_ptr<TableRemover> remover_;
   std::unique_ptr<FileLock> lock_;
 
-  // By who leads.
+  // Only who leads touches these.
   LogSet logs_;
   Sequence applied_ = 0;
   std::shared_ptr<Memtable> memtable_;
-  uint64_t paced_bytes_ = 0;  // of the memtable, when writers were paced last
+  uint64_t paced_bytes_ = 0;  // the memtable's, when writers were paced last
 
   bool writable_ = false;  // constant once it is open
   CommitQueue queue_;
@@ -238,21 +238,21 @@ class Engine {
 
   Mutex manifest_mu_;
   std::unique_ptr<Manifest> manifest_ ABSL_PT_GUARDED_BY(manifest_mu_);
-  // Not in any version, but maybe in a manifest whose writing failed.
+  // No version has these, but maybe a manifest whose writing failed has.
   std::vector<TableFilePtr> doubtful_ ABSL_GUARDED_BY(manifest_mu_);
 
   Mutex work_mu_;
   CondVar work_;      // for the threads
   CondVar progress_;  // something was done, or has failed
   uint64_t work_asked_ ABSL_GUARDED_BY(work_mu_) = 0;
-  absl::Status flush_error_ ABSL_GUARDED_BY(work_mu_);    // of the last try
-  absl::Status compact_error_ ABSL_GUARDED_BY(work_mu_);  // ...
+  absl::Status flush_error_ ABSL_GUARDED_BY(work_mu_);    // what the last try gave
+  absl::Status compact_error_ ABSL_GUARDED_BY(work_mu_);  // likewise
   bool stopping_ ABSL_GUARDED_BY(work_mu_) = false;
   std::atomic<bool> cancelled_{false};
   std::thread flush_thread_;
   std::thread compact_thread_;
 
-  // Counts, for people.
+  // These are counted for Stats().
   std::atomic<uint64_t> syncs_{0};
   std::atomic<uint64_t> groups_{0};
   std::atomic<uint64_t> writes_{0};

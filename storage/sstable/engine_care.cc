@@ -64,7 +64,7 @@ absl::StatusOr<Maintenance::VerifyReport> Engine::Verify() {
   KVARTS_RETURN_IF_ERROR(now.sources->version->Check());
   Maintenance::VerifyReport report;
   KVARTS_RETURN_IF_ERROR(EachTable(*now.sources->version, [&](int, const TableFile& file) {
-    // From the disk, whatever the cache has.
+    // It is read from the disk, whatever the cache has.
     KVARTS_ASSIGN_OR_RETURN(
         const auto table, Table::Open(options_.fs, dir_, file.info(), core_->tables()->counters()));
     KVARTS_RETURN_IF_ERROR(Table::Verify(table, core_->tables()->counters()));

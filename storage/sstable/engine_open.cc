@@ -119,7 +119,7 @@ absl::Status Engine::LockDirectory() {
   absl::StatusOr<std::unique_ptr<FileLock>> lock = options_.fs->Lock(path);
   if (lock.ok()) {
     lock_ = *std::move(lock);
-    // For the error of who comes second; who it is does no harm where it cannot be written.
+    // Who comes second is told by it; it does no harm where it cannot be written.
     auto owner = options_.fs->OpenForWrite(JoinPath(dir_, "OWNER"), FileSystem::Create::kTruncate);
     if (owner.ok()) (*owner)->Append(absl::StrCat(getpid(), "\n")).IgnoreError();
     return absl::OkStatus();

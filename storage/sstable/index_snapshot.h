@@ -16,7 +16,7 @@ namespace kvarts::sstable {
 // The index of one table, and which table it is. Borrows its bytes.
 struct TableIndex {
   uint64_t number = 0;
-  uint64_t size = 0;  // of the table's file
+  uint64_t size = 0;  // the bytes of the table's file
   uint64_t id = 0;
   absl::string_view meta;  // see Table::raw_meta()
 };

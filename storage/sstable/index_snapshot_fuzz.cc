@@ -120,7 +120,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Check(parsed || !taken);
   const std::string found = world->ReadAll();
   if (!fix) Check(found == world->everything);
-  // As it was, for the next one.
+  // The next input finds it as it was.
   if (fix) Check(world->store->maintenance()->LoadIndex().ok());
   return 0;
 }

@@ -19,7 +19,7 @@ namespace {
 
 using Kind = FileOperation::Kind;
 
-// In each order of what may happen to a memtable and its tables, with puts in between.
+// What may happen to a memtable and its tables happens in each order, with puts in between.
 TEST(SstableReportsTest, ARangeDeletionHidesWhatIsOlderAndNothingElseWhateverHappensToIt) {
   enum Action { kFill, kFlush, kCompact, kReopen };
   std::vector<Action> order = {kFill, kFlush, kCompact, kReopen};

@@ -169,7 +169,7 @@ size_t Table::FindBlock(absl::string_view key) const {
   const uint64_t prefix = KeyPrefix(key);
   auto low = static_cast<size_t>(std::lower_bound(prefixes_.begin(), prefixes_.end(), prefix) -
                                  prefixes_.begin());
-  // Of those with the same eight bytes the rest decides, bisected too: keys may have much in
+  // The rest decides between those with the same eight bytes, bisected too: keys may have much in
   // common behind the common beginning.
   auto high = low;
   high = static_cast<size_t>(

@@ -67,7 +67,7 @@ struct VersionEdit {
   // 0: unchanged.
   uint64_t log_number = 0;          // older logs are not needed
   Sequence log_first_sequence = 0;  // with it: the first of that log
-  uint64_t next_number = 0;         // of files
+  uint64_t next_number = 0;         // for the next file
   Sequence ceiling = 0;             // no number above it was given out
   Sequence floor = 0;               // the largest of any trace of a key that is gone
 };
