@@ -199,6 +199,21 @@ TEST_F(KvReplTest, AStoreThatCannotBeClosedIsAnError) {
   EXPECT_THAT(result.err, HasSubstr("none/saved"));
 }
 
+TEST_F(KvReplTest, InspectsASnapshotOfAnIndexAndSaysWhereItIsDamaged) {
+  EXPECT_EQ(Repl("store a 1\nsave_index_snapshot 'an index'\n", {}, "sstable:data").exit_code, 0);
+  ProcessResult result = Repl("inspect 'an index'\n");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, MatchesRegex("snapshot of the index, [0-9]+ bytes\ntables 1\n"
+                                       "table [0-9]+ of [0-9]+ bytes: entries 1, .*\n"));
+  const std::string path = absl::StrCat(dir_, "/an index");
+  std::string bytes = ReadTestFile(path);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  WriteTestFile(path, bytes);
+  result = Repl("inspect 'an index'\n");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("an index: a damaged index at offset 32"));
+}
+
 TEST_F(KvReplTest, WorksOnAServedStore) {
   TestServer server({"apps/kv_server", "--store=memory:"}, dir_);
   const ProcessResult result = Repl(

@@ -72,7 +72,7 @@ struct Command {
 // was expected, behind the name of the command where that is known.
 absl::StatusOr<std::optional<Command>> ParseCommand(absl::string_view line);
 
-// Of an option that is a number from 1 on, as `scan --limit`.
+// Reads an option that is a number from 1 on, as `scan --limit`.
 absl::StatusOr<uint64_t> CountOption(const Command& command, absl::string_view option,
                                      uint64_t fallback);
 

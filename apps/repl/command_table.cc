@@ -136,8 +136,9 @@ constexpr CommandInfo kCommands[] = {
      {},
      false,
      "shows what is in a file of a store",
-     "A data file, a table, a log or a manifest. The file need not be of the open store.\n"
-     "  inspect store/000012.sst\n"},
+     "A table, a log, a manifest or a snapshot of the index of an sstable: store. The file need\n"
+     "not be of the open store.\n"
+     "  inspect store/000012.tbl\n"},
     {Verb::kStats, "stats", "", 0, 0, {}, false, "shows how much there is, and counters", ""},
     {Verb::kProperties,
      "properties",

@@ -14,7 +14,7 @@ struct Completion {
   // Replaces the line from this byte up to the cursor.
   size_t begin = 0;
   std::string text;
-  // Where there are several, all that `text` may become; sorted, as they would be typed.
+  // Holds all that `text` may become if there are several; sorted, as they would be typed.
   std::vector<std::string> choices;
 };
 

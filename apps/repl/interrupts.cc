@@ -21,7 +21,7 @@ std::atomic<int> ending{0};
 std::atomic<int> waiting{0};
 std::atomic<const char*> wait_hint{nullptr};
 std::atomic<int> wake{-1};
-// As the terminal was; constant once there are handlers.
+// The terminal as it was is kept here; constant once there are handlers.
 bool has_terminal = false;
 termios terminal;
 

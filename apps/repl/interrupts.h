@@ -29,7 +29,7 @@ class Interrupts {
   // came behind Drain(), not in front of it.
   static int wake_fd();
   static void Drain();
-  // For handlers of other signals.
+  // Handlers of other signals call it.
   static void Wake();
   // Ends the process by end_signal(), as its parent expects of one that was asked to.
   [[noreturn]] static void EndBySignal();

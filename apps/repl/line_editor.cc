@@ -26,7 +26,7 @@ namespace {
 std::atomic<bool> resized{false};
 std::atomic<bool> asked_to_stop{false};
 
-// On any thread.
+// Runs on any thread.
 void OnResize(int) {
   resized = true;
   Interrupts::Wake();
@@ -184,7 +184,7 @@ class LineEditor::Editor {
     }
   }
 
-  // As Ctrl-Z has it elsewhere, with the terminal as it was meanwhile.
+  // Stops as Ctrl-Z does elsewhere, with the terminal as it was meanwhile.
   void Stop() {
     ::el_set(edit_, EL_PREP_TERM, 0);
     ::raise(SIGSTOP);

@@ -33,7 +33,7 @@ class LineSource {
   // The next line without its end (a newline, or a carriage return and a newline), until the
   // next call. The last one needs no newline.
   Result Next(absl::string_view* line);
-  // Of the last line, from 1 on.
+  // The number of the last line, from 1 on.
   uint64_t line_number() const { return line_number_; }
   const absl::Status& error() const { return error_; }
 
@@ -50,7 +50,7 @@ class LineSource {
   const int wake_fd_;
   const size_t max_line_bytes_;
   std::string buffer_;
-  size_t begin_ = 0;       // of what is unread in buffer_
+  size_t begin_ = 0;       // what is unread in buffer_ begins here
   size_t searched_ = 0;    // behind begin_ there is no newline up to here
   bool skipping_ = false;  // to the end of a line that is too long
   bool at_end_ = false;

@@ -61,7 +61,7 @@ class WordReader {
 // UTF-8, and nothing that moves a terminal's cursor: plain where that is enough, else '...',
 // else $'...'.
 std::string QuoteWord(absl::string_view bytes);
-// The same as DATA: plain where the rest of a line would read back as it.
+// As DATA it is plain where the rest of a line would read back as it.
 std::string QuoteData(absl::string_view bytes);
 // The beginning of a word, which more is to be typed behind: without the closing quote.
 std::string QuoteOpen(absl::string_view bytes);

@@ -256,7 +256,7 @@ absl::Status Repl::Properties(Reply* reply) {
 }
 
 absl::Status Repl::Inspect(const Command& command, Reply* reply) {
-  if (options_.inspect == nullptr) return absl::UnimplementedError("not built yet");
+  if (options_.inspect == nullptr) return absl::UnimplementedError("this shell inspects no files");
   std::string text;
   KVARTS_RETURN_IF_ERROR(options_.inspect(command.args[0], &text));
   for (const absl::string_view line : absl::StrSplit(absl::StripSuffix(text, "\n"), '\n')) {

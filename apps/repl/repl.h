@@ -20,7 +20,7 @@ using InspectFunction = std::function<absl::Status(absl::string_view path, std::
 struct ReplOptions {
   ReplyStyle style;
   bool sync = true;         // see WriteOptions
-  InspectFunction inspect;  // null: there is none yet
+  InspectFunction inspect;  // null: this shell inspects no files
 };
 
 // Not thread-safe. Runs lines of commands on a store, whatever store it is: what it cannot do is

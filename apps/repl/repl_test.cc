@@ -65,7 +65,7 @@ class ReplTest : public testing::Test {
     options.style.json = true;
     return options;
   }
-  // Without the times, which differ.
+  // Leaves out the times, which differ.
   std::string RunJson(Store* store, absl::string_view lines) {
     const std::string out = Run(store, lines, Json());
     std::string stable;
@@ -209,7 +209,7 @@ TEST_F(ReplTest, Inspects) {
   };
   EXPECT_EQ(Run("inspect f\ninspect none", options),
             "a table\nkey \\x1b\n! line 2: inspect: none: there is no such file\n");
-  EXPECT_EQ(Run("inspect f"), "! line 1: inspect: not built yet\n");
+  EXPECT_EQ(Run("inspect f"), "! line 1: inspect: this shell inspects no files\n");
 }
 
 TEST_F(ReplTest, ShowsStatsPropertiesAndHelp) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kPrintAt = 64 << 10;
 
-// Of a value that is written as it is: nobody may take it for a quoted one.
+// Whether a value can be written as it is, and nobody takes it for a quoted one.
 bool IsUnmistakable(absl::string_view value) {
   return !value.empty() && value != "(absent)" && value[0] != '\'' && value[0] != '"' &&
          !absl::StartsWith(value, "$'") && IsText(value);

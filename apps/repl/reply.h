@@ -18,7 +18,7 @@ class ReplConsole {
  public:
   virtual ~ReplConsole() = default;
 
-  // To the standard output, which may keep it until Flush(). False: nobody takes it any more.
+  // Goes to the standard output, which may keep it until Flush(). False: nobody takes it any more.
   virtual bool Print(absl::string_view bytes) = 0;
   virtual bool Flush() = 0;
   // A line about an error, without its end, behind all that was printed.
@@ -50,7 +50,7 @@ class Reply {
   // An entry of a scan: a line, and a place in the array "entries", or the key alone in "keys".
   // False: nobody takes output any more.
   bool Entry(const ScanEntry& entry, bool keys_only);
-  // For a scan without entries, so that the object has its array.
+  // A scan without entries calls it too, so that the object has its array.
   void EndEntries(bool keys_only);
 
   // Shows what there is so far. False: nobody takes output any more.

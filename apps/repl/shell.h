@@ -12,7 +12,7 @@ struct ShellOptions {
   bool json = false;
   bool sync = true;         // see WriteOptions
   InspectFunction inspect;  // see ReplOptions
-  // For who sits at a terminal: the first line.
+  // The first line that is shown at a terminal.
   std::string greeting;
 };
 

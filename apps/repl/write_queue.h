@@ -32,7 +32,7 @@ class WriteQueue {
     uint64_t line = 0;
     bool is_delete = false;
     absl::Duration time;                    // since the write was added
-    absl::Span<const std::string> keys;     // of the line
+    absl::Span<const std::string> keys;     // what the line named
     absl::Span<const WriteResult> results;  // one a key
   };
   using AnswerFunction = std::function<void(const Answer&)>;
@@ -81,7 +81,7 @@ class WriteQueue {
   const AnswerFunction answer_;
   std::unique_ptr<Group> gathering_;
   std::deque<std::unique_ptr<Group>> sent_;
-  size_t keys_ = 0;  // of all groups
+  size_t keys_ = 0;  // in all groups
   size_t bytes_ = 0;
   Mutex mu_;
   CondVar done_;

@@ -69,11 +69,10 @@ class SlowSync final : public ForwardingStore {
   int64_t saved_at_ms_ = 0;
 };
 
-class PersistenceTest : public testing::Test {
+// A connection to a server of a store.
+class ServedStoreTest : public testing::Test {
  protected:
-  PersistenceTest() {
-    auto store = std::make_unique<SlowSync>();
-    store_ = store.get();
+  void Serve(std::unique_ptr<Store> store) {
     RespOptions options;
     options.clock = &clock_;
     server_ = std::make_unique<SessionHarness>(std::move(store), options);
@@ -88,9 +87,19 @@ class PersistenceTest : public testing::Test {
   }
 
   ManualClock clock_;
-  SlowSync* store_;
   std::unique_ptr<SessionHarness> server_;
   std::unique_ptr<SessionHarness::Connection> connection_;
+};
+
+class PersistenceTest : public ServedStoreTest {
+ protected:
+  PersistenceTest() {
+    auto store = std::make_unique<SlowSync>();
+    store_ = store.get();
+    Serve(std::move(store));
+  }
+
+  SlowSync* store_;
 };
 
 TEST_F(PersistenceTest, OneSaveAtATime) {
@@ -148,28 +157,15 @@ TEST_F(PersistenceTest, SaveIsRefusedWithinATransaction) {
 }
 
 // A store that cares for its files has what was acknowledged: to save it is to make a checkpoint.
-class CheckpointTest : public testing::Test {
+class CheckpointTest : public ServedStoreTest {
  protected:
   CheckpointTest() {
     auto store = std::make_unique<MaintainedStore>(NewModelStore());
     fake_ = store->maintenance();
-    RespOptions options;
-    options.clock = &clock_;
-    server_ = std::make_unique<SessionHarness>(std::move(store), options);
-    connection_ = server_->Connect();
-  }
-  std::string Ask(absl::string_view request) {
-    return server_->Send(*connection_, absl::StrCat(request, "\r\n"));
-  }
-  void AwaitIdle() {
-    while (Ask("INFO persistence").find("rdb_bgsave_in_progress:0") == std::string::npos) {
-    }
+    Serve(std::move(store));
   }
 
-  ManualClock clock_;
   FakeMaintenance* fake_;
-  std::unique_ptr<SessionHarness> server_;
-  std::unique_ptr<SessionHarness::Connection> connection_;
 };
 
 TEST_F(CheckpointTest, SaveAndBgSaveMakeOne) {

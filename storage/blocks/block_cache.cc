@@ -1,10 +1,13 @@
 #include "storage/blocks/block_cache.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kvarts {
 
-BlockCache::BlockCache(size_t bytes) : shard_bytes_(bytes / kShards) {}
+BlockCache::BlockCache(size_t bytes)
+    : shard_count_(std::clamp<size_t>(bytes / kMinShardBytes, 1, kMaxShards)),
+      shard_bytes_(bytes / shard_count_) {}
 
 Pin BlockCache::Find(const Key& key) {
   Shard& shard = ShardOf(key);

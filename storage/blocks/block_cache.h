@@ -16,6 +16,7 @@ namespace kvarts {
 
 // Thread-safe: a lock for each of its shards. Immutable pieces of immutable files, by file and
 // offset, within a number of bytes. What is lent is kept by its pin, also after it was evicted.
+// A piece that is larger than a shard is not taken, so a small cache has few shards.
 //
 // CLOCK: a piece that was used since the hand passed it last is passed once more. A hit sets a
 // bit, and moves nothing.
@@ -43,14 +44,15 @@ class BlockCache {
   void Insert(const Key& key, Pin piece, size_t bytes);
   void Erase(const Key& key);
 
-  size_t capacity() const { return shard_bytes_ * kShards; }
+  size_t capacity() const { return shard_bytes_ * shard_count_; }
   size_t used() const;
   uint64_t hits() const { return hits_.load(std::memory_order_relaxed); }
   uint64_t misses() const { return misses_.load(std::memory_order_relaxed); }
 
  private:
-  static constexpr size_t kShards = 16;
-  // Of the table, the ring and the counts beside a piece.
+  static constexpr size_t kMaxShards = 16;
+  static constexpr size_t kMinShardBytes = 4 << 20;
+  // What the table, the ring and the counts take beside a piece.
   static constexpr size_t kOverhead = 96;
 
   struct Entry {
@@ -69,13 +71,15 @@ class BlockCache {
   };
 
   Shard& ShardOf(const Key& key) {
-    return shards_[(key.file * 0x9e3779b97f4a7c15 + key.offset * 0xff51afd7ed558ccd) >> 60];
+    const uint64_t hash = key.file * 0x9e3779b97f4a7c15 + key.offset * 0xff51afd7ed558ccd;
+    return shards_[(hash >> 32) * shard_count_ >> 32];
   }
   static void Drop(Shard* shard, size_t place, std::vector<Pin>* dropped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard->mu);
 
+  const size_t shard_count_;
   const size_t shard_bytes_;
-  std::array<Shard, kShards> shards_;
+  std::array<Shard, kMaxShards> shards_;  // the first `shard_count_` are used
   std::atomic<uint64_t> hits_{0};
   std::atomic<uint64_t> misses_{0};
 };

@@ -1,5 +1,6 @@
 #include "storage/blocks/block_cache.h"
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -57,12 +58,27 @@ TEST(BlockCacheTest, TheBoundIsKeptAndPinsSurviveEviction) {
   for (uint64_t i = 0; i < 1000; ++i) there += cache.Find({i, i * 4096}) != nullptr ? 1 : 0;
   EXPECT_GT(there, 16);
   EXPECT_LT(there, 65);
-  // What alone is too large for its part of the cache is not taken, and pushes nothing out.
-  cache.Insert({5000, 0}, Piece(5000, 0), 5000);
+  // What alone is too large for the cache is not taken, and pushes nothing out.
+  cache.Insert({5000, 0}, Piece(5000, 0), 64 << 10);
   EXPECT_EQ(cache.Find({5000, 0}), nullptr);
   int still = 0;
   for (uint64_t i = 0; i < 1000; ++i) still += cache.Find({i, i * 4096}) != nullptr ? 1 : 0;
   EXPECT_EQ(still, there);
+}
+
+// The index of a table is one piece.
+TEST(BlockCacheTest, APieceOfUpToFourMebibytesIsKeptByEveryCacheThatHasRoomForIt) {
+  for (const size_t mebibytes : {1, 3, 4, 5, 8, 17, 63, 64, 1000}) {
+    const auto owned = std::make_unique<BlockCache>(mebibytes << 20);
+    BlockCache& cache = *owned;
+    EXPECT_GT(cache.capacity() + 16, mebibytes << 20);
+    const size_t bytes = (std::min<size_t>(mebibytes, 4) << 20) - 1000;
+    for (uint64_t i = 0; i < 40; ++i) {
+      cache.Insert({i, ~uint64_t{0}}, Piece(i, 0), bytes);
+      EXPECT_NE(cache.Find({i, ~uint64_t{0}}), nullptr) << mebibytes << " MiB, piece " << i;
+      EXPECT_LE(cache.used(), cache.capacity());
+    }
+  }
 }
 
 TEST(BlockCacheTest, WhatIsUsedStaysLongerThanWhatIsNot) {
@@ -76,7 +92,7 @@ TEST(BlockCacheTest, WhatIsUsedStaysLongerThanWhatIsNot) {
 }
 
 TEST(BlockCacheTest, ACacheOfNothingHoldsNothing) {
-  for (const size_t bytes : {0, 1, 15, 16 * 96}) {
+  for (const size_t bytes : {0, 1, 15, 96}) {
     const auto owned = std::make_unique<BlockCache>(bytes);
     BlockCache& cache = *owned;
     cache.Insert({1, 1}, Piece(1, 1), 1);
@@ -86,29 +102,31 @@ TEST(BlockCacheTest, ACacheOfNothingHoldsNothing) {
 }
 
 TEST(BlockCacheTest, ThreadsFindWhatBelongsToTheirKey) {
-  const auto owned = std::make_unique<BlockCache>(32 << 10);
-  BlockCache& cache = *owned;
-  std::vector<std::thread> threads;
-  for (uint64_t t = 0; t < 4; ++t) {
-    threads.emplace_back([&cache, t] {
-      CrashRandom random(t);
-      for (int i = 0; i < 20000; ++i) {
-        const uint64_t file = random.UpTo(3);
-        const uint64_t offset = random.UpTo(40);
-        const Pin pin = cache.Find({file, offset});
-        if (pin != nullptr) {
-          ASSERT_EQ(TextOf(pin), TextOf(Piece(file, offset)));
-        } else {
-          cache.Insert({file, offset}, Piece(file, offset), 300 + random.UpTo(700));
+  for (const uint64_t unit : {1, 1024}) {  // one shard, and eight
+    const auto owned = std::make_unique<BlockCache>(unit * (32 << 10));
+    BlockCache& cache = *owned;
+    std::vector<std::thread> threads;
+    for (uint64_t t = 0; t < 4; ++t) {
+      threads.emplace_back([&cache, t, unit] {
+        CrashRandom random(t);
+        for (int i = 0; i < 20000; ++i) {
+          const uint64_t file = random.UpTo(3);
+          const uint64_t offset = random.UpTo(40);
+          const Pin pin = cache.Find({file, offset});
+          if (pin != nullptr) {
+            ASSERT_EQ(TextOf(pin), TextOf(Piece(file, offset)));
+          } else {
+            cache.Insert({file, offset}, Piece(file, offset), unit * (300 + random.UpTo(700)));
+          }
+          if (i % 50 == 0) cache.Erase({file, offset});
+          if (i % 100 == 0) {
+            ASSERT_LE(cache.used(), cache.capacity());
+          }
         }
-        if (i % 50 == 0) cache.Erase({file, offset});
-        if (i % 100 == 0) {
-          ASSERT_LE(cache.used(), cache.capacity());
-        }
-      }
-    });
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
   }
-  for (std::thread& thread : threads) thread.join();
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ std::string BuildFuseFilter(std::vector<uint64_t> hashes) {
   std::sort(hashes.begin(), hashes.end());
   hashes.erase(std::unique(hashes.begin(), hashes.end()), hashes.end());
   const Shape shape = ShapeFor(hashes.size());
-  std::vector<uint64_t> xors(shape.size());          // of the mixed hashes at a place
+  std::vector<uint64_t> xors(shape.size());          // the mixed hashes at a place
   std::vector<uint32_t> counts(shape.size());        // how many
   std::vector<uint32_t> alone;                       // places with one
   std::vector<std::pair<uint64_t, uint32_t>> order;  // a hash, and the place it alone has

@@ -29,7 +29,7 @@ SstableOptions Options(FileSystem* fs, bool log) {
 struct Disk {
   State files;
   State contents;
-  std::vector<State> prefixes;  // of the history
+  std::vector<State> prefixes;  // what the history was at each write
   bool log = true;
 
   std::string FileWith(absl::string_view ending) const {
@@ -64,7 +64,7 @@ Disk MakeDisk(bool log, bool close) {
   if (close) {
     EXPECT_TRUE(store->Close().ok());
   }
-  // As a process that was killed leaves them, or a crash: all was synced.
+  // A process that was killed leaves them so, and a crash too: all was synced.
   disk.files = BytesOf(&fs);
   return disk;
 }
@@ -334,7 +334,7 @@ TEST(SstableBitRotTest, AnIndexSnapshot) {
     }
   }
   load(good + "x");
-  // Of tables that are gone.
+  // A snapshot is refused when its tables are gone.
   ASSERT_TRUE(PutWith(store.get(), "key1", "new", false).ok());
   ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
   const absl::Status stale = store->maintenance()->LoadIndexSnapshot("index").status();

@@ -13,7 +13,7 @@ constexpr int kRestartInterval = 16;
 // An entry as it stands in a block.
 struct Parsed {
   uint64_t shared = 0;
-  absl::string_view rest;  // of the key
+  absl::string_view rest;  // the key's own bytes
   Trailer trailer = 0;
   absl::string_view blob;
   const char* next = nullptr;  // null: there is none

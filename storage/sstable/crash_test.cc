@@ -136,7 +136,7 @@ std::string Contents(Store* store, State* state) {
 struct Progress {
   size_t begun = 0;  // steps
   size_t acknowledged = 0;
-  size_t synced = 0;  // of these, that must outlive a crash
+  size_t synced = 0;  // so many of these must outlive a crash
 };
 
 // Whether a crashed file system opens to a state that it may have. "" or what is wrong.

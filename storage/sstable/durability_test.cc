@@ -246,7 +246,7 @@ TEST(SstableDurabilityTest, ACheckpointBesideWritersAndCompactionIsAPrefix) {
     ASSERT_TRUE(verified.ok()) << verified.status();
     const State state = *ContentsOf(opened->get());
     for (int w = 0; w < kWriters; ++w) {
-      // Of a writer's history everything up to some write.
+      // A writer's history is there up to some write.
       const int last = std::stoi(state.at(absl::StrCat("last", w)));
       EXPECT_GE(last + 1, before[static_cast<size_t>(w)]);
       for (int i = std::max(0, last - 999); i <= last; ++i) {
@@ -304,7 +304,7 @@ TEST(SstableDurabilityTest, OnAFullDiskReadsGoOnAndWritesResumeWhenThereIsSpace)
         ASSERT_EQ(*ContentsOf(store.get()), state);
       }
       disk.SetCapacity(~uint64_t{0});
-      // Without opening it again; where threads flush, as soon as they have tried again.
+      // It goes on without another opening; where threads flush, as soon as they have tried again.
       absl::Status status = put(1000);
       for (int i = 0; threads && !status.ok() && i < 2000; ++i) {
         absl::SleepFor(absl::Milliseconds(2));

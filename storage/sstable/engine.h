@@ -32,6 +32,9 @@ namespace kvarts::sstable {
 
 Capabilities SstableCapabilities();
 
+// The number in "000012.log", whose suffix is ".log", or nothing.
+std::optional<uint64_t> NumberOf(absl::string_view name, absl::string_view suffix);
+
 // A memtable with so many range deletions is flushed: each one copies those before it.
 inline constexpr size_t kMaxMemtableRanges = 1024;
 
@@ -198,13 +201,14 @@ class Engine {
   void CompactLoop();
   // One step of each: false where there was nothing to do.
   absl::StatusOr<bool> FlushOne();
-  absl::StatusOr<bool> CompactOne();
+  // `idle`: nothing has come to be flushed for a while.
+  absl::StatusOr<bool> CompactOne(bool idle);
   void RunInline();  // without threads: all that is due
   struct Compaction {
     int output_level = 0;
     std::vector<std::pair<int, TableFilePtr>> inputs;
   };
-  std::optional<Compaction> Pick(const Version& version)
+  std::optional<Compaction> Pick(const Version& version, bool idle)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(compaction_mu_);
   absl::Status Run(const Compaction& compaction);
   absl::Status Install(VersionEdit edit, const std::vector<TableFilePtr>& obsolete,
@@ -212,8 +216,6 @@ class Engine {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(manifest_mu_);
   TableOptions TableOptionsFor(int level) const;
   uint64_t LevelTarget(int level) const;
-  bool HasBelow(const Version& version, int level, absl::string_view begin,
-                absl::string_view end) const;
   void Wake();
 
   const std::string dir_;
@@ -225,11 +227,11 @@ class Engine {
   std::shared_ptr<TableRemover> remover_;
   std::unique_ptr<FileLock> lock_;
 
-  // By who leads.
+  // Only who leads touches these.
   LogSet logs_;
   Sequence applied_ = 0;
   std::shared_ptr<Memtable> memtable_;
-  uint64_t paced_bytes_ = 0;  // of the memtable, when writers were paced last
+  uint64_t paced_bytes_ = 0;  // the memtable's, when writers were paced last
 
   bool writable_ = false;  // constant once it is open
   CommitQueue queue_;
@@ -245,21 +247,21 @@ class Engine {
 
   Mutex manifest_mu_;
   std::unique_ptr<Manifest> manifest_ ABSL_PT_GUARDED_BY(manifest_mu_);
-  // Not in any version, but maybe in a manifest whose writing failed.
+  // No version has these, but maybe a manifest whose writing failed has.
   std::vector<TableFilePtr> doubtful_ ABSL_GUARDED_BY(manifest_mu_);
 
   Mutex work_mu_;
   CondVar work_;      // for the threads
   CondVar progress_;  // something was done, or has failed
   uint64_t work_asked_ ABSL_GUARDED_BY(work_mu_) = 0;
-  absl::Status flush_error_ ABSL_GUARDED_BY(work_mu_);    // of the last try
-  absl::Status compact_error_ ABSL_GUARDED_BY(work_mu_);  // ...
+  absl::Status flush_error_ ABSL_GUARDED_BY(work_mu_);    // what the last try gave
+  absl::Status compact_error_ ABSL_GUARDED_BY(work_mu_);  // likewise
   bool stopping_ ABSL_GUARDED_BY(work_mu_) = false;
   std::atomic<bool> cancelled_{false};
   std::thread flush_thread_;
   std::thread compact_thread_;
 
-  // Counts, for people.
+  // These are counted for Stats().
   std::atomic<uint64_t> syncs_{0};
   std::atomic<uint64_t> groups_{0};
   std::atomic<uint64_t> writes_{0};

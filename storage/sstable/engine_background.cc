@@ -56,16 +56,6 @@ uint64_t Engine::LevelTarget(int level) const {
   return target;
 }
 
-bool Engine::HasBelow(const Version& version, int level, absl::string_view begin,
-                      absl::string_view end) const {
-  for (int i = level + 1; i < kLevels; ++i) {
-    for (const TableFilePtr& file : version.level(i)) {
-      if (file->info().Overlaps(begin, end)) return true;
-    }
-  }
-  return false;
-}
-
 void Engine::Wake() {
   {
     MutexLock lock(&work_mu_);
@@ -94,28 +84,34 @@ void Engine::FlushLoop() {
 
 void Engine::CompactLoop() {
   uint64_t seen = 0;
+  bool idle = false;
   while (true) {
-    const absl::StatusOr<bool> compacted = CompactOne();
+    const absl::StatusOr<bool> compacted = CompactOne(idle);
     MutexLock lock(&work_mu_);
     compact_error_ = compacted.status();
     progress_.SignalAll();
     if (stopping_) return;
-    if (compacted.ok() && *compacted) continue;
     if (!compacted.ok()) {
       work_.WaitFor(&work_mu_, kRetry);
-    } else if (work_asked_ == seen) {
+    } else if (!*compacted && work_asked_ == seen) {
       work_.WaitFor(&work_mu_, kExpiryPeriod);
+      idle = true;
     }
+    idle = idle && work_asked_ == seen;
     seen = work_asked_;
   }
 }
 
 void Engine::RunInline() {
+  bool idle = true;
   while (true) {
     const absl::StatusOr<bool> flushed = FlushOne();
     if (!flushed.ok()) return;
-    if (*flushed) continue;
-    const absl::StatusOr<bool> compacted = CompactOne();
+    if (*flushed) {
+      idle = false;
+      continue;
+    }
+    const absl::StatusOr<bool> compacted = CompactOne(idle);
     if (!compacted.ok() || !*compacted) return;
   }
 }
@@ -197,7 +193,7 @@ absl::StatusOr<bool> Engine::FlushOne() {
   return true;
 }
 
-std::optional<Engine::Compaction> Engine::Pick(const Version& version) {
+std::optional<Engine::Compaction> Engine::Pick(const Version& version, bool idle) {
   Compaction compaction;
   const auto add = [&](int level, const std::vector<TableFilePtr>& files) {
     for (const TableFilePtr& file : files) compaction.inputs.emplace_back(level, file);
@@ -229,9 +225,10 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version) {
     if (it == all.end()) it = all.begin();
     files = {*it};
   } else {
-    // Nothing is too large: what is full of deletions, or has expired, gives its space back.
+    // Nothing is too large: what is full of deletions, or has expired, gives its space back. Level
+    // 0 only when nothing is written, since otherwise its next runs compact it anyway.
     const int64_t now_ms = core_->NowMs();
-    for (int i = 0; i < kLevels && level < 0; ++i) {
+    for (int i = idle ? 0 : 1; i < kLevels && level < 0; ++i) {
       for (const TableFilePtr& file : version.level(i)) {
         const TableInfo& info = file->info();
         const bool expired = info.rewrite_at_ms != 0 && info.rewrite_at_ms <= now_ms;
@@ -252,18 +249,18 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version) {
   std::string end;
   Widen(files, &any, &begin, &end);
   // On the last level with data it stays there, rewritten.
-  const bool stays = level > 0 && !HasBelow(version, level, begin, end) && most <= 1;
+  const bool stays = level > 0 && !version.HasBelow(level, begin, end) && most <= 1;
   compaction.output_level = stays ? level : level + 1;
   add(level, files);
   if (!stays) add(level + 1, version.Overlapping(level + 1, begin, end));
   return compaction;
 }
 
-absl::StatusOr<bool> Engine::CompactOne() {
+absl::StatusOr<bool> Engine::CompactOne(bool idle) {
   MutexLock lock(&compaction_mu_);
   if (poisoned_ || cancelled_) return false;
   const std::shared_ptr<const Version> version = core_->Take().sources->version;
-  const std::optional<Compaction> compaction = Pick(*version);
+  const std::optional<Compaction> compaction = Pick(*version, idle);
   if (!compaction.has_value()) return false;
   const absl::Status status = Run(*compaction);
   if (absl::IsCancelled(status)) return false;
@@ -311,7 +308,7 @@ absl::Status Engine::Run(const Compaction& compaction) {
   job.input = NewMergingIterator(std::move(children));
   job.snapshots = core_->Pinned();
   job.is_bottom = [&](absl::string_view begin, absl::string_view end) {
-    return !HasBelow(*version, output, begin, end);
+    return !version->HasBelow(output, begin, end);
   };
   job.now_ms = core_->NowMs();
   job.new_number = [this] { return NewNumber(); };

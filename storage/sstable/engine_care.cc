@@ -2,19 +2,17 @@
 #include <map>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "base/checksum.h"
-#include "base/coding.h"
 #include "base/status_macros.h"
 #include "storage/sstable/engine.h"
+#include "storage/sstable/index_snapshot.h"
 
 namespace kvarts::sstable {
 namespace {
-
-constexpr absl::string_view kIndexMagic = "kvartidx";
-constexpr uint32_t kIndexVersion = 1;
 
 template <typename Visit>
 absl::Status EachTable(const Version& version, const Visit& visit) {
@@ -24,6 +22,26 @@ absl::Status EachTable(const Version& version, const Visit& visit) {
     }
   }
   return absl::OkStatus();
+}
+
+// The bytes of a store's files but those of these tables: of its logs and manifest, and of tables
+// that are being written, or that only readers still have. A file that cannot be looked at is not
+// counted: it may just have been deleted.
+uint64_t BytesOfOtherFiles(FileSystem* fs, const std::string& dir,
+                           const absl::flat_hash_set<uint64_t>& tables) {
+  uint64_t bytes = 0;
+  const auto names = fs->List(dir);
+  if (!names.ok()) return bytes;
+  for (const std::string& name : *names) {
+    const auto table = NumberOf(name, ".tbl");
+    const bool counts = table.has_value()
+                            ? !tables.contains(*table)
+                            : NumberOf(name, ".log").has_value() ||
+                                  absl::StartsWith(name, "MANIFEST-") || name == "CURRENT";
+    if (!counts) continue;
+    if (const auto info = fs->Stat(JoinPath(dir, name)); info.ok()) bytes += info->size;
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -46,7 +64,7 @@ absl::StatusOr<Maintenance::VerifyReport> Engine::Verify() {
   KVARTS_RETURN_IF_ERROR(now.sources->version->Check());
   Maintenance::VerifyReport report;
   KVARTS_RETURN_IF_ERROR(EachTable(*now.sources->version, [&](int, const TableFile& file) {
-    // From the disk, whatever the cache has.
+    // It is read from the disk, whatever the cache has.
     KVARTS_ASSIGN_OR_RETURN(
         const auto table, Table::Open(options_.fs, dir_, file.info(), core_->tables()->counters()));
     KVARTS_RETURN_IF_ERROR(Table::Verify(table, core_->tables()->counters()));
@@ -118,28 +136,17 @@ absl::StatusOr<Maintenance::IndexReport> Engine::LoadIndex() {
   return report;
 }
 
-// magic 8, version 4, zero 4, tables 8; for each: number 8, size 8, id 8, size of the index 8, the
-// index, checksum of these 8.
 absl::StatusOr<Maintenance::IndexReport> Engine::SaveIndexSnapshot(absl::string_view path) {
   KVARTS_RETURN_IF_ERROR(Flush());
   const ReadCore::Now now = core_->Take();
   Maintenance::IndexReport report;
-  std::string out(kIndexMagic);
-  AppendLE32(&out, kIndexVersion);
-  AppendLE32(&out, 0);
-  AppendLE64(&out, now.sources->version->tables());
-  AppendLE64(&out, Checksum(out));
+  std::string out = BeginIndexSnapshot(now.sources->version->tables());
   KVARTS_RETURN_IF_ERROR(EachTable(*now.sources->version, [&](int, const TableFile& file) {
-    KVARTS_ASSIGN_OR_RETURN(const auto table, core_->tables()->Open(file.info(), false));
-    const size_t start = out.size();
-    AppendLE64(&out, file.info().number);
-    AppendLE64(&out, file.info().size);
-    AppendLE64(&out, file.info().id);
-    AppendLE64(&out, table->raw_meta().size());
-    out += table->raw_meta();
-    AppendLE64(&out, Checksum(absl::string_view(out).substr(start), start));
+    const TableInfo& info = file.info();
+    KVARTS_ASSIGN_OR_RETURN(const auto table, core_->tables()->Open(info, false));
+    AppendTableIndex(&out, {info.number, info.size, info.id, table->raw_meta()});
     ++report.tables;
-    report.keys += file.info().entries;
+    report.keys += info.entries;
     report.bytes += table->memory_bytes();
     return absl::OkStatus();
   }));
@@ -148,63 +155,32 @@ absl::StatusOr<Maintenance::IndexReport> Engine::SaveIndexSnapshot(absl::string_
 }
 
 absl::StatusOr<Maintenance::IndexReport> Engine::LoadIndexSnapshot(absl::string_view path) {
-  KVARTS_ASSIGN_OR_RETURN(const std::string text, ReadFile(options_.fs, path));
-  const auto damage = [&](uint64_t offset, absl::string_view what) {
-    return absl::DataLossError(absl::StrCat(path, ": ", what, " at offset ", offset));
-  };
-  if (text.size() < 32 || absl::string_view(text).substr(0, 8) != kIndexMagic) {
-    return damage(0, "no snapshot of an index");
-  }
-  if (LoadLE64(text.data() + 24) != Checksum(absl::string_view(text).substr(0, 24))) {
-    return damage(0, "a damaged header");
-  }
-  if (const uint32_t version = LoadLE32(text.data() + 8); version != kIndexVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, ": version ", version, " of the format; this program reads version ", kIndexVersion));
-  }
-  struct Saved {
-    uint64_t size;
-    uint64_t id;
-    absl::string_view meta;
-  };
-  std::map<uint64_t, Saved> saved;
-  const uint64_t count = LoadLE64(text.data() + 16);
-  uint64_t at = 32;
-  for (uint64_t i = 0; i < count; ++i) {
-    if (text.size() - at < 40) return damage(text.size(), "the file ends");
-    const uint64_t meta = LoadLE64(text.data() + at + 24);
-    if (meta > text.size() - at - 40) return damage(at, "a damaged index");
-    const absl::string_view bytes = absl::string_view(text).substr(at, 32 + meta);
-    if (LoadLE64(bytes.data() + bytes.size()) != Checksum(bytes, at)) {
-      return damage(at, "a damaged index");
-    }
-    saved[LoadLE64(bytes.data())] = {LoadLE64(bytes.data() + 8), LoadLE64(bytes.data() + 16),
-                                     bytes.substr(32)};
-    at += bytes.size() + 8;
-  }
-  if (at != text.size()) return damage(at, "bytes behind the end");
+  KVARTS_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(options_.fs, path));
+  KVARTS_ASSIGN_OR_RETURN(const auto indexes, ParseIndexSnapshot(path, bytes));
   const ReadCore::Now now = core_->Take();
   std::map<uint64_t, const TableFile*> there;
   KVARTS_RETURN_IF_ERROR(EachTable(*now.sources->version, [&](int, const TableFile& file) {
     there[file.info().number] = &file;
     return absl::OkStatus();
   }));
-  for (const auto& [number, entry] : saved) {
-    const auto it = there.find(number);
-    const std::string table = TablePath(dir_, number);
+  std::map<uint64_t, absl::string_view> saved;
+  for (const TableIndex& index : indexes) {
+    const auto it = there.find(index.number);
+    const std::string table = TablePath(dir_, index.number);
     if (it == there.end()) {
       return absl::FailedPreconditionError(
           absl::StrCat(path, ": it has the index of ", table, ", which is gone"));
     }
-    if (it->second->info().id != entry.id || it->second->info().size != entry.size) {
+    if (it->second->info().id != index.id || it->second->info().size != index.size) {
       return absl::FailedPreconditionError(
           absl::StrCat(path, ": ", table, " is another than it was"));
     }
+    saved[index.number] = index.meta;
   }
   Maintenance::IndexReport report;
   for (const auto& [number, file] : there) {
     if (const auto it = saved.find(number); it != saved.end()) {
-      KVARTS_RETURN_IF_ERROR(core_->tables()->Put(file->info(), std::string(it->second.meta)));
+      KVARTS_RETURN_IF_ERROR(core_->tables()->Put(file->info(), std::string(it->second)));
       ++report.from_file;
     }
     KVARTS_ASSIGN_OR_RETURN(const auto table, core_->tables()->Open(file->info(), false));
@@ -229,12 +205,15 @@ StoreStats Engine::Stats() {
     entries += memtable->entries();
   }
   uint64_t deletions = 0;
+  absl::flat_hash_set<uint64_t> tables;
   EachTable(version, [&](int, const TableFile& file) {
+    tables.insert(file.info().number);
     entries += file.info().entries;
     deletions += file.info().deletions;
     stats.disk_bytes += file.info().size;
     return absl::OkStatus();
   }).IgnoreError();
+  stats.disk_bytes += BytesOfOtherFiles(options_.fs, dir_, tables);
   // Overwritten versions are counted until they are compacted.
   stats.entries = entries - std::min(entries, 2 * deletions);
   BlockCache& cache = *core_->tables()->cache();

@@ -17,13 +17,6 @@ namespace {
 // More numbers than one opening can use up between two edits.
 constexpr Sequence kNumbersAnOpening = uint64_t{1} << 32;
 
-// The number in "000012.log", or nothing.
-std::optional<uint64_t> NumberOf(absl::string_view name, absl::string_view suffix) {
-  uint64_t number = 0;
-  if (!absl::ConsumeSuffix(&name, suffix) || !absl::SimpleAtoi(name, &number)) return std::nullopt;
-  return number;
-}
-
 size_t MemtableBytes(const SstableOptions& options) {
   if (options.memtable_bytes != 0) return options.memtable_bytes;
   return std::clamp<size_t>(options.memory / 8, 64 << 10, 64 << 20);
@@ -34,6 +27,12 @@ size_t CacheBytes(const SstableOptions& options) {
 }
 
 }  // namespace
+
+std::optional<uint64_t> NumberOf(absl::string_view name, absl::string_view suffix) {
+  uint64_t number = 0;
+  if (!absl::ConsumeSuffix(&name, suffix) || !absl::SimpleAtoi(name, &number)) return std::nullopt;
+  return number;
+}
 
 int64_t ReadCore::NowMs() const {
   const int64_t now = absl::ToUnixMillis(clock_.Now());
@@ -114,7 +113,7 @@ absl::Status Engine::LockDirectory() {
   absl::StatusOr<std::unique_ptr<FileLock>> lock = options_.fs->Lock(path);
   if (lock.ok()) {
     lock_ = *std::move(lock);
-    // For the error of who comes second; who it is does no harm where it cannot be written.
+    // Who comes second is told by it; it does no harm where it cannot be written.
     auto owner = options_.fs->OpenForWrite(JoinPath(dir_, "OWNER"), FileSystem::Create::kTruncate);
     if (owner.ok()) (*owner)->Append(absl::StrCat(getpid(), "\n")).IgnoreError();
     return absl::OkStatus();

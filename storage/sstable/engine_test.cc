@@ -50,7 +50,7 @@ TEST(SstableManifestFaultTest, ATableWhoseMoveFailedIsNotDeleted) {
           ASSERT_TRUE(PutWith(store.get(), key, value, false).ok());
           expected[key] = value;
         }
-        // With what is due behind it.
+        // It does what is due behind it, too.
         store->maintenance()->Flush().IgnoreError();
       };
       for (int round = 0; round < 3; ++round) put(round * 10, round * 10 + 10);

@@ -31,7 +31,7 @@ inline Sequence SequenceOf(Trailer trailer) { return trailer >> 8; }
 inline unsigned char KindOf(Trailer trailer) {
   return static_cast<unsigned char>(trailer) & kKindMask;
 }
-// In front of all versions that a reader at `sequence` may see.
+// Stands in front of all versions that a reader at `sequence` may see.
 inline Trailer SeekTrailer(Sequence sequence) { return sequence << 8 | 0xff; }
 
 // A version: key, trailer, and a blob of, where the trailer says so, an expiry (8 bytes), a
@@ -44,7 +44,7 @@ struct Entry {
   Sequence sequence() const { return SequenceOf(trailer); }
   bool is_put() const { return KindOf(trailer) == kPut; }
 
-  // Of a put. False where the blob is shorter than its trailer says.
+  // Takes a put apart. False where the blob is shorter than its trailer says.
   bool Decode(int64_t* expires_at_ms, absl::string_view* type, absl::string_view* value) const {
     absl::string_view rest = blob;
     *expires_at_ms = 0;
@@ -78,7 +78,7 @@ inline bool EntryLess(absl::string_view a, Trailer at, absl::string_view b, Trai
   return c < 0 || (c == 0 && at > bt);
 }
 
-// Of a key, for filters and the memtable alike, so that a lookup makes it once.
+// The hash that filters and the memtable share, so that a lookup makes it once.
 uint64_t KeyHash(absl::string_view key);
 
 // The first eight bytes of a key as a number, in its order; of a shorter key with zeros behind.

@@ -17,10 +17,10 @@ class Iterator {
  public:
   virtual ~Iterator() = default;
 
-  // To the first entry that is not less than (key, trailer).
+  // Goes to the first entry that is not less than (key, trailer).
   virtual void Seek(absl::string_view key, Trailer trailer) = 0;
   virtual void SeekToFirst() { Seek({}, ~Trailer{0}); }
-  // To the last entry that is less than (key, trailer).
+  // Goes to the last entry that is less than (key, trailer).
   virtual void SeekBefore(absl::string_view key, Trailer trailer) = 0;
   virtual void SeekToLast() = 0;
   virtual void Next() = 0;

@@ -34,9 +34,9 @@ struct SstableOptions {
   bool read_only = false;
   // Without a log a crash takes what was not flushed: see Store::Sync().
   bool log = true;
-  // Of all that grows with use: what was written and is not flushed, blocks, indexes, filters.
+  // Bounds what grows with use: what was written and is not flushed, blocks, indexes, filters.
   size_t memory = size_t{256} << 20;
-  // Of it, for blocks, indexes and filters; 0: five eighths.
+  // The part of it for blocks, indexes and filters; 0: five eighths.
   size_t cache = 0;
   Compress compress = Compress::kAuto;
   // Where Maintenance::Checkpoint() makes those that have a bare name. Empty: beside the store.
@@ -46,7 +46,7 @@ struct SstableOptions {
   const Clock* clock = Clock::Real();
   FileSystem* fs = FileSystem::Posix();
 
-  // For tests and figures; 0: worked out from `memory`.
+  // Tests and figures set these; 0: worked out from `memory`.
   size_t memtable_bytes = 0;
   size_t block_bytes = 4096;
   uint64_t table_bytes = 8 << 20;

@@ -19,7 +19,7 @@ namespace {
 
 using Kind = FileOperation::Kind;
 
-// In each order of what may happen to a memtable and its tables, with puts in between.
+// What may happen to a memtable and its tables happens in each order, with puts in between.
 TEST(SstableReportsTest, ARangeDeletionHidesWhatIsOlderAndNothingElseWhateverHappensToIt) {
   enum Action { kFill, kFlush, kCompact, kReopen };
   std::vector<Action> order = {kFill, kFlush, kCompact, kReopen};
@@ -172,6 +172,37 @@ void ExpectAtRest(MemoryFileSystem* fs, Store* store) {
   EXPECT_EQ(FilesOf(fs, ".tbl").size(), report->files);
   EXPECT_EQ(FilesOf(fs, ".log").size(), 1u);
   EXPECT_EQ(FilesOf(fs, "").size(), report->files + 5);  // a manifest, CURRENT, LOCK, OWNER
+}
+
+TEST(SstableReportsTest, TheBytesOnDiskAreThoseOfAllFilesOfTheStore) {
+  MemoryFileSystem fs;
+  auto store = OpenSstable(kTestDir, SmallSstable(&fs)).value();
+  const auto expect = [&] {
+    uint64_t bytes = 0;
+    for (const auto& [name, text] : BytesOf(&fs)) {
+      if (name != "notes" && name != "index") bytes += text.size();
+    }
+    EXPECT_EQ(store->Stats()->disk_bytes, bytes);
+  };
+  expect();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(PutWith(store.get(), absl::StrCat("key", i), std::string(1000, 'v'), true).ok());
+    if (i == 50) {
+      ASSERT_TRUE(store->maintenance()->Flush().ok());
+    }
+    if (i == 70) {
+      ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
+    }
+    if (i % 10 == 0) expect();
+  }
+  EXPECT_EQ(FilesOf(&fs, ".log").size(), 1u);
+  // A table that is being written counts, and what somebody else put there does not.
+  const std::string table = JoinPath(kTestDir, "999999.tbl");
+  ASSERT_TRUE(WriteFileAtomically(&fs, table, "a part of a table").ok());
+  expect();
+  ASSERT_TRUE(WriteFileAtomically(&fs, JoinPath(kTestDir, "notes"), "notes").ok());
+  ASSERT_TRUE(store->maintenance()->SaveIndexSnapshot(JoinPath(kTestDir, "index")).ok());
+  expect();
 }
 
 TEST(SstableReportsTest, AnIdleCursorPinsNothing) {
@@ -330,6 +361,28 @@ TEST(SstableReportsTest, WhatHasExpiredGivesItsSpaceBackWithoutWrites) {
     clock.Advance(-absl::Hours(2));
     EXPECT_EQ(*ContentsOf(store.get()), live);
   }
+}
+
+TEST(SstableReportsTest, WhatHasExpiredOnLevelZeroDoesNotMakeACompactionOfEachFlush) {
+  MemoryFileSystem fs;
+  ManualClock clock;
+  SstableOptions options = SmallSstable(&fs);
+  options.clock = &clock;
+  auto store = OpenSstable(kTestDir, options).value();
+  // Each fills a memtable, which the next one flushes when it has expired.
+  for (uint64_t i = 0; i < 4; ++i) {
+    ASSERT_TRUE(PutWith(store.get(), absl::StrCat("key", i), std::string(320 << 10, 'v'), false,
+                        ExpiresAt(clock.now_ms() + 1000))
+                    .ok());
+    clock.Advance(absl::Seconds(1));
+    EXPECT_EQ(StatOf(store.get(), "level_0_runs"), i);
+    EXPECT_EQ(StatOf(store.get(), "compactions"), 0u);
+  }
+  // A call that flushes nothing has the time.
+  ASSERT_TRUE(
+      store->Modify("key", {}, [](const ReadResult&) { return Modification::Nothing(); }).ok());
+  EXPECT_EQ(StatOf(store.get(), "level_0_runs"), 0u);
+  EXPECT_EQ(StatOf(store.get(), "compactions"), 1u);
 }
 
 TEST(SstableReportsTest, ABatchBeyondTheBudgetIsRefusedAndNothingOfItIsThere) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "storage/sstable/engine.h"
+#include "storage/sstable/index_snapshot.h"
 #include "storage/sstable/sstable_cursor.h"
 
 namespace kvarts {
@@ -261,6 +262,12 @@ absl::StatusOr<std::unique_ptr<Store>> OpenSstable(const std::string& dir,
 
 absl::Status InspectSstableFile(FileSystem* fs, absl::string_view path, std::string* out) {
   const std::string file(path);
+  // It has whatever name its user gave it.
+  KVARTS_ASSIGN_OR_RETURN(const bool is_snapshot, sstable::IsIndexSnapshot(fs, file));
+  if (is_snapshot) {
+    KVARTS_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(fs, file));
+    return sstable::DescribeIndexSnapshot(file, bytes, out);
+  }
   const size_t slash = file.rfind('/');
   const std::string name = slash == std::string::npos ? file : file.substr(slash + 1);
   uint64_t number = 0;
@@ -277,7 +284,7 @@ absl::Status InspectSstableFile(FileSystem* fs, absl::string_view path, std::str
   }
   if (absl::StartsWith(name, "MANIFEST-")) return sstable::Manifest::Describe(fs, file, out);
   return absl::InvalidArgumentError(absl::StrCat(
-      file, ": expected a file of a store: NUMBER.tbl, NUMBER.log or MANIFEST-NUMBER"));
+      file, ": expected NUMBER.tbl, NUMBER.log or MANIFEST-NUMBER, or a snapshot of the index"));
 }
 
 }  // namespace kvarts

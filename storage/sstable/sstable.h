@@ -24,8 +24,8 @@ namespace kvarts {
 absl::StatusOr<std::unique_ptr<Store>> OpenSstable(const std::string& dir,
                                                    const SstableOptions& options = {});
 
-// For people: what a file of such a store is and holds, a table, a log, a manifest or a snapshot of
-// the index. kInvalidArgument for another file.
+// Appends to `out`, for people, what a file of such a store is and holds: a table, a log, a
+// manifest or a snapshot of the index. kInvalidArgument for another file.
 absl::Status InspectSstableFile(FileSystem* fs, absl::string_view path, std::string* out);
 
 }  // namespace kvarts

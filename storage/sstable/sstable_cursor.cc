@@ -110,7 +110,7 @@ class SstableCursor final : public Cursor {
         KVARTS_ASSIGN_OR_RETURN(more, Emit(entry, it.pin()));
       }
       if (!more) break;
-      // Behind the others of the key.
+      // Passes the other versions of the key.
       int steps = 0;
       while (it.valid() && it.entry().key == key) {
         if (++steps > kStepsBeforeSeek) {
@@ -196,7 +196,7 @@ class SstableCursor final : public Cursor {
   std::optional<std::string> last_;
   bool at_end_ = false;
 
-  // Of the page that is filled.
+  // These hold for the page that is being filled.
   Sequence at_ = 0;
   int64_t now_ms_ = 0;
   PageLimits limits_;

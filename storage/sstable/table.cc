@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "storage/blocks/compression.h"
 #include "storage/sstable/table_format.h"
+#include "storage/sstable/two_level_iterator.h"
 #include "storage/store.h"
 
 namespace kvarts::sstable {
@@ -168,7 +169,7 @@ size_t Table::FindBlock(absl::string_view key) const {
   const uint64_t prefix = KeyPrefix(key);
   auto low = static_cast<size_t>(std::lower_bound(prefixes_.begin(), prefixes_.end(), prefix) -
                                  prefixes_.begin());
-  // Of those with the same eight bytes the rest decides, bisected too: keys may have much in
+  // The rest decides between those with the same eight bytes, bisected too: keys may have much in
   // common behind the common beginning.
   auto high = low;
   high = static_cast<size_t>(
@@ -233,84 +234,26 @@ uint64_t Table::ApproximateBytes(absl::string_view begin, absl::string_view end)
   return offsets_[last + 1] - offsets_[FindBlock(begin)];
 }
 
-// Not thread-safe.
-class TableIterator final : public Iterator {
+// Not thread-safe. The blocks of a table, for TwoLevelIterator.
+class TableBlocks {
  public:
-  TableIterator(std::shared_ptr<const Table> table, BlockCache* cache, ReadCounters* counters)
+  TableBlocks(std::shared_ptr<const Table> table, BlockCache* cache, ReadCounters* counters)
       : table_(std::move(table)), cache_(cache), counters_(counters) {}
 
-  void Seek(absl::string_view key, Trailer trailer) override {
-    if (table_->blocks() == 0) return;
-    if (!GoTo(table_->FindBlock(key))) return;
-    it_->Seek(key, trailer);
-    SkipForwards();
+  size_t size() const { return table_->blocks(); }
+  size_t Find(absl::string_view key) const { return table_->FindBlock(key); }
+  size_t FindBefore(absl::string_view key) const { return table_->FindBlock(key); }
+  absl::StatusOr<std::unique_ptr<Iterator>> Open(size_t i) {
+    KVARTS_ASSIGN_OR_RETURN(auto block, cache_ != nullptr
+                                            ? table_->ReadBlock(i, false, cache_, counters_)
+                                            : ReadAheadTo(i));
+    return Block::NewIterator(std::move(block));
   }
-  void SeekBefore(absl::string_view key, Trailer trailer) override {
-    if (table_->blocks() == 0) return;
-    if (!GoTo(table_->FindBlock(key))) return;
-    it_->SeekBefore(key, trailer);
-    SkipBackwards();
+  absl::Status Error(size_t i, const absl::Status&) const {
+    return Damage(table_->path_, table_->offsets_[i], "a block that is none");
   }
-  void SeekToLast() override {
-    if (table_->blocks() == 0) return;
-    if (!GoTo(table_->blocks() - 1)) return;
-    it_->SeekToLast();
-    SkipBackwards();
-  }
-  void Next() override {
-    it_->Next();
-    SkipForwards();
-  }
-  void Prev() override {
-    it_->Prev();
-    SkipBackwards();
-  }
-  bool valid() const override { return it_ != nullptr && it_->valid(); }
-  Entry entry() const override { return it_->entry(); }
-  absl::Status status() const override { return status_; }
-  Pin pin() const override { return it_->pin(); }
 
  private:
-  bool GoTo(size_t block) {
-    if (it_ != nullptr && block == block_ && it_->status().ok()) return true;
-    it_ = nullptr;
-    auto loaded =
-        cache_ != nullptr ? table_->ReadBlock(block, false, cache_, counters_) : ReadAheadTo(block);
-    if (!loaded.ok()) {
-      status_ = loaded.status();
-      return false;
-    }
-    block_ = block;
-    it_ = Block::NewIterator(*std::move(loaded));
-    return true;
-  }
-  bool Broken() {
-    if (it_->status().ok()) return false;
-    status_ = Damage(table_->path_, table_->offsets_[block_], "a block that is none");
-    it_ = nullptr;
-    return true;
-  }
-  void SkipForwards() {
-    while (it_ != nullptr && !it_->valid()) {
-      if (Broken()) return;
-      if (block_ + 1 == table_->blocks()) {
-        it_ = nullptr;
-        return;
-      }
-      if (GoTo(block_ + 1)) it_->SeekToFirst();
-    }
-  }
-  void SkipBackwards() {
-    while (it_ != nullptr && !it_->valid()) {
-      if (Broken()) return;
-      if (block_ == 0) {
-        it_ = nullptr;
-        return;
-      }
-      if (GoTo(block_ - 1)) it_->SeekToLast();
-    }
-  }
-
   absl::StatusOr<std::shared_ptr<const Block>> ReadAheadTo(size_t block) {
     const uint64_t begin = table_->offsets_[block];
     const uint64_t size = table_->offsets_[block + 1] - begin;
@@ -327,19 +270,17 @@ class TableIterator final : public Iterator {
                                absl::string_view(ahead_).substr(begin - ahead_offset_, size));
   }
 
-  const std::shared_ptr<const Table> table_;
-  BlockCache* const cache_;
-  ReadCounters* const counters_;
-  size_t block_ = 0;
-  std::unique_ptr<Iterator> it_;
-  absl::Status status_;
+  std::shared_ptr<const Table> table_;
+  BlockCache* cache_;
+  ReadCounters* counters_;
   std::string ahead_;
   uint64_t ahead_offset_ = 0;
 };
 
 std::unique_ptr<Iterator> Table::NewIterator(std::shared_ptr<const Table> table, BlockCache* cache,
                                              ReadCounters* counters) {
-  return std::make_unique<TableIterator>(std::move(table), cache, counters);
+  return std::make_unique<TwoLevelIterator<TableBlocks>>(
+      TableBlocks(std::move(table), cache, counters));
 }
 
 absl::Status Table::Verify(const std::shared_ptr<const Table>& table, ReadCounters* counters) {

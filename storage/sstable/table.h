@@ -27,17 +27,17 @@ namespace kvarts::sstable {
 // What a table holds, as the manifest has it.
 struct TableInfo {
   uint64_t number = 0;  // also its file's name
-  uint64_t size = 0;    // of the file
+  uint64_t size = 0;    // the bytes of its file
   uint64_t id = 0;      // random: another table of the same number is not taken for it
-  // From the first key to the last, range tombstones included; where `largest_open`, up to, but
-  // not including, `largest`, and `largest` may be "": no end.
+  // It goes from the first key to the last, range tombstones included; where `largest_open`, to,
+  // but not including, `largest`, and `largest` may be "": no end.
   std::string smallest;
   std::string largest;
   bool largest_open = false;
   Sequence smallest_sequence = 0;
   Sequence largest_sequence = 0;
   uint64_t entries = 0;
-  uint64_t deletions = 0;   // of them; range tombstones are not counted
+  uint64_t deletions = 0;   // part of the entries; range tombstones are not counted
   uint64_t ranges = 0;      // range tombstones
   uint64_t data_bytes = 0;  // keys and blobs
   // From when on a quarter of its entries has expired, in Unix milliseconds; 0: never.
@@ -45,7 +45,7 @@ struct TableInfo {
   // The sum of the hashes of its entries: what was meant to be written.
   uint64_t entry_hash = 0;
 
-  // Of keys, and of ranges [begin, end) ("": no end).
+  // These compare a key, or a range [begin, end) ("": no end), with the table's own range.
   bool Contains(absl::string_view key) const {
     return key >= absl::string_view(smallest) && !IsPast(key);
   }
@@ -77,7 +77,7 @@ class TableBuilder {
 
   // Entries in their order.
   absl::Status Add(const Entry& entry);
-  // In any order, at any time.
+  // Takes them in any order, at any time.
   void AddRange(const RangeTombstone& tombstone);
 
   // Bytes written or gathered.
@@ -104,7 +104,7 @@ class TableBuilder {
 
   BlockBuilder block_;
   std::string buffer_;   // to be appended
-  uint64_t offset_ = 0;  // of it
+  uint64_t offset_ = 0;  // where buffer_ begins
   std::string last_key_;
   std::vector<uint64_t> block_sizes_;
   std::vector<std::string> separators_;
@@ -113,9 +113,9 @@ class TableBuilder {
   std::vector<RangeTombstone> ranges_;
 };
 
-// Where reads of tables are counted. Thread-safe.
+// Thread-safe. Counts the reads of tables.
 struct ReadCounters {
-  std::atomic<uint64_t> index_reads{0};  // of index and filter, from the disk
+  std::atomic<uint64_t> index_reads{0};  // an index and its filter came from the disk
   std::atomic<uint64_t> block_reads{0};
   std::atomic<uint64_t> read_bytes{0};
   std::atomic<uint64_t> filter_skips{0};
@@ -129,13 +129,13 @@ class Table {
   static absl::StatusOr<std::shared_ptr<const Table>> Open(FileSystem* fs, absl::string_view dir,
                                                            const TableInfo& info,
                                                            ReadCounters* counters);
-  // The same, with the meta bytes as RawMeta() gave them.
+  // Opens it with the meta bytes as raw_meta() gave them.
   static absl::StatusOr<std::shared_ptr<const Table>> OpenWithMeta(FileSystem* fs,
                                                                    absl::string_view dir,
                                                                    const TableInfo& info,
                                                                    std::string meta,
                                                                    ReadCounters* counters);
-  // Of a file by itself, whatever its name: what the footer and the meta bytes say.
+  // Reads what the footer and the meta bytes of a file say, whatever its name.
   static absl::StatusOr<TableInfo> ReadInfo(FileSystem* fs, const std::string& path);
 
   const TableInfo& info() const { return info_; }
@@ -162,7 +162,7 @@ class Table {
   uint64_t ApproximateBytes(absl::string_view begin, absl::string_view end) const;
 
  private:
-  friend class TableIterator;
+  friend class TableBlocks;
 
   Table(std::string path, TableInfo info, std::unique_ptr<RandomAccessFile> file)
       : path_(std::move(path)), info_(std::move(info)), file_(std::move(file)) {}
@@ -177,7 +177,7 @@ class Table {
   TableInfo info_;
   const std::unique_ptr<RandomAccessFile> file_;
   std::string meta_;
-  std::vector<uint64_t> offsets_;  // of the blocks, and the end of the last
+  std::vector<uint64_t> offsets_;  // where the blocks begin, and the last ends
   // A key of block i is below separator i and not below separator i - 1; the last block has none.
   absl::string_view common_;                   // what all separators begin with
   std::vector<uint64_t> prefixes_;             // eight bytes behind that

@@ -146,7 +146,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string bytes = good.bytes;
   kvarts::ByteReader in(absl::string_view(reinterpret_cast<const char*>(data) + 1, size - 1));
   while (in.ok() && !in.done()) {
-    // From the end, where the index is, or from the start.
+    // It counts from the end, where the index is, or from the start.
     const uint64_t place = in.Varint();
     const uint64_t at = place / 2 % bytes.size();
     char& c = bytes[place % 2 == 0 ? at : bytes.size() - 1 - at];

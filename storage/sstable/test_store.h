@@ -14,7 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "storage/sstable/sstable.h"
 
-// For tests of whole stores.
+// Helpers of the tests of whole stores.
 namespace kvarts {
 
 using State = std::map<std::string, std::string>;

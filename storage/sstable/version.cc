@@ -44,22 +44,42 @@ int Version::deepest() const {
   return 0;
 }
 
-const TableFile* Version::Find(int i, absl::string_view key) const {
-  const auto& files = level(i);
+size_t FindTable(const std::vector<TableFilePtr>& files, absl::string_view key) {
   const auto it = std::partition_point(files.begin(), files.end(), [&](const TableFilePtr& file) {
     return file->info().IsPast(key);
   });
-  if (it == files.end() || !(*it)->info().Contains(key)) return nullptr;
-  return it->get();
+  return static_cast<size_t>(it - files.begin());
+}
+
+const TableFile* Version::Find(int i, absl::string_view key) const {
+  const auto& files = level(i);
+  const size_t place = FindTable(files, key);
+  if (place == files.size() || !files[place]->info().Contains(key)) return nullptr;
+  return files[place].get();
 }
 
 std::vector<TableFilePtr> Version::Overlapping(int i, absl::string_view begin,
                                                absl::string_view end) const {
+  const auto& files = level(i);
   std::vector<TableFilePtr> found;
-  for (const TableFilePtr& file : level(i)) {
-    if (file->info().Overlaps(begin, end)) found.push_back(file);
+  // Only the runs of level 0 overlap each other: elsewhere all that are found stand together.
+  for (size_t place = i == 0 ? 0 : FindTable(files, begin); place < files.size(); ++place) {
+    if (files[place]->info().Overlaps(begin, end)) {
+      found.push_back(files[place]);
+    } else if (i > 0) {
+      break;
+    }
   }
   return found;
+}
+
+bool Version::HasBelow(int level, absl::string_view begin, absl::string_view end) const {
+  for (int i = level + 1; i < kLevels; ++i) {
+    const auto& files = this->level(i);
+    const size_t place = FindTable(files, begin);
+    if (place < files.size() && files[place]->info().Overlaps(begin, end)) return true;
+  }
+  return false;
 }
 
 absl::StatusOr<std::shared_ptr<const Version>> Version::Apply(const Version& base,

@@ -52,6 +52,9 @@ class TableFile {
 
 using TableFilePtr = std::shared_ptr<TableFile>;
 
+// The first of tables in order, without overlap, that does not end before `key`.
+size_t FindTable(const std::vector<TableFilePtr>& files, absl::string_view key);
+
 // A change of the set of tables, and of numbers beside it.
 struct VersionEdit {
   struct Added {
@@ -65,7 +68,7 @@ struct VersionEdit {
   // 0: unchanged.
   uint64_t log_number = 0;          // older logs are not needed
   Sequence log_first_sequence = 0;  // with it: the first of that log
-  uint64_t next_number = 0;         // of files
+  uint64_t next_number = 0;         // for the next file
   Sequence ceiling = 0;             // no number above it was given out
   Floors floors;                    // of the buckets whose floors it raises
 };
@@ -83,9 +86,11 @@ class Version {
 
   // The table of level i >= 1 that may have `key`, or null.
   const TableFile* Find(int i, absl::string_view key) const;
-  // The tables of level i that overlap [begin, end).
+  // The tables of level i that overlap [begin, end), "" being no end.
   std::vector<TableFilePtr> Overlapping(int i, absl::string_view begin,
                                         absl::string_view end) const;
+  // Whether a table of a level under `level` overlaps [begin, end).
+  bool HasBelow(int level, absl::string_view begin, absl::string_view end) const;
 
   // kInternal says what the edit asks for that cannot be.
   static absl::StatusOr<std::shared_ptr<const Version>> Apply(const Version& base,

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "storage/sstable/two_level_iterator.h"
 
 namespace kvarts::sstable {
 namespace {
@@ -33,91 +34,31 @@ absl::StatusOr<bool> LookInTable(const TableFile& file, TableCache* tables, absl
   return Settle(has_point, point, covering, std::move(block), for_stamp, found);
 }
 
-// Not thread-safe. Opens a table when it comes to it.
-class RunIterator final : public Iterator {
+// Not thread-safe. The tables of a run, for TwoLevelIterator.
+class RunTables {
  public:
-  RunIterator(std::vector<TableFilePtr> files, TableCache* tables, bool use_cache)
+  RunTables(std::vector<TableFilePtr> files, TableCache* tables, bool use_cache)
       : files_(std::move(files)), tables_(tables), use_cache_(use_cache) {}
 
-  void Seek(absl::string_view key, Trailer trailer) override {
-    const auto it = std::partition_point(
-        files_.begin(), files_.end(), [&](const auto& file) { return file->info().IsPast(key); });
-    if (!GoTo(static_cast<size_t>(it - files_.begin()))) return;
-    it_->Seek(key, trailer);
-    SkipForwards();
-  }
-  void SeekBefore(absl::string_view key, Trailer trailer) override {
-    auto it = std::partition_point(files_.begin(), files_.end(), [&](const auto& file) {
+  size_t size() const { return files_.size(); }
+  size_t Find(absl::string_view key) const { return FindTable(files_, key); }
+  size_t FindBefore(absl::string_view key) const {
+    const auto it = std::partition_point(files_.begin(), files_.end(), [&](const auto& file) {
       return absl::string_view(file->info().smallest) <= key;
     });
-    if (it == files_.begin()) {
-      it_ = nullptr;
-      return;
-    }
-    if (!GoTo(static_cast<size_t>(it - files_.begin()) - 1)) return;
-    it_->SeekBefore(key, trailer);
-    SkipBackwards();
+    return static_cast<size_t>(it - files_.begin()) - 1;
   }
-  void SeekToLast() override {
-    if (files_.empty() || !GoTo(files_.size() - 1)) return;
-    it_->SeekToLast();
-    SkipBackwards();
+  absl::StatusOr<std::unique_ptr<Iterator>> Open(size_t i) {
+    KVARTS_ASSIGN_OR_RETURN(auto table, tables_->Open(files_[i]->info(), false));
+    return Table::NewIterator(std::move(table), use_cache_ ? tables_->cache() : nullptr,
+                              tables_->counters());
   }
-  void Next() override {
-    it_->Next();
-    SkipForwards();
-  }
-  void Prev() override {
-    it_->Prev();
-    SkipBackwards();
-  }
-  bool valid() const override { return it_ != nullptr && it_->valid(); }
-  Entry entry() const override { return it_->entry(); }
-  absl::Status status() const override { return status_; }
-  Pin pin() const override { return it_->pin(); }
+  absl::Status Error(size_t, absl::Status status) const { return status; }
 
  private:
-  bool GoTo(size_t place) {
-    it_ = nullptr;
-    if (place >= files_.size()) return false;
-    auto table = tables_->Open(files_[place]->info(), false);
-    if (!table.ok()) {
-      status_ = table.status();
-      return false;
-    }
-    place_ = place;
-    it_ = Table::NewIterator(*std::move(table), use_cache_ ? tables_->cache() : nullptr,
-                             tables_->counters());
-    return true;
-  }
-  bool Ended() {
-    if (it_ == nullptr) return true;
-    status_ = it_->status();
-    if (status_.ok()) return it_->valid();
-    it_ = nullptr;
-    return true;
-  }
-  void SkipForwards() {
-    while (!Ended()) {
-      if (GoTo(place_ + 1)) it_->SeekToFirst();
-    }
-  }
-  void SkipBackwards() {
-    while (!Ended()) {
-      if (place_ == 0) {
-        it_ = nullptr;
-      } else if (GoTo(place_ - 1)) {
-        it_->SeekToLast();
-      }
-    }
-  }
-
-  const std::vector<TableFilePtr> files_;
-  TableCache* const tables_;
-  const bool use_cache_;
-  size_t place_ = 0;
-  std::unique_ptr<Iterator> it_;
-  absl::Status status_;
+  std::vector<TableFilePtr> files_;
+  TableCache* tables_;
+  bool use_cache_;
 };
 
 }  // namespace
@@ -178,7 +119,8 @@ Sequence Scan::Covering(absl::string_view key, Sequence at) const {
 
 std::unique_ptr<Iterator> NewRunIterator(std::vector<TableFilePtr> files, TableCache* tables,
                                          bool use_cache) {
-  return std::make_unique<RunIterator>(std::move(files), tables, use_cache);
+  return std::make_unique<TwoLevelIterator<RunTables>>(
+      RunTables(std::move(files), tables, use_cache));
 }
 
 absl::StatusOr<Scan> NewScan(const Sources& sources, TableCache* tables, absl::string_view begin,

@@ -25,7 +25,7 @@ class TableCache {
 
   // kUnavailable where `no_wait` and its index is not in memory.
   absl::StatusOr<std::shared_ptr<const Table>> Open(const TableInfo& info, bool no_wait);
-  // With the index given.
+  // Opens a table with its index given.
   absl::Status Put(const TableInfo& info, std::string meta);
   void Forget(const TableInfo& info) { cache_.Erase(IndexKey(info)); }
 
@@ -53,7 +53,7 @@ struct Sources {
 
 // The newest version of a key that a reader sees, and what keeps its bytes.
 struct Found {
-  Sequence sequence = 0;  // of the newest put or deletion of this very key; 0: there is none
+  Sequence sequence = 0;  // the newest put or deletion of this very key has it; 0: none has
   bool covered = false;   // a range deletion hides it
   Entry entry;            // where there is one
   Pin pin;                // what its blob is in
