@@ -146,6 +146,11 @@ class Engine {
 
   const std::shared_ptr<ReadCore>& core() const { return core_; }
   const SstableOptions& options() const { return options_; }
+  // A batch within the store's memory, and any single put.
+  uint64_t max_batch_bytes() const {
+    return std::max<uint64_t>(options_.memory,
+                              kMaxKeyBytes + kMaxValueBytes + kMaxContentTypeBytes);
+  }
 
   // engine_commit.cc
   absl::Status Write(const WriteBatch& batch, const WriteOptions& options, WriteResults* results);

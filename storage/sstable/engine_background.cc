@@ -348,8 +348,6 @@ absl::Status Engine::Flush() {
   // Those that are frozen now; what others freeze meanwhile is not waited for.
   const auto waited = core_->Take().sources->frozen;
   MutexLock lock(&work_mu_);
-  flush_error_ = absl::OkStatus();
-  work_.SignalAll();
   while (true) {
     const auto frozen = core_->Take().sources->frozen;
     const bool there = std::any_of(frozen.begin(), frozen.end(), [&](const auto& memtable) {

@@ -307,10 +307,10 @@ void Engine::CommitGroup(absl::Span<Commit* const> group) {
       Fail(commit, ClosedError()).IgnoreError();
       continue;
     }
-    if (commit->batch != nullptr && BytesOf(*commit->batch) > options_.memory) {
-      Fail(commit, absl::ResourceExhaustedError(absl::StrCat("a batch of ", BytesOf(*commit->batch),
-                                                             " bytes is more than the store's ",
-                                                             "memory of ", options_.memory)))
+    if (commit->batch != nullptr && BytesOf(*commit->batch) > max_batch_bytes()) {
+      Fail(commit, absl::ResourceExhaustedError(
+                       absl::StrCat("a batch of ", BytesOf(*commit->batch), " bytes; at most ",
+                                    max_batch_bytes(), " are allowed with the store's memory")))
           .IgnoreError();
       continue;
     }

@@ -389,7 +389,7 @@ TEST(SstableReportsTest, ABatchBeyondTheBudgetIsRefusedAndNothingOfItIsThere) {
   MemoryFileSystem fs;
   auto store = OpenSstable(kTestDir, SmallSstable(&fs)).value();
   ASSERT_TRUE(store->Put("before", "b").ok());
-  const std::string value(200 << 10, 'v');
+  const std::string value(12 << 20, 'v');
   std::vector<std::string> keys;
   for (int i = 0; i < 6; ++i) keys.push_back(absl::StrCat("key", i));
   for (const bool atomic : {false, true}) {
@@ -407,6 +407,23 @@ TEST(SstableReportsTest, ABatchBeyondTheBudgetIsRefusedAndNothingOfItIsThere) {
   store = nullptr;
   store = OpenSstable(kTestDir, SmallSstable(&fs)).value();
   EXPECT_EQ(*ContentsOf(store.get()), (State{{"after", "a"}, {"before", "b"}}));
+}
+
+// The contract allows such a pair; the budget is what is exceeded, until it is flushed.
+TEST(SstableReportsTest, ThePutOfALargestPairFitsAnyBudget) {
+  MemoryFileSystem fs;
+  auto store = OpenSstable(kTestDir, SmallSstable(&fs)).value();
+  const std::string key(kMaxKeyBytes, 'k');
+  const std::string value(kMaxValueBytes, 'v');
+  ASSERT_TRUE(store->Put(key, value).ok());
+  WriteBatch batch;
+  batch.Put(key, value);
+  WriteOptions options;
+  options.atomic = true;
+  ASSERT_TRUE(store->Write(batch, options, nullptr).ok());
+  store = nullptr;
+  store = OpenSstable(kTestDir, SmallSstable(&fs)).value();
+  EXPECT_EQ(store->Get(key).value(), value);
 }
 
 // Batches over many blocks of the log, cut at each operation, with every kind of noise.

@@ -39,7 +39,7 @@ class SstableStore final : public Store, public Maintenance {
   SstableStore(std::unique_ptr<Engine> engine, const SstableOptions& options)
       : engine_(std::move(engine)), core_(engine_->core()), capabilities_(SstableCapabilities()) {
     capabilities_.durable = options.log;
-    capabilities_.max_batch_bytes = options.memory;
+    capabilities_.max_batch_bytes = engine_->max_batch_bytes();
     if (options.read_only) {
       capabilities_.write = capabilities_.conditions = capabilities_.delete_range =
           Support::kAbsent;
