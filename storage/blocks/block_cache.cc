@@ -14,10 +14,10 @@ Pin BlockCache::Find(const Key& key) {
   MutexLock lock(&shard.mu);
   const auto it = shard.places.find(key);
   if (it == shard.places.end()) {
-    misses_.fetch_add(1, std::memory_order_relaxed);
+    ++shard.misses;
     return nullptr;
   }
-  hits_.fetch_add(1, std::memory_order_relaxed);
+  ++shard.hits;
   Entry& entry = shard.ring[it->second];
   entry.used = true;
   return entry.piece;
@@ -67,13 +67,17 @@ void BlockCache::Drop(Shard* shard, size_t place, std::vector<Pin>* dropped) {
   shard->free.push_back(place);
 }
 
-size_t BlockCache::used() const {
-  size_t sum = 0;
+template <typename T>
+T BlockCache::Sum(T Shard::*of) const {
+  T sum = 0;
   for (const Shard& shard : shards_) {
     MutexLock lock(&shard.mu);
-    sum += shard.bytes;
+    sum += shard.*of;
   }
   return sum;
 }
+size_t BlockCache::used() const { return Sum(&Shard::bytes); }
+uint64_t BlockCache::hits() const { return Sum(&Shard::hits); }
+uint64_t BlockCache::misses() const { return Sum(&Shard::misses); }
 
 }  // namespace kvarts

@@ -2,7 +2,6 @@
 #define KVARTS_STORAGE_BLOCKS_BLOCK_CACHE_H_
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -46,8 +45,8 @@ class BlockCache {
 
   size_t capacity() const { return shard_bytes_ * shard_count_; }
   size_t used() const;
-  uint64_t hits() const { return hits_.load(std::memory_order_relaxed); }
-  uint64_t misses() const { return misses_.load(std::memory_order_relaxed); }
+  uint64_t hits() const;
+  uint64_t misses() const;
 
  private:
   static constexpr size_t kMaxShards = 16;
@@ -68,20 +67,23 @@ class BlockCache {
     std::vector<size_t> free ABSL_GUARDED_BY(mu);
     size_t hand ABSL_GUARDED_BY(mu) = 0;
     size_t bytes ABSL_GUARDED_BY(mu) = 0;
+    // Counted here, and not for all shards in one place that all readers would write to.
+    uint64_t hits ABSL_GUARDED_BY(mu) = 0;
+    uint64_t misses ABSL_GUARDED_BY(mu) = 0;
   };
 
   Shard& ShardOf(const Key& key) {
     const uint64_t hash = key.file * 0x9e3779b97f4a7c15 + key.offset * 0xff51afd7ed558ccd;
     return shards_[(hash >> 32) * shard_count_ >> 32];
   }
+  template <typename T>
+  T Sum(T Shard::*of) const;
   static void Drop(Shard* shard, size_t place, std::vector<Pin>* dropped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard->mu);
 
   const size_t shard_count_;
   const size_t shard_bytes_;
   std::array<Shard, kMaxShards> shards_;  // the first `shard_count_` are used
-  std::atomic<uint64_t> hits_{0};
-  std::atomic<uint64_t> misses_{0};
 };
 
 }  // namespace kvarts

@@ -8,7 +8,8 @@
 namespace kvarts::sstable {
 namespace {
 
-constexpr int kRestartInterval = 16;
+// How many entries a lookup may have to pass: few, since each costs as much as a step of bisection.
+constexpr int kRestartInterval = 8;
 
 // An entry as it stands in a block.
 struct Parsed {

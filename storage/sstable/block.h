@@ -14,7 +14,7 @@
 namespace kvarts::sstable {
 
 // Not thread-safe. Makes a block of entries, which come in their order. A key is kept without
-// what it has in common with the one before; every 16th is whole, and where it begins stands at
+// what it has in common with the one before; every 8th is whole, and where it begins stands at
 // the block's end: see FORMAT.md.
 class BlockBuilder {
  public:
