@@ -266,6 +266,26 @@ TEST(StoreRunnerTest, ItsEndWaitsForTheWritesThatAreWithTheStore) {
   EXPECT_TRUE(done.AwaitValue(10));
 }
 
+// As many increments share a sync.
+TEST(StoreRunnerTest, CallsOfAStoreThatSaysHowNotToWaitAreWithItAtOnce) {
+  constexpr int kCalls = 50;
+  SlowStore store(NewModelStore(), SlowStoreOptions());
+  const auto loops = EventLoops::New(1).value();
+  Awaited<int> with_the_store(0);
+  Awaited<int> done(0);
+  const auto runner = StoreRunner::New(&store, 1).value();
+  for (int i = 0; i < kCalls; ++i) {
+    runner->Run(
+        loops->loop(0),
+        [&] {
+          with_the_store.Update([](int* n) { ++*n; });
+          with_the_store.AwaitValue(kCalls);
+        },
+        [&] { done.Update([](int* n) { ++*n; }); });
+  }
+  EXPECT_TRUE(done.AwaitValue(kCalls));
+}
+
 TEST(StoreRunnerTest, APoolFarBehindSaysThatItIsFull) {
   ModelStoreOptions options;
   options.capabilities.may_block = true;

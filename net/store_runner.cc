@@ -20,6 +20,10 @@ namespace {
 // instead of answering ever later.
 constexpr size_t kMaxWaiting = 64 << 10;
 
+// Of the pool of a store that says how not to wait: what comes to it waits, for a disk or for the
+// sync that it shares with others, and not for a core.
+constexpr size_t kMostWaiters = 64;
+
 class InlineRunner final : public StoreRunner {
  public:
   explicit InlineRunner(Store* store) : store_(store) {}
@@ -41,10 +45,8 @@ class PoolRunner final : public StoreRunner {
 
   // Once. After an error it is to be destroyed.
   absl::Status Start(int threads) {
-    for (int i = 0; i < threads; ++i) {
-      KVARTS_ASSIGN_OR_RETURN(std::thread thread, StartThread([this] { Work(); }));
-      threads_.push_back(std::move(thread));
-    }
+    MutexLock lock(&mu_);
+    for (int i = 0; i < threads; ++i) KVARTS_RETURN_IF_ERROR(AddThread());
     return absl::OkStatus();
   }
 
@@ -54,7 +56,12 @@ class PoolRunner final : public StoreRunner {
       stopping_ = true;
     }
     wake_.SignalAll();
-    for (std::thread& thread : threads_) thread.join();
+    std::vector<std::thread> threads;
+    {
+      MutexLock lock(&mu_);
+      threads.swap(threads_);
+    }
+    for (std::thread& thread : threads) thread.join();
   }
 
   Store* store() const override { return store_; }
@@ -67,6 +74,9 @@ class PoolRunner final : public StoreRunner {
     {
       MutexLock lock(&mu_);
       queue_.push_back({loop, std::move(work), std::move(done)});
+      if (no_wait_ && queue_.size() > idle_ && threads_.size() < kMostWaiters) {
+        AddThread().IgnoreError();  // those that there are get to it
+      }
       waiting_.store(queue_.size(), std::memory_order_relaxed);
     }
     wake_.Signal();
@@ -79,6 +89,12 @@ class PoolRunner final : public StoreRunner {
     Task done;
   };
 
+  absl::Status AddThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    KVARTS_ASSIGN_OR_RETURN(std::thread thread, StartThread([this] { Work(); }));
+    threads_.push_back(std::move(thread));
+    return absl::OkStatus();
+  }
+
   // Ends when the queue is empty, not before: each job's `done` answers somebody.
   void Work() {
     while (true) {
@@ -87,7 +103,9 @@ class PoolRunner final : public StoreRunner {
         MutexLock lock(&mu_);
         while (queue_.empty()) {
           if (stopping_) return;
+          ++idle_;
           wake_.Wait(&mu_);
+          --idle_;
         }
         job = std::move(queue_.front());
         queue_.pop_front();
@@ -101,10 +119,11 @@ class PoolRunner final : public StoreRunner {
 
   Store* const store_;
   const bool no_wait_;
-  std::vector<std::thread> threads_;
   std::atomic<size_t> waiting_{0};
 
   Mutex mu_;
+  std::vector<std::thread> threads_ ABSL_GUARDED_BY(mu_);
+  size_t idle_ ABSL_GUARDED_BY(mu_) = 0;  // threads that wait for a call
   CondVar wake_;
   std::deque<Job> queue_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

@@ -33,11 +33,13 @@ struct StoreWrite {
 //   one that says how not to (no_wait as well)      on the pool; but reads are tried on the loop
 //                                                   first, and plain writes are submitted there
 //
-// So many connections' writes are with the store at once, however few the pool's threads are.
+// So many connections' writes are with the store at once. What the pool gets of such a store is
+// left to wait: reads of the disk, and reads that write (INCR, EXEC), which share a sync. Its pool
+// grows with them, to 64 threads, and keeps those.
 class StoreRunner {
  public:
-  // `store` must outlive the runner. `threads` of a pool, started only where
-  // the store may block.
+  // `store` must outlive the runner. `threads` of a pool at first, started only where the store
+  // may block.
   // kResourceExhausted where the system has not the threads.
   static absl::StatusOr<std::unique_ptr<StoreRunner>> New(Store* store, int threads);
   // Waits for what is under way, also for the writes that were submitted. The loops must
