@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -270,6 +271,37 @@ TEST(SstableBitRotTest, AClosedLog) {
         << gone.text;
     ++last_group;
   }
+}
+
+// Where nothing is written any more the last group gets its promise, too.
+TEST(SstableBitRotTest, TheLogOfAnIdleStore) {
+  MemoryFileSystem fs;
+  SstableOptions options = Options(&fs, true);
+  options.threads = true;
+  options.idle_period = absl::Milliseconds(1);
+  auto store = OpenSstable(kTestDir, options).value();
+  Disk disk;
+  disk.prefixes.emplace_back();
+  for (int i = 0; i < 3; ++i) {
+    const std::string key = absl::StrCat("key", i);
+    EXPECT_TRUE(PutWith(store.get(), key, "value", i != 1).ok());
+    disk.contents[key] = "value";
+    disk.prefixes.push_back(disk.contents);
+  }
+  std::string text;
+  do {
+    std::this_thread::yield();
+    disk.files = BytesOf(&fs);
+    text.clear();
+    InspectSstableFile(&fs, JoinPath(kTestDir, disk.FileWith(".log")), &text).IgnoreError();
+  } while (!absl::StrContains(text, ": 0 mutations, 2 bytes\ngood to "));
+  disk.files = BytesOf(&fs);
+  const std::string name = disk.FileWith(".log");
+  const uint64_t end = disk.files.at(name).find_last_not_of('\0') + 1;
+  const Counts flips = FlipEachByteOf(disk, name);
+  EXPECT_EQ(flips.shorter, 0u);
+  // Only the fragment's header and the promise behind it can be damaged; the record is two zeros.
+  EXPECT_EQ(flips.right / 3, disk.files.at(name).size() - end + 7 + 2);
 }
 
 // The last edit of a manifest has its promise behind it, in an empty record: only that one can be

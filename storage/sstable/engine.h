@@ -197,6 +197,7 @@ class Engine {
   absl::Status MakeRoom(bool freeze);
   absl::Status Freeze();
   void PaceWriters();
+  void PromiseWhatIsSynced();  // by a thread of the background
   void Poison(const absl::Status& cause);
   absl::Status PoisonError() const;
   absl::Status SyncLogs();
@@ -237,6 +238,9 @@ class Engine {
   Sequence applied_ = 0;
   std::shared_ptr<Memtable> memtable_;
   uint64_t paced_bytes_ = 0;  // the memtable's, when writers were paced last
+
+  // Only who leads changes it. Whether the last record of the log is a promise alone.
+  std::atomic<bool> promised_{true};
 
   bool writable_ = false;  // constant once it is open
   CommitQueue queue_;

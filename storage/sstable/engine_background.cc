@@ -14,7 +14,6 @@ constexpr size_t kLevel0Runs = 4;
 constexpr uint64_t kLevelFactor = 10;
 constexpr absl::Duration kRetry = absl::Milliseconds(500);
 // How often somebody looks whether entries have expired, without any writes.
-constexpr absl::Duration kExpiryPeriod = absl::Seconds(10);
 
 // The range from the first key of `files` to behind the last.
 void Widen(const std::vector<TableFilePtr>& files, bool* any, std::string* begin,
@@ -86,6 +85,7 @@ void Engine::CompactLoop() {
   uint64_t seen = 0;
   bool idle = false;
   while (true) {
+    if (idle) PromiseWhatIsSynced();
     const absl::StatusOr<bool> compacted = CompactOne(idle);
     MutexLock lock(&work_mu_);
     compact_error_ = compacted.status();
@@ -94,7 +94,7 @@ void Engine::CompactLoop() {
     if (!compacted.ok()) {
       work_.WaitFor(&work_mu_, kRetry);
     } else if (!*compacted && work_asked_ == seen) {
-      work_.WaitFor(&work_mu_, kExpiryPeriod);
+      work_.WaitFor(&work_mu_, options_.idle_period);
       idle = true;
     }
     idle = idle && work_asked_ == seen;

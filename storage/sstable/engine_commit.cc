@@ -289,7 +289,9 @@ void Engine::CommitGroup(absl::Span<Commit* const> group) {
   bool freeze = false;
   bool sync = false;
   bool reads = false;
+  bool promise = false;
   for (const Commit* commit : group) {
+    promise = promise || commit->promise;
     freeze = freeze || commit->freeze;
     sync = sync || commit->sync || (commit->options.sync && commit->batch != nullptr) ||
            (commit->options.sync && commit->modifier != nullptr);
@@ -316,10 +318,14 @@ void Engine::CommitGroup(absl::Span<Commit* const> group) {
     }
     resolver.Resolve(commit);
   }
-  if (options_.log && resolver.records() > 0) {
+  // A record promises what was synced before it; one without entries comes where none else does.
+  promise = promise && resolver.records() == 0 && !promised_;
+  if (options_.log && (resolver.records() > 0 || promise)) {
     RecordLogWriter* const log = logs_.writer();
     const uint64_t before = log->size();
     for (size_t i = 0; i < resolver.records(); ++i) log->Add(EncodeLogRecord(resolver.record(i)));
+    if (promise) log->Add(EncodeLogRecord({}));
+    promised_ = promise;
     status = log->Flush();
     if (!status.ok()) {
       // It is cut back, or not known to be: then nothing may be written behind it.
@@ -348,6 +354,18 @@ void Engine::CommitGroup(absl::Span<Commit* const> group) {
     }
   }
   core_->SetVisible(applied_);
+}
+
+// Damage to the last group of a log looks like the end of a crash, until something behind it says
+// that it was synced.
+void Engine::PromiseWhatIsSynced() {
+  if (promised_) return;
+  for (const bool promise : {false, true}) {
+    Commit commit;
+    commit.sync = true;
+    commit.promise = promise;
+    queue_.Call(&commit);
+  }
 }
 
 absl::Status Engine::SyncLogs() {
