@@ -42,6 +42,8 @@ void Replay(ByteReader in) {
     RecordLogHeader header;
     header.number = number;
     header.first = number == 1 ? first : first + in.Byte();
+    header.previous = number - 1;
+    header.previous_synced = number == 1 ? 0 : 2 * in.Byte();
     auto log = RecordLogWriter::Create(&fs, LogPath("/", number), header).value();
     for (unsigned char n = in.Byte() % 8; n > 0 && in.ok(); --n) {
       const absl::string_view record = in.Sized();
