@@ -325,8 +325,9 @@ absl::Status Engine::Close() {
   work_.SignalAll();
   progress_.SignalAll();
   if (flush_thread_.joinable()) flush_thread_.join();
+  // Whoever still waits for room makes it: the other thread too, which may commit a promise.
+  inline_ = true;
   if (compact_thread_.joinable()) compact_thread_.join();
-  inline_ = true;  // whoever still waits for room makes it
   // A compaction of another thread ends before the directory is free; none begins any more.
   { MutexLock lock(&compaction_mu_); }
   if (!writable_ || poisoned_) {

@@ -270,6 +270,22 @@ TEST(SstableCloseTest, NothingIsAcknowledgedBehindAClose) {
   }
 }
 
+// The thread of compactions writes promises when nothing is flushed, and may wait for room then.
+TEST(SstableCloseTest, AnIdleStoreWithoutRoomCloses) {
+  for (int round = 0; round < 300; ++round) {
+    MemoryFileSystem fs;
+    SstableOptions options = SmallSstable(&fs);
+    options.threads = true;
+    options.memtable_bytes = 1;
+    options.idle_period = absl::ZeroDuration();
+    auto store = OpenSstable(kTestDir, options).value();
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_TRUE(PutWith(store.get(), absl::StrCat("key", i), "value", false).ok());
+    }
+    ASSERT_TRUE(store->Close().ok());
+  }
+}
+
 // A compaction that somebody asked for is not carried on in a directory that was given up.
 TEST(SstableCloseTest, NoCompactionGoesOnBehindAClose) {
   for (int round = 0; round < 10; ++round) {
