@@ -190,7 +190,9 @@ TEST_F(KvServerSstableTest, ManyClientsShareASyncHoweverFewTheThreads) {
     EXPECT_EQ(metric("writes") - writes, 50 * kRounds);
     return (metric("writes") - writes) / (metric("log_syncs") - syncs);
   };
-  EXPECT_GE(share([](size_t i) { return absl::StrCat("SET key", i, " v\r\n"); }, '+'), 20);
+  // How many depends on the disk and on how fast this thread sends; two threads that wait for it
+  // give two at the most.
+  EXPECT_GE(share([](size_t i) { return absl::StrCat("SET key", i, " v\r\n"); }, '+'), 5);
   // What is read and written in one step waits on threads, which are more than two then.
   EXPECT_GE(share([](size_t) { return "INCR counter\r\n"; }, ':'), 5);
   EXPECT_EQ(Ask(*server, "GET counter\r\n"), "$4\r\n2000\r\n+OK\r\n");
