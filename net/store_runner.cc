@@ -20,8 +20,8 @@ namespace {
 // instead of answering ever later.
 constexpr size_t kMaxWaiting = 64 << 10;
 
-// Of the pool of a store that says how not to wait: what comes to it waits, for a disk or for the
-// sync that it shares with others, and not for a core.
+// The pool of a store that says how not to wait has so many threads at the most: what comes to it
+// waits, for a disk or for the sync that it shares with others, and not for a core.
 constexpr size_t kMostWaiters = 64;
 
 class InlineRunner final : public StoreRunner {

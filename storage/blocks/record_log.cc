@@ -285,7 +285,7 @@ absl::StatusOr<bool> RecordLogReader::Next(absl::string_view* record) {
   }
 }
 
-// From `offset` on: what was written ahead.
+// What was written ahead is zeros, from `offset` to the end.
 absl::StatusOr<bool> RecordLogReader::HasOnlyZeros(uint64_t offset) {
   while (offset < file_size_) {
     if (offset < buffer_offset_ || offset >= buffer_offset_ + buffer_.size()) {

@@ -28,7 +28,7 @@ struct RecordLogHeader {
   Kind kind = Kind::kWriteLog;
   uint64_t number = 0;  // which one of its kind; also in the name
   uint64_t first = 0;   // for the user: the first sequence of a write log
-  // Of a write log: the number of the one before it, and how many bytes of that were known to be
+  // A write log has the number of the one before it, and how many bytes of that were known to be
   // synced when this one was made, so that the end of a log has a promise too. 0: none.
   uint64_t previous = 0;
   uint64_t previous_synced = 0;

@@ -26,7 +26,7 @@ struct Commit {
   const Store::Modifier* modifier = nullptr;
   bool sync = false;      // makes what was written before durable, too
   bool freeze = false;    // ends the memtable, if there is anything in it
-  bool promise = false;   // writes down how much of the log is synced, if nothing does yet
+  bool promise = false;   // writes down that all of the log is synced, if it is
   Store::WriteDone done;  // of a submitted one
 
   absl::Status status;  // the answer

@@ -318,10 +318,13 @@ void Engine::CommitGroup(absl::Span<Commit* const> group) {
     }
     resolver.Resolve(commit);
   }
-  // A record promises what was synced before it; one without entries comes where none else does.
-  promise = promise && resolver.records() == 0 && !promised_;
-  if (options_.log && (resolver.records() > 0 || promise)) {
-    RecordLogWriter* const log = logs_.writer();
+  RecordLogWriter* const log = logs_.writer();  // null: the store has none
+  // A record promises what was synced before it; one without entries comes where none else does. It
+  // makes nobody's writes durable who did not ask for that.
+  promise = promise && log != nullptr && resolver.records() == 0 && !promised_ &&
+            log->synced_size() == log->size();
+  sync = sync || promise;
+  if (log != nullptr && (resolver.records() > 0 || promise)) {
     const uint64_t before = log->size();
     for (size_t i = 0; i < resolver.records(); ++i) log->Add(EncodeLogRecord(resolver.record(i)));
     if (promise) log->Add(EncodeLogRecord({}));
@@ -360,12 +363,9 @@ void Engine::CommitGroup(absl::Span<Commit* const> group) {
 // that it was synced.
 void Engine::PromiseWhatIsSynced() {
   if (promised_) return;
-  for (const bool promise : {false, true}) {
-    Commit commit;
-    commit.sync = true;
-    commit.promise = promise;
-    queue_.Call(&commit);
-  }
+  Commit commit;
+  commit.promise = true;
+  queue_.Call(&commit);
 }
 
 absl::Status Engine::SyncLogs() {

@@ -203,7 +203,7 @@ TEST(SstableStampTest, WhereOtherKeysLeaveNoTraceIsNoWriteOfAnAbsentKey) {
   EXPECT_EQ(StampOf(store.get(), "never"), never);
   EXPECT_EQ(StampOf(store.get(), "gone"), gone);
   const Stamp other = StampOf(store.get(), "other7");
-  // From the edit of the compaction, and from the first one of a new manifest.
+  // The edit of the compaction has the floors, then the first one of a new manifest.
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(store->Close().ok());
     store = OpenSmall(&fs);
@@ -268,6 +268,19 @@ TEST(SstableCloseTest, NothingIsAcknowledgedBehindAClose) {
       }
     }
   }
+}
+
+// A sync of what was written without one would hold up all writers.
+TEST(SstableLogTest, APromiseSyncsNothingForThoseWhoAskedForNoSync) {
+  MemoryFileSystem fs;
+  SstableOptions options = SmallSstable(&fs);
+  options.threads = true;
+  options.idle_period = absl::ZeroDuration();
+  auto store = OpenSstable(kTestDir, options).value();
+  for (int i = 0; i < 5000; ++i) {
+    ASSERT_TRUE(PutWith(store.get(), absl::StrCat("key", i % 10), "value", false).ok());
+  }
+  EXPECT_EQ(StatOf(store.get(), "log_syncs"), 0u);
 }
 
 // The thread of compactions writes promises when nothing is flushed, and may wait for room then.

@@ -38,8 +38,8 @@ struct MergeJob {
 
 struct MergeResult {
   std::vector<TableInfo> tables;  // whole and durable, and read back; their names are not durable
-  // Of the deletions that are gone, and the entries that a deletion took along: each may have been
-  // the last trace of its key.
+  // They come of the deletions that are gone, and the entries that a deletion took along: each may
+  // have been the last trace of its key.
   Floors floors;
 };
 

@@ -52,8 +52,8 @@ struct SstableOptions {
   size_t block_bytes = 4096;
   uint64_t table_bytes = 8 << 20;
   uint64_t level1_bytes = 0;
-  // After so long without a flush the store is idle: what has expired goes, and the end of the log
-  // gets its promise.
+  // After so long without a flush the store is idle: what has expired goes, and the end of a log
+  // that is synced gets its promise.
   absl::Duration idle_period = absl::Seconds(10);
   // False: flushes and compactions are done by the calls that make them due, on one thread, in
   // an order that a test can repeat.
