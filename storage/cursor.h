@@ -3,6 +3,7 @@
 
 #include "base/language.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -71,6 +72,13 @@ class ScanPage {
     bytes_.Clear();
   }
   void Add(const ScanEntry& entry) { entries_.push_back(entry); }
+  // Keeps those entries for which `keep` is true, in their order.
+  template <typename Predicate>
+  void Retain(Predicate keep) {
+    entries_.erase(std::remove_if(entries_.begin(), entries_.end(),
+                                  [&](const ScanEntry& entry) { return !keep(entry); }),
+                   entries_.end());
+  }
   Bytes& bytes() { return bytes_; }
 
  private:

@@ -1,0 +1,96 @@
+#include "cluster/node/leftovers.h"
+
+#include <utility>
+
+#include "base/slot.h"
+#include "base/status_macros.h"
+
+namespace kvarts {
+namespace cluster {
+namespace {
+
+// Deletions between which others have their turn.
+constexpr size_t kKeysAtOnce = 512;
+
+// Removes what the next page holds. True at the end.
+absl::StatusOr<bool> CleanPage(Store* store, Cursor* cursor) {
+  ScanPage page;
+  PageLimits limits;
+  limits.entries = kKeysAtOnce;
+  KVARTS_RETURN_IF_ERROR(cursor->Next(limits, &page));
+  if (page.empty()) return true;
+  WriteBatch batch;
+  for (const ScanEntry& entry : page) batch.Delete(entry.key);
+  WriteOptions options;
+  options.sync = false;  // what comes back in a crash is cleaned again: its slot is still marked
+  KVARTS_RETURN_IF_ERROR(store->Write(batch, options, nullptr));
+  return false;
+}
+
+}  // namespace
+
+void Leftovers::Init(const std::vector<uint16_t>& slots) {
+  for (const uint16_t slot : slots) marked_.set(slot);
+  parts_.store->slots()->SetForeign(static_cast<int>(marked_.count()));
+}
+
+void Leftovers::Changed(absl::AnyInvocable<void(absl::Status)> done) {
+  parts_.store->slots()->SetForeign(static_cast<int>(marked_.count()));
+  std::vector<uint16_t> slots;
+  for (int slot = 0; slot < kSlots; ++slot) {
+    if (marked_[slot]) slots.push_back(static_cast<uint16_t>(slot));
+  }
+  save_(slots, std::move(done));
+}
+
+void Leftovers::Mark(const std::vector<uint16_t>& slots,
+                     absl::AnyInvocable<void(absl::Status)> done) {
+  for (const uint16_t slot : slots) marked_.set(slot);
+  Changed(std::move(done));
+}
+
+void Leftovers::Unmark(const std::vector<uint16_t>& slots) {
+  for (const uint16_t slot : slots) marked_.reset(slot);
+  // What a crash keeps of the old list does no harm: a slot that is the node's is not cleaned.
+  Changed([](const absl::Status&) {});
+}
+
+void Leftovers::Clean(const std::vector<uint16_t>& slots,
+                      absl::AnyInvocable<void(absl::Status)> done) {
+  jobs_.push_back({slots, std::move(done), nullptr});
+  if (jobs_.size() == 1) Step();
+}
+
+void Leftovers::Step() {
+  Job& job = jobs_.front();
+  if (job.cursor == nullptr) {
+    ScanOptions scan;
+    scan.keys_only = true;
+    scan.slots = ToRanges(job.slots);
+    absl::StatusOr<std::unique_ptr<Cursor>> cursor = parts_.under()->NewCursor(scan);
+    if (!cursor.ok()) return EndJob(cursor.status());
+    job.cursor = *std::move(cursor);
+  }
+  const auto ended = std::make_shared<absl::StatusOr<bool>>(false);
+  parts_.OnStore([store = parts_.under(), cursor = job.cursor,
+                  ended] { *ended = CleanPage(store, cursor.get()); },
+                 [this, ended, alive = std::weak_ptr<bool>(alive_)] {
+                   const std::shared_ptr<bool> here = alive.lock();
+                   if (here == nullptr || !*here) return;
+                   if (!ended->ok()) return EndJob(ended->status());
+                   if (!**ended) return Step();
+                   EndJob(absl::OkStatus());
+                 });
+}
+
+void Leftovers::EndJob(const absl::Status& status) {
+  Job job = std::move(jobs_.front());
+  jobs_.pop_front();
+  if (status.ok()) Unmark(job.slots);
+  const std::shared_ptr<bool> here = alive_;
+  job.done(status);
+  if (*here && !jobs_.empty()) Step();
+}
+
+}  // namespace cluster
+}  // namespace kvarts

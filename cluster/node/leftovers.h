@@ -1,0 +1,64 @@
+#ifndef KVARTS_CLUSTER_NODE_LEFTOVERS_H_
+#define KVARTS_CLUSTER_NODE_LEFTOVERS_H_
+
+#include <bitset>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "cluster/node/node_parts.h"
+
+namespace kvarts {
+namespace cluster {
+
+// The node's thread only. Of which slots the store may hold entries that are not the node's:
+// copies that come in, and what was given away. Such a slot is marked before the first entry is
+// there, where a restart finds it too, and unmarked when it is the node's or has been cleaned.
+class Leftovers {
+ public:
+  // Writes down which slots are marked, durably; `done` comes on the node's thread.
+  using Save = std::function<void(const std::vector<uint16_t>& slots,
+                                  absl::AnyInvocable<void(absl::Status)> done)>;
+
+  Leftovers(NodeParts* parts, Save save) : parts_(*parts), save_(std::move(save)) {}
+  void Stop() { *alive_ = false; }
+
+  // Those a node's file had at its start.
+  void Init(const std::vector<uint16_t>& slots);
+
+  bool is_marked(uint16_t slot) const { return marked_[slot]; }
+  void Mark(const std::vector<uint16_t>& slots, absl::AnyInvocable<void(absl::Status)> done);
+  // They are the node's: nothing foreign is in them.
+  void Unmark(const std::vector<uint16_t>& slots);
+  // Removes all entries of the slots, after what was asked for before, and unmarks them. The
+  // caller sees to it that nothing is written there meanwhile.
+  void Clean(const std::vector<uint16_t>& slots, absl::AnyInvocable<void(absl::Status)> done);
+  // Whether anything is being cleaned or waits for it.
+  bool is_cleaning() const { return !jobs_.empty(); }
+
+ private:
+  struct Job {
+    std::vector<uint16_t> slots;
+    absl::AnyInvocable<void(absl::Status)> done;
+    std::shared_ptr<Cursor> cursor;
+  };
+
+  void Step();
+  void EndJob(const absl::Status& status);
+  void Changed(absl::AnyInvocable<void(absl::Status)> done);
+
+  const NodeParts& parts_;
+  const Save save_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::bitset<kSlots> marked_;
+  std::deque<Job> jobs_;
+};
+
+}  // namespace cluster
+}  // namespace kvarts
+
+#endif  // KVARTS_CLUSTER_NODE_LEFTOVERS_H_

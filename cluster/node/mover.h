@@ -1,0 +1,140 @@
+#ifndef KVARTS_CLUSTER_NODE_MOVER_H_
+#define KVARTS_CLUSTER_NODE_MOVER_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "cluster/node/leftovers.h"
+#include "cluster/node/node_parts.h"
+#include "cluster/node/outbox.h"
+#include "cluster/node/peer_connection.h"
+
+namespace kvarts {
+namespace cluster {
+
+// The node's thread only. The giving end of slots that the table has joining another node:
+//
+//   1 begin    the other node makes room; this one marks the slots, so that a restart knows them
+//   2 copy     from here on writes go to the outbox too; one pass over the store puts what was
+//              there before into it, in the order that Outbox keeps
+//   3 hold     group by group: requests wait, calls under way end, the other node has it all
+//   4 switch   one transaction makes the other node their primary
+//   5 release  the other node is told to serve, says that it does, and only then the requests
+//              that waited are told MOVED
+//   6 drop     what was given away is removed, and the table forgets who had it
+//
+// Steps 3 to 5 take some milliseconds a group of 256 slots. Where 4 fails the requests go on here.
+// Where its outcome is unknown, they are told CLUSTERDOWN after half a second, until it is known.
+// Where the other node is lost between 4 and 5 this one takes the slots back by a transaction,
+// unless it has sent the word of 5.
+class Mover {
+ public:
+  Mover(NodeParts* parts, Leftovers* leftovers);
+  ~Mover();
+  // Lets go of requests that wait; nothing happens any more.
+  void Stop();
+
+  void TableChanged();
+
+  // Slots whose requests this alone decides upon: held, switched and not yet released.
+  bool Owns(uint16_t slot) const { return owned_[slot]; }
+  // Whether anything moves out, or is left to be dropped.
+  bool is_idle() const;
+  // Bytes of copies sent since the start, and slots given away; for figures.
+  uint64_t sent_bytes() const { return sent_bytes_; }
+  uint64_t moved_slots() const { return moved_slots_; }
+
+ private:
+  enum class Phase : unsigned char {
+    kOpening,
+    kSettling,
+    kCopying,
+    kHolding,
+    kSwitching,
+    kReleasing
+  };
+
+  // A group of slots that the table may have switched: their requests are frozen.
+  struct Group {
+    std::vector<uint16_t> slots;
+    Incarnation to;
+    int64_t revision = 0;  // of the switch
+    absl::Duration held_since;
+    bool is_down = false;  // its requests are told so
+    bool word_sent = false;
+  };
+
+  struct Job {
+    Incarnation to;
+    std::vector<uint16_t> slots;
+    Phase phase = Phase::kOpening;
+    std::shared_ptr<PeerConnection> connection;
+    std::shared_ptr<Outbox> outbox;
+    std::shared_ptr<Cursor> cursor;
+    std::vector<std::string> keys;  // of the last page, to be read yet
+    size_t keys_at_once = 1;
+    bool pass_running = false;
+    bool pass_done = false;
+    size_t unacknowledged = 0;  // bytes
+    std::deque<std::vector<uint16_t>> groups;
+    Group group;                // that is held
+    absl::Duration not_before;  // of the next hold
+  };
+
+  bool Chosen(Incarnation* to, std::vector<uint16_t>* slots) const;
+  void Begin(const Incarnation& to, std::vector<uint16_t> slots);
+  void BeginCopying();
+  void WaitUntilDrained(absl::AnyInvocable<void()> then);
+  void Pump();
+  bool SendSome();
+  void PassStep();
+  void Hold();
+  void Switch();
+  Coordinator::Transaction SwitchTransaction(const Group& group) const;
+  void Switched(absl::StatusOr<Coordinator::Outcome> outcome);
+  void Unfreeze(const Group& group, SlotState state);
+  void SendWord();
+  void Ended(const Group& group);
+  // Gives up the job; what is frozen is resolved apart.
+  void Abort(const absl::Status& why);
+  void Cancel(const Incarnation& to);
+  // Groups that were left frozen by a job that ended.
+  void Resolve();
+  void ResolveGroup(const std::shared_ptr<Group>& group);
+  void TakeBack(const std::shared_ptr<Group>& group);
+  void DropOld();
+  void AskAndDrop(const Incarnation& to, const std::vector<uint16_t>& slots);
+  void CommitDrop(const std::vector<uint16_t>& slots);
+  void Tick();
+
+  const NodeParts& parts_;
+  Leftovers* const leftovers_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::unique_ptr<Job> job_;
+  uint64_t jobs_ = 0;  // begun: names the one that a callback is of
+  std::vector<std::shared_ptr<Group>> frozen_;
+  std::array<bool, kSlots> owned_{};
+  std::array<bool, kSlots> confirmed_{};  // the other node has said that it serves them
+  bool dropping_ = false;
+  std::shared_ptr<PeerConnection> asking_;
+  absl::Duration try_after_;
+  Incarnation unreachable_;
+  absl::Duration unreachable_since_;
+  std::unique_ptr<Timer> pump_timer_;
+  std::unique_ptr<Timer> drain_timer_;
+  std::unique_ptr<Timer> tick_timer_;
+  uint64_t sent_bytes_ = 0;
+  uint64_t moved_slots_ = 0;
+};
+
+}  // namespace cluster
+}  // namespace kvarts
+
+#endif  // KVARTS_CLUSTER_NODE_MOVER_H_

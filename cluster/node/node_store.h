@@ -1,0 +1,126 @@
+#ifndef KVARTS_CLUSTER_NODE_NODE_STORE_H_
+#define KVARTS_CLUSTER_NODE_NODE_STORE_H_
+
+#include "base/language.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "base/cond_var.h"
+#include "base/mutex.h"
+#include "base/swappable.h"
+#include "cluster/node/outbox.h"
+#include "cluster/node/slot_table.h"
+#include "net/cluster_map.h"
+#include "net/event_loop.h"
+#include "storage/store.h"
+
+namespace kvarts {
+namespace cluster {
+
+// Thread-safe; what stands below "for the node's thread" is for that alone. The store that a node's
+// protocols serve: the entries of those slots that are the node's, out of a store that may hold
+// others too (copies that are not yet or no longer the node's), which nobody sees here.
+//
+// Errors beside a store's: storage/slot_status.h. An atomic batch is of one slot. There are no
+// snapshots: a slot that moves away would stay in them. Stamps carry the slot's epoch, so that one
+// from before the slot went away and came back never matches.
+//
+// While a slot is held, writes that are submitted wait without a thread, reads that must not wait
+// are kUnavailable (as for a store whose disk must be waited for), and other calls wait.
+class NodeStore final : public Store, public ClusterView {
+ public:
+  // `under` must outlive this, and its cursors. `run` runs a task on a thread that may wait for
+  // `under`, in any order; needed where that may block.
+  NodeStore(Store* under, std::function<void(Task)> run);
+  // REQUIRES: nothing is held.
+  ~NodeStore() override = default;
+
+  Capabilities capabilities() const override { return capabilities_; }
+  void MultiGet(absl::Span<const absl::string_view> keys, const ReadOptions& options,
+                ReadResults* results) override;
+  absl::Status Write(const WriteBatch& batch, const WriteOptions& options,
+                     WriteResults* results) override;
+  void Submit(const WriteBatch& batch, const WriteOptions& options, WriteResults* results,
+              WriteDone done) override;
+  absl::Status Modify(absl::string_view key, const WriteOptions& options,
+                      Modifier function) override;
+  absl::StatusOr<std::unique_ptr<Cursor>> NewCursor(const ScanOptions& options) override;
+  absl::StatusOr<StoreStats> Stats() override;
+  absl::Status Sync() override { return under_->Sync(); }
+  absl::Status Close() override;
+  Maintenance* maintenance() override { return under_->maintenance(); }
+
+  std::shared_ptr<const ClusterMap> map() const override { return slots_->map(); }
+
+  // For the node's thread.
+
+  SlotTable* slots() { return slots_.get(); }
+  // Sets the state of all of them, and has the requests that were held go on where it is not kHeld.
+  void SetStates(absl::Span<const uint16_t> slots, SlotState state);
+  // Where writes of slots that are kCopying go. Change it while there are none.
+  void SetOutbox(std::shared_ptr<Outbox> outbox) { outbox_.Exchange(std::move(outbox)); }
+
+ private:
+  struct HeldWrite {
+    const WriteBatch* batch;
+    WriteOptions options;
+    WriteResults* results;
+    WriteDone done;
+  };
+  // What a batch is to this node at a moment.
+  struct Look {
+    bool has_copying = false;
+    bool has_several = false;  // slots
+    bool has_ranges = false;
+    bool has_stamps = false;
+    int held = -1;  // a slot that is held
+    int away = -1;  // the first slot that is not served here
+  };
+  // A part of a batch, in the store's own stamps.
+  struct Part {
+    WriteBatch batch;
+    std::vector<size_t> places;  // of its mutations, in the whole
+    WriteResults written;
+    WriteResults all;  // with what is refused filled in
+  };
+
+  absl::Status Check(const Look& look, const WriteBatch& batch, const WriteOptions& options) const;
+  // `was_held`: the batch was held, and goes on before those that came later.
+  Look LookAt(const WriteBatch& batch, bool was_held) const;
+  // False where the store was closed meanwhile.
+  bool WaitWhileHeld(uint16_t slot);
+  // What of the batch is to be done here; nothing of an atomic one where a part is not.
+  Part TakePart(const WriteBatch& batch, bool atomic, bool was_held) const;
+  static absl::Status Finish(Part* part, const absl::Status& status, WriteResults* results);
+  absl::Status WriteWithRanges(const WriteBatch& batch, const WriteOptions& options,
+                               WriteResults* results);
+  absl::Status DeleteRange(const Mutation& mutation, const WriteOptions& options);
+  void Record(const WriteBatch& batch);
+  // False, and nothing done, where it is held.
+  bool TryToSubmit(HeldWrite* write, bool was_held);
+
+  Store* const under_;
+  const Capabilities under_capabilities_;
+  const Capabilities capabilities_;
+  const std::function<void(Task)> run_;
+  const std::shared_ptr<SlotTable> slots_;
+  std::atomic<bool> closed_{false};
+  Swappable<Outbox> outbox_;
+
+  Mutex held_mu_;
+  CondVar not_held_;
+  std::vector<HeldWrite> held_ ABSL_GUARDED_BY(held_mu_);
+};
+
+}  // namespace cluster
+}  // namespace kvarts
+
+#endif  // KVARTS_CLUSTER_NODE_NODE_STORE_H_

@@ -1,0 +1,274 @@
+#include "cluster/node/staging.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/slot.h"
+#include "storage/store.h"
+
+namespace kvarts {
+namespace cluster {
+namespace {
+
+// How long this node waits for the word of the one before. That one holds its requests meanwhile.
+constexpr absl::Duration kPatience = absl::Milliseconds(100);
+constexpr absl::Duration kTableWait = absl::Seconds(2);
+
+absl::Status NotSo(absl::string_view what) {
+  return absl::FailedPreconditionError(absl::StrCat("not by this node's table: ", what));
+}
+
+// What a stage's payload is cut into. It owns the bytes.
+struct StagedBatch {
+  std::string payload;
+  WriteBatch batch;
+  WriteResults results;
+};
+
+absl::Status ReadBatch(const PeerStage& stage, StagedBatch* staged) {
+  const absl::Status bad = absl::InvalidArgumentError("sizes of copies that do not add up");
+  const int n = stage.key_sizes_size();
+  const auto absent_or_all = [n](int size) { return size == 0 || size == n; };
+  if (stage.value_sizes_size() != n || !absent_or_all(stage.type_sizes_size()) ||
+      !absent_or_all(stage.expires_at_ms_size())) {
+    return bad;
+  }
+  absl::string_view left = staged->payload;
+  const auto cut = [&left](size_t size, absl::string_view* piece) {
+    if (size > left.size()) return false;
+    *piece = left.substr(0, size);
+    left.remove_prefix(size);
+    return true;
+  };
+  for (int i = 0; i < n; ++i) {
+    absl::string_view key;
+    absl::string_view value;
+    absl::string_view type;
+    const uint32_t value_size = stage.value_sizes(i);
+    const uint32_t type_size = stage.type_sizes_size() == 0 ? 0 : stage.type_sizes(i);
+    if (!cut(stage.key_sizes(i), &key) || !cut(value_size == 0 ? 0 : value_size - 1, &value) ||
+        !cut(type_size, &type)) {
+      return bad;
+    }
+    if (value_size == 0) {
+      staged->batch.Delete(key);
+    } else {
+      const int64_t expires = stage.expires_at_ms_size() == 0 ? 0 : stage.expires_at_ms(i);
+      staged->batch.Put(key, value, Metadata::Of(expires, type));
+    }
+  }
+  return left.empty() ? absl::OkStatus() : bad;
+}
+
+}  // namespace
+
+Staging::Staging(NodeParts* parts, Leftovers* leftovers)
+    : parts_(*parts), leftovers_(leftovers), adopt_timer_(parts->loop->NewTimer()) {}
+
+void Staging::Stop() {
+  *alive_ = false;
+  adopt_timer_->Cancel();
+}
+
+void Staging::Begin(const std::shared_ptr<Sender>& sender, const PeerBegin& begin, Done done) {
+  std::vector<uint16_t> slots;
+  if (!ReadRanges(begin.slots(), &slots)) {
+    return done(absl::InvalidArgumentError("slots that are no sorted runs"));
+  }
+  parts_.keeper->WaitFor(begin.revision(), kTableWait,
+                         [this, sender, slots = std::move(slots), done = std::move(done),
+                          alive = std::weak_ptr<bool>(alive_)](bool there) mutable {
+                           const std::shared_ptr<bool> here = alive.lock();
+                           if (here == nullptr || !*here) return;
+                           if (!there) return done(absl::UnavailableError("no newer table yet"));
+                           BeginNow(sender, std::move(slots), std::move(done));
+                         });
+}
+
+void Staging::BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16_t> slots,
+                       Done done) {
+  const ClusterTable& table = parts_.table();
+  const uint16_t me = table.FindNumber(parts_.me);
+  const uint16_t from = table.FindNumber(sender->from);
+  bool dirty = false;
+  for (const uint16_t slot : slots) {
+    const SlotEntry& entry = table.slots[slot];
+    if (me == 0 || from == 0 || entry.primary != from || entry.joining != me) {
+      return done(NotSo(absl::StrCat("slot ", slot, " does not move here")));
+    }
+    dirty = dirty || leftovers_->is_marked(slot);
+  }
+  // From here on what an earlier connection still has in its pipe is refused.
+  sender->generation = next_generation_++;
+  sender->slots = slots;
+  for (const uint16_t slot : slots) generations_[slot] = sender->generation;
+  const std::weak_ptr<bool> alive = alive_;
+  if (staging_ > 0) {
+    // What it had written already must be there before it is removed.
+    const std::shared_ptr<Timer> timer = parts_.loop->NewTimer();
+    timer->Start(absl::Milliseconds(1),
+                 [this, timer, sender, slots, done = std::move(done), alive]() mutable {
+                   const std::shared_ptr<bool> here = alive.lock();
+                   if (here != nullptr && *here)
+                     BeginNow(sender, std::move(slots), std::move(done));
+                 });
+    return;
+  }
+  auto mark = [this, slots, done = std::move(done), alive](const absl::Status& status) mutable {
+    const std::shared_ptr<bool> here = alive.lock();
+    if (here == nullptr || !*here) return;
+    if (!status.ok()) return done(status);
+    leftovers_->Mark(slots, std::move(done));
+  };
+  if (!dirty) return mark(absl::OkStatus());
+  leftovers_->Clean(slots, std::move(mark));
+}
+
+void Staging::Stage(const std::shared_ptr<Sender>& sender, const PeerStage& stage,
+                    absl::string_view payload, Done done) {
+  const auto staged = std::make_shared<StagedBatch>();
+  staged->payload = std::string(payload);
+  absl::Status status = ReadBatch(stage, staged.get());
+  for (const Mutation& m : staged->batch.mutations()) {
+    if (!status.ok()) break;
+    if (sender->generation == 0 || generations_[KeySlot(m.key)] != sender->generation) {
+      status = NotSo("a copy of a slot that this connection does not move");
+    }
+  }
+  if (!status.ok()) return done(status);
+  ++staging_;
+  const auto written = std::make_shared<absl::Status>();
+  parts_.OnStore(
+      [store = parts_.under(), staged, written] {
+        WriteOptions options;
+        options.sync = true;  // the sender takes the answer for "it is there for good"
+        *written = store->Write(staged->batch, options, &staged->results);
+      },
+      [this, written, done = std::move(done), alive = std::weak_ptr<bool>(alive_)]() mutable {
+        const std::shared_ptr<bool> here = alive.lock();
+        if (here == nullptr || !*here) return;
+        --staging_;
+        done(*written);
+      });
+}
+
+void Staging::Release(const Incarnation& from, const PeerRelease& release, Done done) {
+  std::vector<uint16_t> slots;
+  if (!ReadRanges(release.slots(), &slots)) {
+    return done(absl::InvalidArgumentError("slots that are no sorted runs"));
+  }
+  parts_.keeper->WaitFor(
+      release.revision(), kTableWait,
+      [this, from, slots = std::move(slots), done = std::move(done),
+       alive = std::weak_ptr<bool>(alive_)](bool there) mutable {
+        const std::shared_ptr<bool> here = alive.lock();
+        if (here == nullptr || !*here) return;
+        if (!there) return done(absl::UnavailableError("no newer table yet"));
+        const ClusterTable& table = parts_.table();
+        const uint16_t me = table.FindNumber(parts_.me);
+        std::vector<uint16_t> to_serve;
+        for (const uint16_t slot : slots) {
+          if (me == 0 || table.slots[slot].primary != me) {
+            return done(NotSo(absl::StrCat("slot ", slot, " is not this node's")));
+          }
+          if (pending_[slot] && table.slots[slot].previous == table.FindNumber(from)) {
+            to_serve.push_back(slot);
+          } else if (pending_[slot]) {
+            return done(NotSo(absl::StrCat("slot ", slot, " came from another node")));
+          }
+        }
+        Serve(to_serve);
+        done(absl::OkStatus());
+      });
+}
+
+void Staging::Serve(const std::vector<uint16_t>& slots) {
+  if (slots.empty()) return;
+  for (const uint16_t slot : slots) {
+    pending_[slot] = false;
+    generations_[slot] = 0;
+    parts_.store->slots()->SetEpoch(slot, parts_.table().slots[slot].epoch);
+  }
+  leftovers_->Unmark(slots);
+  parts_.publish();
+  parts_.store->SetStates(slots, SlotState::kServing);
+}
+
+void Staging::TableChanged() {
+  const ClusterTable& table = parts_.table();
+  const uint16_t me = table.FindNumber(parts_.me);
+  SlotTable* const states = parts_.store->slots();
+  std::vector<uint16_t> to_serve;
+  std::vector<uint16_t> to_hold;
+  std::vector<uint16_t> to_drop;
+  bool waits = false;
+  for (int i = 0; i < kSlots; ++i) {
+    const auto slot = static_cast<uint16_t>(i);
+    const SlotEntry& entry = table.slots[slot];
+    if (parts_.is_leaving(slot)) continue;
+    const bool mine = me != 0 && entry.primary == me;
+    if (mine && !states->Serves(slot)) {
+      if (pending_[slot] || states->state(slot) == SlotState::kElsewhere ||
+          states->state(slot) == SlotState::kDown) {
+        if (entry.previous == 0 || entry.adopted) {
+          to_serve.push_back(slot);
+        } else if (!pending_[slot]) {
+          pending_[slot] = true;
+          to_hold.push_back(slot);
+        }
+        waits = waits || pending_[slot];
+      }
+      continue;
+    }
+    if (mine || pending_[slot]) {
+      if (!mine) {
+        // It was taken back before it was served.
+        pending_[slot] = false;
+        states->SetState(slot, SlotState::kHeld);
+        to_drop.push_back(slot);
+      }
+      continue;
+    }
+    if (generations_[slot] != 0 && (me == 0 || entry.joining != me)) to_drop.push_back(slot);
+  }
+  Serve(to_serve);
+  if (!to_hold.empty()) parts_.store->SetStates(to_hold, SlotState::kHeld);
+  if (!to_drop.empty()) {
+    for (const uint16_t slot : to_drop) generations_[slot] = 0;
+    parts_.publish();
+    parts_.store->SetStates(to_drop, SlotState::kElsewhere);
+    leftovers_->Clean(to_drop, [](const absl::Status&) {});
+  }
+  if (waits && !adopting_) {
+    adopting_ = true;
+    adopt_timer_->Start(kPatience, [this] { Adopt(); });
+  }
+}
+
+void Staging::Adopt() {
+  adopting_ = false;
+  if (!parts_.keeper->has_table()) return;
+  ClusterTable next = parts_.table();
+  const uint16_t me = next.FindNumber(parts_.me);
+  bool any = false;
+  for (int slot = 0; slot < kSlots; ++slot) {
+    SlotEntry& entry = next.slots[slot];
+    if (!pending_[slot] || entry.primary != me || entry.adopted || entry.previous == 0) continue;
+    entry.adopted = true;  // and keeps its epoch: the data are the same
+    any = true;
+  }
+  if (!any) return;
+  Coordinator::Transaction transaction;
+  next.AddChangedGroups(parts_.table(), &transaction);
+  adopting_ = true;
+  parts_.keeper->Commit(std::move(transaction),
+                        [this](const absl::StatusOr<Coordinator::Outcome>&) {
+                          // The table that is read next says what came of it; where it still waits,
+                          // it is tried again.
+                          adopt_timer_->Start(kPatience, [this] { Adopt(); });
+                        });
+}
+
+}  // namespace cluster
+}  // namespace kvarts

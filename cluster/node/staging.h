@@ -1,0 +1,64 @@
+#ifndef KVARTS_CLUSTER_NODE_STAGING_H_
+#define KVARTS_CLUSTER_NODE_STAGING_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "cluster/node/leftovers.h"
+#include "cluster/node/node_parts.h"
+#include "cluster/node/peer.pb.h"
+
+namespace kvarts {
+namespace cluster {
+
+// The node's thread only. The receiving end of slots that move here: takes the copies, which
+// nobody sees, and serves a slot when the table has made this node its primary and the one before
+// has said that it lets go, or when this node has written into the table that it serves without
+// that word (`adopted`), so that the one before can no longer take the slot back.
+class Staging {
+ public:
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+
+  Staging(NodeParts* parts, Leftovers* leftovers);
+  void Stop();
+
+  // Of one connection of another node: which slots it may stage.
+  struct Sender {
+    Incarnation from;
+    uint64_t generation = 0;
+    std::vector<uint16_t> slots;
+  };
+
+  void Begin(const std::shared_ptr<Sender>& sender, const PeerBegin& begin, Done done);
+  void Stage(const std::shared_ptr<Sender>& sender, const PeerStage& stage,
+             absl::string_view payload, Done done);
+  void Release(const Incarnation& from, const PeerRelease& release, Done done);
+
+  // Looks at the newest table: what is to be served, adopted, given up.
+  void TableChanged();
+
+ private:
+  void BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16_t> slots, Done done);
+  void Serve(const std::vector<uint16_t>& slots);
+  void Adopt();
+
+  const NodeParts& parts_;
+  Leftovers* const leftovers_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  uint64_t next_generation_ = 1;
+  std::array<uint64_t, kSlots> generations_{};  // who may stage a slot; 0: nobody
+  int staging_ = 0;                             // writes of copies that are under way
+  std::array<bool, kSlots> pending_{};          // this node's by the table, and not yet served
+  std::unique_ptr<Timer> adopt_timer_;
+  bool adopting_ = false;
+};
+
+}  // namespace cluster
+}  // namespace kvarts
+
+#endif  // KVARTS_CLUSTER_NODE_STAGING_H_

@@ -1,0 +1,132 @@
+#include "cluster/node/table_keeper.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace kvarts {
+namespace cluster {
+namespace {
+
+constexpr absl::Duration kPeriod = absl::Seconds(2);
+constexpr absl::Duration kRetry = absl::Milliseconds(200);
+constexpr absl::Duration kTimeout = absl::Seconds(3);
+
+}  // namespace
+
+TableKeeper::TableKeeper(Coordinator* coordinator, EventLoop* loop, std::function<void()> changed,
+                         std::function<void(absl::string_view)> say)
+    : coordinator_(coordinator),
+      loop_(loop),
+      changed_(std::move(changed)),
+      say_(std::move(say)),
+      timer_(loop->NewTimer()),
+      waiters_timer_(loop->NewTimer()) {}
+
+void TableKeeper::Start() {
+  heard_ = loop_->Now();
+  coordinator_->Watch([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (const std::shared_ptr<bool> here = alive.lock(); here != nullptr && *here) ReadNow();
+  });
+  ReadNow();
+}
+
+void TableKeeper::Stop() {
+  *alive_ = false;
+  timer_->Cancel();
+  waiters_timer_->Cancel();
+  waiters_.clear();
+}
+
+void TableKeeper::ReadNow() {
+  if (!*alive_) return;
+  if (reading_) {
+    // What is being read may be from before the change that was heard of.
+    again_ = true;
+    return;
+  }
+  reading_ = true;
+  again_ = false;
+  coordinator_->Read(kTimeout, [this, alive = std::weak_ptr<bool>(alive_)](
+                                   absl::StatusOr<Coordinator::Contents> contents) {
+    const std::shared_ptr<bool> here = alive.lock();
+    if (here == nullptr || !*here) return;
+    reading_ = false;
+    Took(std::move(contents));
+    if (!*here) return;
+    if (again_) ReadNow();
+  });
+}
+
+void TableKeeper::Took(absl::StatusOr<Coordinator::Contents> contents) {
+  absl::Status error = contents.status();
+  bool is_new = false;
+  if (contents.ok()) {
+    heard_ = loop_->Now();
+    if (contents->revision < revision()) {
+      error = absl::FailedPreconditionError(absl::StrCat(
+          "the coordinator has revision ", contents->revision, ", and this node knows ", revision(),
+          ": was it restored from a backup? Its table is not followed"));
+    } else {
+      absl::StatusOr<ClusterTable> table = ClusterTable::Parse(*contents);
+      error = table.status();
+      is_new = table.ok();
+      if (is_new) table_ = std::make_unique<ClusterTable>(*std::move(table));
+    }
+  }
+  if (!error.ok() && error != last_error_) say_(error.message());
+  last_error_ = error;
+  timer_->Start(error.ok() ? kPeriod : kRetry, [this] { ReadNow(); });
+  if (!is_new) return;
+  const std::weak_ptr<bool> alive = alive_;
+  changed_();
+  if (!alive.expired() && *alive_) WakeWaiters();
+}
+
+void TableKeeper::WaitFor(int64_t revision, absl::Duration timeout,
+                          absl::AnyInvocable<void(bool)> done) {
+  if (this->revision() >= revision) return done(true);
+  waiters_.push_back({revision, loop_->Now() + timeout, std::move(done)});
+  ReadNow();
+  Rearm();
+}
+
+void TableKeeper::WakeWaiters() {
+  std::vector<Waiter> waiters;
+  waiters.swap(waiters_);
+  for (Waiter& waiter : waiters) {
+    if (revision() >= waiter.revision) {
+      waiter.done(true);
+    } else if (loop_->Now() >= waiter.deadline) {
+      waiter.done(false);
+    } else {
+      waiters_.push_back(std::move(waiter));
+    }
+  }
+  Rearm();
+}
+
+void TableKeeper::Rearm() {
+  if (waiters_.empty()) return;
+  const auto first =
+      std::min_element(waiters_.begin(), waiters_.end(),
+                       [](const Waiter& a, const Waiter& b) { return a.deadline < b.deadline; });
+  waiters_timer_->Start(std::max(first->deadline - loop_->Now(), absl::ZeroDuration()),
+                        [this] { WakeWaiters(); });
+}
+
+void TableKeeper::Commit(Coordinator::Transaction transaction, Coordinator::CommitDone done) {
+  coordinator_->Commit(std::move(transaction), kTimeout,
+                       [this, alive = std::weak_ptr<bool>(alive_), done = std::move(done)](
+                           absl::StatusOr<Coordinator::Outcome> outcome) mutable {
+                         const std::shared_ptr<bool> here = alive.lock();
+                         if (here == nullptr || !*here) return;
+                         if (outcome.ok()) heard_ = loop_->Now();
+                         done(std::move(outcome));
+                         if (*here) ReadNow();
+                       });
+}
+
+}  // namespace cluster
+}  // namespace kvarts

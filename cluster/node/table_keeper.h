@@ -1,0 +1,82 @@
+#ifndef KVARTS_CLUSTER_NODE_TABLE_KEEPER_H_
+#define KVARTS_CLUSTER_NODE_TABLE_KEEPER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "cluster/coordinator.h"
+#include "cluster/table.h"
+#include "net/event_loop.h"
+
+namespace kvarts {
+namespace cluster {
+
+// On its loop only. The newest copy of the coordinator's table that this process has: read again
+// when the coordinator hints at a change, when a peer knows a newer one, after each transaction,
+// and every two seconds, since hints get lost. A copy older than the one there is is refused: a
+// coordinator that was restored from a backup decides nothing.
+class TableKeeper {
+ public:
+  // `changed`, `say`: called on the loop, never inside a call. `say` gets sentences for people.
+  TableKeeper(Coordinator* coordinator, EventLoop* loop, std::function<void()> changed,
+              std::function<void(absl::string_view)> say);
+
+  void Start();
+  // Nothing is called any more.
+  void Stop();
+
+  bool has_table() const { return table_ != nullptr; }
+  // REQUIRES: has_table().
+  const ClusterTable& table() const { return *table_; }
+  int64_t revision() const { return table_ == nullptr ? 0 : table_->revision; }
+
+  void ReadNow();
+  // Reads where `revision` is newer than the copy.
+  void Heard(int64_t revision) {
+    if (revision > this->revision()) ReadNow();
+  }
+  // Calls `done` once the copy is at least of `revision`; false after `timeout`.
+  void WaitFor(int64_t revision, absl::Duration timeout, absl::AnyInvocable<void(bool)> done);
+
+  // Coordinator::Commit(); a read follows.
+  void Commit(Coordinator::Transaction transaction, Coordinator::CommitDone done);
+
+  // Since when nothing was heard of the coordinator.
+  absl::Duration silence() const { return loop_->Now() - heard_; }
+
+ private:
+  struct Waiter {
+    int64_t revision;
+    absl::Duration deadline;
+    absl::AnyInvocable<void(bool)> done;
+  };
+
+  void Took(absl::StatusOr<Coordinator::Contents> contents);
+  void WakeWaiters();
+  void Rearm();
+
+  Coordinator* const coordinator_;
+  EventLoop* const loop_;
+  const std::function<void()> changed_;
+  const std::function<void(absl::string_view)> say_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::unique_ptr<ClusterTable> table_;
+  std::unique_ptr<Timer> timer_;
+  std::unique_ptr<Timer> waiters_timer_;
+  std::vector<Waiter> waiters_;
+  bool reading_ = false;
+  bool again_ = false;
+  absl::Duration heard_;
+  absl::Status last_error_;
+};
+
+}  // namespace cluster
+}  // namespace kvarts
+
+#endif  // KVARTS_CLUSTER_NODE_TABLE_KEEPER_H_

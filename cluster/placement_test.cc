@@ -1,0 +1,127 @@
+#include "cluster/placement.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "cluster/table.h"
+#include "gtest/gtest.h"
+
+namespace kvarts {
+namespace cluster {
+namespace {
+
+Incarnation Name(int i) {
+  std::string name = absl::StrCat("node ", i);
+  name.resize(20, '.');
+  return name;
+}
+
+void AddMember(int i, double weight, ClusterTable* table) {
+  NodeInfo info;
+  info.state = NodeState::kMember;
+  info.weight = weight;
+  table->nodes[Name(i)] = info;
+}
+
+int CountOf(const ClusterTable& table, int i) { return table.CountOf(table.FindNumber(Name(i))); }
+
+// All moves that are planned are done.
+void Move(ClusterTable* table) {
+  for (SlotEntry& slot : table->slots) {
+    if (slot.joining != 0) slot = {slot.joining, 0, 0, false, 0};
+  }
+}
+
+TEST(PlacementTest, TheNthNodeTakesItsShareAndNothingMovesBetweenTheOthers) {
+  ClusterTable table;
+  for (int n = 1; n <= 32; ++n) {
+    AddMember(n, 1, &table);
+    Rebalance({}, &table);
+    const uint16_t last = table.FindNumber(Name(n));
+    int moved = 0;
+    for (const SlotEntry& slot : table.slots) {
+      ASSERT_NE(slot.primary, 0);
+      if (slot.joining == 0) continue;
+      ++moved;
+      ASSERT_EQ(slot.joining, last);
+    }
+    if (n > 1) {
+      EXPECT_GE(moved, kSlots / n);
+      EXPECT_LE(moved, kSlots / n + 1);
+    }
+    Move(&table);
+    for (int i = 1; i <= n; ++i) {
+      EXPECT_GE(CountOf(table, i), kSlots / n) << "node " << i << " of " << n;
+      EXPECT_LE(CountOf(table, i), kSlots / n + 1) << "node " << i << " of " << n;
+    }
+  }
+}
+
+TEST(PlacementTest, AnEvenTableIsLeftAsItIs) {
+  ClusterTable table;
+  for (int n = 1; n <= 7; ++n) AddMember(n, 1, &table);
+  Rebalance({}, &table);
+  const ClusterTable before = table;
+  Rebalance({}, &table);
+  EXPECT_TRUE(before.slots == table.slots);
+}
+
+TEST(PlacementTest, WhoLeavesGivesAllAndTheOthersGetAlike) {
+  ClusterTable table;
+  for (int n = 1; n <= 4; ++n) AddMember(n, 1, &table);
+  Rebalance({}, &table);
+  table.nodes[Name(2)].state = NodeState::kLeaving;
+  Rebalance({}, &table);
+  Move(&table);
+  EXPECT_EQ(CountOf(table, 2), 0);
+  for (const int i : {1, 3, 4}) EXPECT_NEAR(CountOf(table, i), kSlots / 3.0, 1);
+}
+
+TEST(PlacementTest, SharesFollowWeights) {
+  ClusterTable table;
+  AddMember(1, 1, &table);
+  AddMember(2, 3, &table);
+  Rebalance({}, &table);
+  EXPECT_EQ(CountOf(table, 1), kSlots / 4);
+  EXPECT_EQ(CountOf(table, 2), kSlots * 3 / 4);
+}
+
+TEST(PlacementTest, TheDeadNeitherGiveNorTake) {
+  ClusterTable table;
+  for (int n = 1; n <= 3; ++n) AddMember(n, 1, &table);
+  Rebalance({}, &table);
+  const uint16_t dead = table.FindNumber(Name(1));
+  const int before = CountOf(table, 1);
+  AddMember(4, 1, &table);
+  Rebalance({Name(1)}, &table);
+  for (const SlotEntry& slot : table.slots) {
+    if (slot.primary == dead) {
+      EXPECT_EQ(slot.joining, 0);
+    }
+    EXPECT_NE(slot.joining, dead);
+  }
+  Move(&table);
+  EXPECT_EQ(CountOf(table, 1), before);
+  for (const int i : {2, 3, 4}) EXPECT_NEAR(CountOf(table, i), (kSlots - before) / 3.0, 1);
+}
+
+TEST(PlacementTest, SlotsUnderWayAreNotPlannedAgain) {
+  ClusterTable table;
+  for (int n = 1; n <= 3; ++n) AddMember(n, 1, &table);
+  Rebalance({}, &table);
+  AddMember(4, 1, &table);
+  Rebalance({}, &table);
+  const ClusterTable before = table;
+  Rebalance({}, &table);
+  EXPECT_TRUE(before.slots == table.slots);
+  // And one whose last owner still has a copy does not go on before that has ended.
+  Move(&table);
+  for (SlotEntry& slot : table.slots) slot.previous = table.FindNumber(Name(1));
+  AddMember(5, 1, &table);
+  Rebalance({}, &table);
+  for (const SlotEntry& slot : table.slots) EXPECT_EQ(slot.joining, 0);
+}
+
+}  // namespace
+}  // namespace cluster
+}  // namespace kvarts

@@ -1,0 +1,131 @@
+#include "cluster/table.h"
+
+#include <string>
+
+#include "cluster/coordinator.h"
+#include "gtest/gtest.h"
+
+namespace kvarts {
+namespace cluster {
+namespace {
+
+// Carries a transaction out as a coordinator does.
+void Apply(const Coordinator::Transaction& transaction, Coordinator::Contents* contents) {
+  for (const auto& compare : transaction.compares) {
+    const auto it = contents->values.find(compare.name);
+    ASSERT_EQ(it == contents->values.end() ? 0 : it->second.revision, compare.revision)
+        << compare.name;
+  }
+  ++contents->revision;
+  for (const auto& change : transaction.changes) {
+    if (change.bytes.has_value()) {
+      contents->values[change.name] = {*change.bytes, contents->revision};
+    } else {
+      contents->values.erase(change.name);
+    }
+  }
+}
+
+ClusterTable Example() {
+  ClusterTable table;
+  table.cluster_id = std::string(20, 'c');
+  table.empty_on_loss = true;
+  table.lost_slots = 7;
+  table.capabilities = "write=native";
+  for (const char c : {'a', 'b'}) {
+    NodeInfo& info = table.nodes[std::string(20, c)];
+    info.state = NodeState::kMember;
+    info.host = "127.0.0.1";
+    info.native_port = 7000 + c;
+    info.resp_port = 1;
+    info.http_port = 2;
+    info.internal_port = 3;
+    info.resp_tls = c == 'a';
+    info.durable = true;
+    info.openings = 4;
+    info.weight = 1.5;
+    info.registered_ms = 5;
+    info.store = "memory:";
+  }
+  const uint16_t a = table.NumberOf(std::string(20, 'a'));
+  const uint16_t b = table.NumberOf(std::string(20, 'b'));
+  for (SlotEntry& slot : table.slots) slot.primary = a;
+  table.slots[300] = {b, 0, a, true, 0};
+  table.slots[301] = {a, b, 0, false, 0};
+  return table;
+}
+
+TEST(TableTest, WhatWasWrittenIsReadAgain) {
+  const ClusterTable table = Example();
+  Coordinator::Transaction transaction;
+  table.AddCluster(&transaction);
+  for (const auto& [node, info] : table.nodes) table.AddNode(node, &transaction);
+  EXPECT_EQ(table.AddChangedGroups(ClusterTable(), &transaction), kSlotGroups);
+  EXPECT_LE(transaction.changes.size(), 120u);  // a coordinator takes so many
+  Coordinator::Contents contents;
+  contents.revision = 41;
+  Apply(transaction, &contents);
+  const auto read = ClusterTable::Parse(contents);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->revision, 42);
+  EXPECT_EQ(read->cluster_revision, 42);
+  EXPECT_EQ(read->cluster_id, table.cluster_id);
+  EXPECT_TRUE(read->empty_on_loss);
+  EXPECT_EQ(read->lost_slots, 7u);
+  EXPECT_EQ(read->capabilities, "write=native");
+  EXPECT_TRUE(read->nodes == table.nodes);
+  for (int slot = 0; slot < kSlots; ++slot) {
+    const SlotEntry& was = table.slots[slot];
+    const SlotEntry& is = read->slots[slot];
+    ASSERT_EQ(read->NameOf(is.primary), table.NameOf(was.primary)) << slot;
+    ASSERT_EQ(is.joining != 0, was.joining != 0) << slot;
+    ASSERT_EQ(is.previous != 0, was.previous != 0) << slot;
+    ASSERT_EQ(is.adopted, was.adopted) << slot;
+    ASSERT_EQ(is.epoch, 42u) << slot;  // the revision that wrote it
+  }
+}
+
+TEST(TableTest, OnlySlotsThatChangeGetANewEpoch) {
+  ClusterTable first = Example();
+  Coordinator::Transaction transaction;
+  first.AddCluster(&transaction);
+  first.AddChangedGroups(ClusterTable(), &transaction);
+  Coordinator::Contents contents;
+  Apply(transaction, &contents);
+  const auto read = ClusterTable::Parse(contents);
+  ASSERT_TRUE(read.ok());
+  ClusterTable next = *read;
+  next.slots[5].joining = next.NumberOf(std::string(20, 'b'));
+  next.slots[5].epoch = 0;
+  Coordinator::Transaction second;
+  EXPECT_EQ(next.AddChangedGroups(*read, &second), 1);
+  Apply(second, &contents);
+  const auto again = ClusterTable::Parse(contents);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->slots[4].epoch, 1u);
+  EXPECT_EQ(again->slots[5].epoch, 2u);
+  EXPECT_EQ(again->slots[6].epoch, 1u);
+}
+
+TEST(TableTest, ACutGroupOfSlotsIsNamed) {
+  const ClusterTable table = Example();
+  Coordinator::Transaction transaction;
+  table.AddCluster(&transaction);
+  table.AddChangedGroups(ClusterTable(), &transaction);
+  Coordinator::Contents good;
+  Apply(transaction, &good);
+  for (size_t cut = 0; cut < good.values["slots/07"].bytes.size(); ++cut) {
+    Coordinator::Contents contents = good;
+    contents.values["slots/07"].bytes.resize(cut);
+    const auto read = ClusterTable::Parse(contents);
+    ASSERT_EQ(read.status().code(), absl::StatusCode::kDataLoss) << cut;
+    EXPECT_NE(read.status().message().find("slots/07"), std::string::npos) << read.status();
+  }
+  Coordinator::Contents contents = good;
+  contents.values["node/zz"] = {"", 1};
+  EXPECT_EQ(ClusterTable::Parse(contents).status().code(), absl::StatusCode::kDataLoss);
+}
+
+}  // namespace
+}  // namespace cluster
+}  // namespace kvarts
