@@ -277,6 +277,7 @@ TEST_P(FileSystemTest, AnAbsentPathIsNotFound) {
   not_found(fs_->List(Path("no")).status());
   not_found(fs_->SyncDir(Path("no")));
   not_found(fs_->FreeSpace(Path("no")).status());
+  not_found(fs_->IsRemote(Path("no")).status());
   not_found(fs_->OpenForWrite(Path("no/f"), Create::kNew).status());
   not_found(fs_->CreateDir(Path("no/d")));
   not_found(fs_->Lock(Path("no/l")).status());
@@ -405,6 +406,12 @@ TEST_P(FileSystemTest, ThereIsFreeSpace) {
   auto space = fs_->FreeSpace(dir_);
   ASSERT_TRUE(space.ok()) << space.status();
   EXPECT_GT(*space, 0u);
+}
+
+TEST_P(FileSystemTest, ATestsDirectoryIsOnThisMachine) {
+  const auto remote = fs_->IsRemote(dir_);
+  ASSERT_TRUE(remote.ok()) << remote.status();
+  EXPECT_FALSE(*remote);
 }
 
 TEST_P(FileSystemTest, ManyThreadsWorkOnFilesOfTheirOwnAndReadOne) {

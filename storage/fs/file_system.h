@@ -144,6 +144,9 @@ class FileSystem {
   virtual absl::StatusOr<std::unique_ptr<FileLock>> Lock(absl::string_view path) = 0;
   // Bytes that an unprivileged process may still write there.
   virtual absl::StatusOr<uint64_t> FreeSpace(absl::string_view path) = 0;
+  // True where the system says that what is there is on another machine (NFS, SMB, AFS, Ceph):
+  // others may have it too, with locks and renames of their own.
+  virtual absl::StatusOr<bool> IsRemote(absl::string_view path) = 0;
 
   // The machine's. Never destroyed.
   static FileSystem* Posix();

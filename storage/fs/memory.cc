@@ -256,4 +256,13 @@ absl::StatusOr<uint64_t> MemoryFileSystem::FreeSpace(absl::string_view path) {
   return core_->capacity > core_->used ? core_->capacity - core_->used : 0;
 }
 
+absl::StatusOr<bool> MemoryFileSystem::IsRemote(absl::string_view path) {
+  MutexLock lock(&core_->mu);
+  MemoryNodePtr node;
+  if (const int error = core_->tree.Find(path, &node)) {
+    return ErrnoStatus(error, path, "ask for the file system's kind");
+  }
+  return false;
+}
+
 }  // namespace kvarts

@@ -74,6 +74,7 @@ class MemoryFileSystem : public FileSystem {
   absl::Status SyncDir(absl::string_view path) override;
   absl::StatusOr<std::unique_ptr<FileLock>> Lock(absl::string_view path) override;
   absl::StatusOr<uint64_t> FreeSpace(absl::string_view path) override;
+  absl::StatusOr<bool> IsRemote(absl::string_view path) override;
 
  private:
   const std::shared_ptr<MemoryCore> core_;  // shared with open files

@@ -1,12 +1,15 @@
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <set>
 #include <utility>
 
@@ -156,6 +159,25 @@ class PosixFileSystem : public FileSystem {
     KVARTS_RETURN_IF_ERROR(
         Call(path, "ask for free space", [&](const char* name) { return statvfs(name, &info); }));
     return uint64_t{info.f_bavail} * info.f_frsize;
+  }
+
+  absl::StatusOr<bool> IsRemote(absl::string_view path) override {
+    struct statfs info;
+    KVARTS_RETURN_IF_ERROR(Call(path, "ask for the file system's kind",
+                                [&](const char* name) { return statfs(name, &info); }));
+    // Of 32 bits; the field is signed, and wider on most machines.
+    switch (static_cast<uint32_t>(info.f_type)) {
+      case NFS_SUPER_MAGIC:
+      case SMB_SUPER_MAGIC:
+      case 0xff534d42:  // CIFS
+      case 0xfe534d42:  // SMB2
+      case AFS_SUPER_MAGIC:
+      case CODA_SUPER_MAGIC:
+      case 0x00c36400:  // Ceph
+        return true;
+      default:
+        return false;
+    }
   }
 
  private:

@@ -168,7 +168,7 @@ void ExpectNoLostIncrement(CoordinatorFixture* fixture, EventLoops* loops, int c
   }
   EXPECT_TRUE(ended.AwaitValue(clients));
   absl::StatusOr<Contents> contents = absl::UnavailableError("");
-  while (!contents.ok()) contents = coordinators[0]->Read();
+  while (!contents.ok()) contents = coordinators[0]->Read(timeout);
   EXPECT_EQ(contents->values[kCounts].bytes, absl::StrJoin(std::vector<int>(clients, times), " "));
 }
 

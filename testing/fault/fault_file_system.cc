@@ -211,4 +211,8 @@ absl::StatusOr<uint64_t> FaultFileSystem::FreeSpace(absl::string_view path) {
   return base_->FreeSpace(path);
 }
 
+absl::StatusOr<bool> FaultFileSystem::IsRemote(absl::string_view path) {
+  return base_->IsRemote(path);
+}
+
 }  // namespace kvarts

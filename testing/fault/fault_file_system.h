@@ -89,6 +89,8 @@ class FaultFileSystem : public FileSystem {
   absl::Status SyncDir(absl::string_view path) override;
   absl::StatusOr<std::unique_ptr<FileLock>> Lock(absl::string_view path) override;
   absl::StatusOr<uint64_t> FreeSpace(absl::string_view path) override;
+  // The base's answer; no fault.
+  absl::StatusOr<bool> IsRemote(absl::string_view path) override;
 
  private:
   FileSystem* const base_;
