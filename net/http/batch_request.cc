@@ -1,7 +1,5 @@
 #include "net/http/batch_request.h"
 
-// The library itself, headers only: no package beyond Boost's headers.
-#include <boost/json/src.hpp>
 #include <cstdint>
 #include <utility>
 
