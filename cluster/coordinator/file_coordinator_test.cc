@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "storage/fs/memory.h"
+#include "testing/conformance/coordinator_harness.h"
 #include "testing/conformance/coordinator_suite.h"
 #include "testing/conformance/transport_harness.h"
 #include "testing/fault/fault_file_system.h"

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "testing/conformance/coordinator_harness.h"
 #include "testing/conformance/coordinator_suite.h"
 #include "testing/conformance/transport_harness.h"
 
