@@ -35,6 +35,30 @@ class CrossThreadStatus {
   std::string message_;
 };
 
+// Not thread-safe: of the thread that made it, until its end. Waits of this thread run
+// `step` again and again in place of sleeping, for loops that have no thread of their
+// own (a simulated world's). `step` does a bit of what there is to do, and returns false
+// where there is nothing: a wait ends then, since nothing can change any more.
+class WaitBySteps {
+ public:
+  explicit WaitBySteps(std::function<bool()> step)
+      : step_(std::move(step)), outer_(std::exchange(Current(), this)) {}
+  ~WaitBySteps() { Current() = outer_; }
+  WaitBySteps(const WaitBySteps&) = delete;
+  WaitBySteps& operator=(const WaitBySteps&) = delete;
+
+  // Null where this thread sleeps when it waits.
+  static WaitBySteps*& Current() {
+    thread_local WaitBySteps* current = nullptr;
+    return current;
+  }
+  bool Step() { return step_(); }
+
+ private:
+  const std::function<bool()> step_;
+  WaitBySteps* const outer_;
+};
+
 // Thread-safe. State that tests wait for.
 template <typename T>
 class Awaited {
@@ -56,9 +80,16 @@ class Awaited {
     MutexLock lock(&mu_);
     return value_;
   }
-  // False where it took longer than kTestPatience.
+  // False where it took longer than kTestPatience, or, waiting by steps, where nothing
+  // is left to do.
   template <typename Condition>
   bool Await(Condition condition) const {
+    if (WaitBySteps* const steps = WaitBySteps::Current()) {
+      while (!Holds(condition)) {
+        if (!steps->Step()) return Holds(condition);
+      }
+      return true;
+    }
     MutexLock lock(&mu_);
     while (!condition(value_)) {
       if (!changed_.WaitFor(&mu_, kTestPatience)) return condition(value_);
@@ -70,6 +101,12 @@ class Awaited {
   }
 
  private:
+  template <typename Condition>
+  bool Holds(Condition condition) const {
+    MutexLock lock(&mu_);
+    return condition(value_);
+  }
+
   mutable Mutex mu_;
   mutable CondVar changed_;
   T value_ ABSL_GUARDED_BY(mu_);

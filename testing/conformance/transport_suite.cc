@@ -10,7 +10,11 @@
 namespace kvarts {
 
 TransportSuite::TransportSuite()
-    : under_test_(GetParam().make()), loops_(EventLoops::New(GetParam().loops).value()) {}
+    : under_test_(GetParam().make()),
+      steps_(under_test_.step == nullptr ? nullptr
+                                         : std::make_unique<WaitBySteps>(under_test_.step)),
+      loops_(under_test_.new_loops == nullptr ? EventLoops::New(GetParam().loops).value()
+                                              : under_test_.new_loops(GetParam().loops)) {}
 
 TransportSuite::~TransportSuite() {
   EndListener();

@@ -33,6 +33,10 @@ struct TransportUnderTest {
   size_t window = 0;
   // How peer() begins.
   std::string peer_prefix;
+  // So many loops for the transport; EventLoops::New() where null.
+  std::function<std::unique_ptr<EventLoops>(int)> new_loops;
+  // Where those have no threads: what runs them, as in WaitBySteps.
+  std::function<bool()> step;
 };
 
 struct TransportSuiteParam {
@@ -50,7 +54,7 @@ inline void PrintTo(const TransportSuiteParam& param, std::ostream* out) { *out 
 //                            testing::ValuesIn(TransportSuiteParams("Mine", make)),
 //                            TransportSuiteName);
 //
-// It takes loops from EventLoops::New().
+// It takes loops from EventLoops::New(), or from the transport's own `new_loops`.
 class TransportSuite : public testing::TestWithParam<TransportSuiteParam> {
  protected:
   struct Pair {
@@ -90,6 +94,7 @@ class TransportSuite : public testing::TestWithParam<TransportSuiteParam> {
 
  private:
   TransportUnderTest under_test_;
+  std::unique_ptr<WaitBySteps> steps_;
   std::unique_ptr<EventLoops> loops_;
   std::unique_ptr<Listener> listener_;
   std::string address_;

@@ -54,7 +54,10 @@ TEST_P(TransportSuite, WriteThatTimesOutLeavesAReadUnderWayAlone) {
   EXPECT_EQ(read->outcome.Get().callbacks, 0);
   ASSERT_TRUE(pair.server.Write("here").ok());
   EXPECT_TRUE(read->Await().ok());
-  EXPECT_EQ(read->outcome.Get().bytes, "here");
+  // A transport may cut what was written anywhere.
+  std::string got = read->outcome.Get().bytes;
+  got += *pair.client.ReadExactly(4 - got.size());
+  EXPECT_EQ(got, "here");
 }
 
 TEST_P(TransportSuite, BothDirectionsMayTimeOut) {
