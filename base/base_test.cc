@@ -1,3 +1,5 @@
+#include <cstdint>
+#include <random>
 #include <string>
 
 #include "base/checksum.h"
@@ -16,6 +18,42 @@ TEST(SlotTest, AgreesWithRedisCluster) {
   EXPECT_EQ(KeySlot("{}x"), 10595);
   EXPECT_EQ(KeySlot(""), 0);
   EXPECT_EQ(KeySlot("a{b}c{d}"), KeySlot("b"));
+}
+
+// CRC16/XMODEM as it is defined: bit by bit.
+uint16_t SlotByDefinition(absl::string_view text) {
+  uint16_t crc = 0;
+  for (const char c : text) {
+    crc = static_cast<uint16_t>(crc ^ (static_cast<uint8_t>(c) << 8));
+    for (int bit = 0; bit < 8; ++bit) {
+      crc = static_cast<uint16_t>((crc << 1) ^ ((crc & 0x8000) != 0 ? 0x1021 : 0));
+    }
+  }
+  return crc % kSlots;
+}
+
+TEST(SlotTest, KeysOfAllLengthsHaveTheSlotOfTheDefinition) {
+  std::mt19937 random(1);
+  for (int length = 0; length <= 300; ++length) {
+    for (int round = 0; round < 20; ++round) {
+      std::string key;
+      while (static_cast<int>(key.size()) < length) {
+        const char c = static_cast<char>(random());
+        if (c != '{' && c != '}') key += c;
+      }
+      ASSERT_EQ(KeySlot(key), SlotByDefinition(key)) << "length " << length;
+      // Zero bytes count, before and after the others.
+      const std::string zeros = std::string(round, '\0') + key + std::string(round, '\0');
+      ASSERT_EQ(KeySlot(zeros), SlotByDefinition(zeros)) << "length " << zeros.size();
+      if (key.empty()) continue;
+      const std::string before(random() % 40, 'x');
+      const std::string after(random() % 40, '}');
+      ASSERT_EQ(KeySlot(before + "{" + key + "}" + after), SlotByDefinition(key));
+      // No tag: nothing inside, or no end.
+      ASSERT_EQ(KeySlot("{}" + key), SlotByDefinition("{}" + key));
+      ASSERT_EQ(KeySlot("{" + key), SlotByDefinition("{" + key));
+    }
+  }
 }
 
 TEST(ChecksumTest, PiecesGiveTheChecksumOfTheWhole) {
