@@ -25,6 +25,8 @@ inline constexpr size_t kMaxHeaderBytes = 4 << 20;
 inline constexpr size_t kMaxHelloBytes = 4 << 10;
 // ClientHello.features: the store has a maintenance(), and the client may ask for it.
 inline constexpr absl::string_view kMaintenanceFeature = "maintenance";
+// ... the server is a node of a cluster, and the client may ask for its map.
+inline constexpr absl::string_view kClusterFeature = "cluster";
 // Of what a server sends.
 inline constexpr size_t kMaxAnswerHeaderBytes = 16 << 20;
 inline constexpr size_t kMaxAnswerBytes = kMaxFrameBytes + kMaxAnswerHeaderBytes;

@@ -6,7 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "net/checkpoint_name.h"
+#include "net/native/cluster_wire.h"
 #include "net/native/wire.h"
+#include "storage/slot_status.h"
 
 namespace kvarts {
 namespace native {
@@ -43,9 +45,18 @@ void AppendValue(absl::string_view value, bool* lent, Output* output) {
   }
 }
 
+bool IsElsewhere(const absl::Status& status) { return IsMoved(status) || IsSlotDown(status); }
+
+// True where not one mutation was applied, as this server does not hold their slots.
+bool WasNotTried(const absl::Status& status, const WriteResults& results) {
+  return IsElsewhere(status) &&
+         std::all_of(results.results.begin(), results.results.end(),
+                     [](const WriteResult& r) { return IsElsewhere(r.status); });
+}
+
 }  // namespace
 
-absl::Status ServerCall::Parse(const Frame& frame) {
+absl::Status ServerCall::Parse(const Frame& frame, bool speaks_cluster) {
   if (!request_.ParseFromArray(frame.header.data(), static_cast<int>(frame.header.size()))) {
     return absl::InvalidArgumentError(
         absl::StrCat("a frame's header of ", frame.header.size(), " bytes is no Request message"));
@@ -99,6 +110,16 @@ absl::Status ServerCall::Parse(const Frame& frame) {
         Refuse(status);
       }
       return absl::OkStatus();
+    case CLUSTER:
+      // The newest map is at hand: neither the store nor a thread is needed for it.
+      runs_ = false;
+      if (!speaks_cluster) {
+        Refuse(absl::UnimplementedError("the hellos did not agree on the feature \"cluster\""));
+      } else {
+        *response_.mutable_cluster() = ToProto(*state_->options.cluster->map());
+        large_ = true;
+      }
+      return absl::OkStatus();
     default:
       Refuse(absl::UnimplementedError(
           absl::StrCat("the server has no operation ", static_cast<int>(request_.operation()))));
@@ -142,8 +163,10 @@ ServerCall::Next ServerCall::TryToExecute(RetryClient* client) {
       Get(/*no_wait=*/true);
       for (size_t i = 0; i < results_used_; ++i) {
         const bool waits =
-            std::any_of(results_[i]->begin(), results_[i]->end(),
-                        [](const ReadResult& r) { return absl::IsUnavailable(r.status); });
+            std::any_of(results_[i]->begin(), results_[i]->end(), [](const ReadResult& r) {
+              // A slot that nobody serves is served by no disk either.
+              return absl::IsUnavailable(r.status) && !IsSlotDown(r.status);
+            });
         if (!waits) continue;
         results_used_ = 0;
         return Next::kExecute;
@@ -244,7 +267,13 @@ void ServerCall::EndWrite(const absl::Status& status, RetryClient* client) {
     }
   }
   answer->set_failed_precondition(static_cast<uint32_t>(results.failed_precondition + 1));
-  if (write.sequence() != 0) client->Finish(write.sequence(), response_.SerializeAsString());
+  if (write.sequence() != 0) {
+    const std::string text = response_.SerializeAsString();
+    // Where the slot is elsewhere, the write is not this server's to remember: should the slot come
+    // back, a repetition is a first time.
+    WasNotTried(status, results) ? client->Undo(write.sequence(), text)
+                                 : client->Finish(write.sequence(), text);
+  }
   write_ = StoreWrite();
 }
 

@@ -49,8 +49,9 @@ class ServerCall {
   explicit ServerCall(ServerState* state) : state_(state) {}
 
   // Takes what the frame says; views into it stay in use until Encode(). An
-  // error is one of the whole connection: the bytes are no request.
-  absl::Status Parse(const Frame& frame);
+  // error is one of the whole connection: the bytes are no request. `speaks_cluster`: the feature
+  // was agreed on.
+  absl::Status Parse(const Frame& frame, bool speaks_cluster);
   // Keeps the frame's bytes.
   void Hold(std::shared_ptr<const void> pin) { pin_ = std::move(pin); }
 

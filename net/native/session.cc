@@ -146,6 +146,10 @@ class NativeSession final : public Session {
       if (feature == native::kMaintenanceFeature && state_->store->maintenance() != nullptr) {
         answer.add_features(feature);
       }
+      if (feature == native::kClusterFeature && limits.cluster != nullptr) {
+        speaks_cluster_ = true;
+        answer.add_features(feature);
+      }
     }
     native::AppendFrameHead(response, 0, &out_.bytes());
     reader_.SetLimits(native::kMaxHeaderBytes, limits.max_frame_bytes);
@@ -158,7 +162,7 @@ class NativeSession final : public Session {
     std::shared_ptr<ServerCall> own;
     if (!inline_) own = std::make_shared<ServerCall>(state_.get());
     ServerCall* const call = inline_ ? &call_ : own.get();
-    absl::Status status = call->Parse(frame);
+    absl::Status status = call->Parse(frame, speaks_cluster_);
     if (!status.ok()) return status;
     ++counts_.requests;
     if (call->runs() && state_->runner->full()) {
@@ -172,7 +176,7 @@ class NativeSession final : public Session {
       if (own == nullptr) {
         own = std::make_shared<ServerCall>(state_.get());
         // What is in the frame was good a moment ago.
-        if (status = own->Parse(frame); !status.ok()) return status;
+        if (status = own->Parse(frame, speaks_cluster_); !status.ok()) return status;
       }
       RunAside(std::move(own));
       return absl::OkStatus();
@@ -424,6 +428,7 @@ class NativeSession final : public Session {
   bool peer_ended_ = false;
   bool said_preamble_ = false;
   bool said_last_word_ = false;
+  bool speaks_cluster_ = false;  // both hellos name it
   absl::Status last_word_;
 
   std::unique_ptr<Timer> timer_;

@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "net/cluster_map.h"
 #include "net/metrics.h"
 #include "net/server.h"
 #include "net/store_runner.h"
@@ -34,6 +35,7 @@ struct NativeServerOptions {
   size_t max_snapshots = 1000;
   const Clock* clock = Clock::Real();  // of the leases; outlives the sessions
   ProtocolMetrics* metrics = nullptr;  // counts requests, where there is one; outlives the sessions
+  const ClusterView* cluster = nullptr;  // of CLUSTER; null: no cluster. Outlives the sessions
 };
 
 // Makes the server's end of the native protocol (FORMAT.md) on a runner's store,
