@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "net/resp/key_slots.h"
 
 namespace kvarts {
 namespace resp {
@@ -112,6 +113,7 @@ std::string ArityError(const Command& command) {
 }
 
 std::string ErrorText(const absl::Status& status) {
+  if (IsElsewhere(status)) return ElsewhereText(status);
   if (absl::IsFailedPrecondition(status) && status == ReadOnlyError()) return kReadOnlyError;
   if (status == MemoryLimitError()) {
     return "OOM command not allowed when used memory > 'maxmemory'.";

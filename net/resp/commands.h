@@ -84,7 +84,7 @@ struct WriteGather {
   // All of `results`, one a mutation, are OK.
   void (*answer)(absl::Span<const WriteResult> results, ReplyWriter* reply);
   bool needs_existed = false;  // WriteOptions::report_existed
-  // A batch of its own, and atomic where the store has atomic batches of any keys.
+  // A batch of its own, and atomic where the store has atomic batches of its keys.
   bool is_batch = false;
 };
 

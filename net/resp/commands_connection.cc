@@ -89,7 +89,7 @@ void Hello(CommandCall* call) {
   reply->Bulk("id");
   reply->Integer(static_cast<int64_t>(call->connection->client->id()));
   reply->Bulk("mode");
-  reply->Bulk("standalone");
+  reply->Bulk(ModeText(*call->state));
   reply->Bulk("role");
   reply->Bulk("master");
   reply->Bulk("modules");
@@ -125,6 +125,9 @@ void Select(CommandCall* call) {
   if (!ParseInteger(call->args[1], &index)) return call->reply->Error(kNotAnInteger);
   if (index < std::numeric_limits<int32_t>::min() || index > std::numeric_limits<int32_t>::max()) {
     return call->reply->Error(kNotAnInt32);
+  }
+  if (index != 0 && call->state->options.cluster != nullptr) {
+    return call->reply->Error("ERR SELECT is not allowed in cluster mode");
   }
   if (index != 0) return call->reply->Error("ERR DB index is out of range");
   call->reply->Ok();

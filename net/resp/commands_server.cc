@@ -55,7 +55,7 @@ std::vector<Section> Sections(const CommandCall& call) {
 
   std::string server;
   AddLine(&server, "redis_version", kSpokenVersion);
-  AddLine(&server, "redis_mode", "standalone");
+  AddLine(&server, "redis_mode", ModeText(state));
   AddLine(&server, "kvarts_version", kVersion);
   AddLine(&server, "process_id", static_cast<uint64_t>(::getpid()));
   AddLine(&server, "run_id", state.run_id);
@@ -106,7 +106,10 @@ std::vector<Section> Sections(const CommandCall& call) {
   AddLine(&replication, "connected_slaves", 0);
 
   std::string cluster;
-  AddLine(&cluster, "cluster_enabled", 0);
+  AddLine(&cluster, "cluster_enabled", state.options.cluster == nullptr ? 0 : 1);
+  if (state.options.cluster != nullptr) {
+    AddLine(&cluster, "cluster_slots_lost", state.options.cluster->map()->lost_slots);
+  }
 
   std::string keyspace;
   if (stats.entries > 0) {
@@ -146,6 +149,10 @@ std::string MaxMemoryPolicy(const StoreStats& stats) {
   return evict == "none" ? "noeviction" : absl::StrCat("allkeys-", evict);
 }
 
+const char* ModeText(const ServerState& state) {
+  return state.options.cluster == nullptr ? "standalone" : "cluster";
+}
+
 void Info(CommandCall* call) {
   if (call->args.size() > kMaxNames) return call->reply->Error(kTooManyNames);
   const auto wanted = call->args.subspan(1);
@@ -165,10 +172,6 @@ void Info(CommandCall* call) {
     absl::StrAppend(&text, text.empty() ? "" : "\r\n", "# ", section.title, "\r\n", section.lines);
   }
   call->reply->Verbatim(text);
-}
-
-void ClusterDisabled(CommandCall* call) {
-  call->reply->Error("ERR This instance has cluster support disabled");
 }
 
 void DbSize(CommandCall* call) {

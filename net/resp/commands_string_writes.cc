@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "net/resp/expiry.h"
 #include "net/resp/handlers.h"
+#include "net/resp/key_slots.h"
 
 namespace kvarts {
 namespace resp {
@@ -25,7 +26,8 @@ absl::Status ReplyError(absl::string_view text) { return absl::AbortedError(text
 
 void AnswerStatus(const absl::Status& status, ReplyWriter* reply) {
   if (status.ok()) return reply->Ok();
-  reply->Error(absl::IsAborted(status) ? std::string(status.message()) : ErrorText(status));
+  const bool is_whole = absl::IsAborted(status) && !IsElsewhere(status);
+  reply->Error(is_whole ? std::string(status.message()) : ErrorText(status));
 }
 
 enum class Condition : unsigned char { kNone, kAbsent, kPresent };
@@ -328,7 +330,7 @@ void MSet(CommandCall* call) {
   WriteBatch batch;
   if (!FillBatch(call, false, &batch)) return;
   WriteOptions options;
-  options.atomic = call->capabilities().batch_scope == BatchScope::kStore;
+  options.atomic = IsWithinScope(call->capabilities(), batch);
   AnswerStatus(call->store()->Write(batch, options, nullptr), call->reply);
 }
 

@@ -96,7 +96,6 @@ void Save(CommandCall* call);
 int64_t LastSaveSeconds(const ServerState& state, const StoreStats& stats);
 
 // commands_server.cc
-void ClusterDisabled(CommandCall* call);
 void DbSize(CommandCall* call);
 void Help(CommandCall* call);  // of the subcommand's container, from the table
 void Info(CommandCall* call);
@@ -105,7 +104,8 @@ void MemoryStats(CommandCall* call);
 void MinusOne(CommandCall* call);  // :-1
 void Time(CommandCall* call);
 void Wait(CommandCall* call);
-void Yes(CommandCall* call);  // +OK
+void Yes(CommandCall* call);                     // +OK
+const char* ModeText(const ServerState& state);  // as INFO and HELLO name it
 // What the store tells of itself; kUnavailable where there is none yet.
 absl::StatusOr<StoreStats> StatsOf(const CommandCall& call);
 std::string StoreDetail(const StoreStats& stats, absl::string_view name,
@@ -122,6 +122,22 @@ void Exec(CommandCall* call);
 void Multi(CommandCall* call);
 void Unwatch(CommandCall* call);
 void Watch(CommandCall* call);
+
+// commands_cluster.cc
+void ClusterDisabled(CommandCall* call);  // of all subcommands, where there is no cluster
+void ClusterBumpEpoch(CommandCall* call);
+void ClusterCountFailureReports(CommandCall* call);
+void ClusterCountKeysInSlot(CommandCall* call);
+void ClusterGetKeysInSlot(CommandCall* call);
+void ClusterInfo(CommandCall* call);
+void ClusterKeySlot(CommandCall* call);
+void ClusterLinks(CommandCall* call);
+void ClusterMyId(CommandCall* call);
+void ClusterNodes(CommandCall* call);
+void ClusterPlacement(CommandCall* call);  // an error: of all that would change the slots
+void ClusterReplicas(CommandCall* call);
+void ClusterShards(CommandCall* call);
+void ClusterSlots(CommandCall* call);
 
 // commands_config.cc
 void ConfigGet(CommandCall* call);

@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "net/resp/key_slots.h"
 
 namespace kvarts {
 namespace resp {
@@ -20,6 +21,12 @@ constexpr size_t kMaxKeysAtOnce = 256;
 constexpr size_t kManyBytes = 1 << 20;
 // Memory of a larger request is not kept for the next.
 constexpr size_t kMaxKept = 4 << 10;
+
+// Whether a handler may call the store.
+bool MayWait(const Command& command) {
+  if (command.group == CommandGroup::kConnection) return false;
+  return command.group != CommandGroup::kCluster || (command.flags & kNeedsStore) != 0;
+}
 
 template <typename T>
 void Reuse(std::vector<T>* vector) {
@@ -120,7 +127,8 @@ Interpreter::Outcome Interpreter::RunAll(size_t room) {
 bool Interpreter::Take(absl::Span<const absl::string_view> args) {
   const Command* command = FindCommand(args[0]);
   if (ABSL_PREDICT_FALSE(command == nullptr)) return TakeUnknown(args);
-  if (ABSL_PREDICT_FALSE(IsContainer(*command) && args.size() > 1)) {
+  if (ABSL_PREDICT_FALSE(IsContainer(*command) && args.size() > 1) &&
+      (command->group != CommandGroup::kCluster || state_->options.cluster != nullptr)) {
     const Command* const subcommand = FindSubcommand(*command, args[1]);
     if (subcommand == nullptr) {
       return Refuse(command, absl::StrCat("ERR unknown subcommand '", Shown(args[1]), "'. Try ",
@@ -134,6 +142,10 @@ bool Interpreter::Take(absl::Span<const absl::string_view> args) {
   }
   if (const uint32_t unmet = command->flags & gate_; ABSL_PREDICT_FALSE(unmet != 0)) {
     return Refuse(command, WhyRefused(unmet));
+  }
+  if (ABSL_PREDICT_FALSE(state_->options.cluster != nullptr) && command->first_key != 0) {
+    const std::string error = WhyElsewhere(*command, args);
+    if (!error.empty()) return Refuse(command, error);
   }
   if (queues() && (command->flags & kImmediate) == 0) return Queue(*command, args);
   return CarryOut(*command, args);
@@ -150,7 +162,7 @@ bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string
     if (AddWrite(command, args)) return FlushReads() && FlushFullWrites();
   }
   if (!Flush()) return TakeAgain();
-  if (ABSL_PREDICT_FALSE(on_loop_) && command.group != CommandGroup::kConnection) {
+  if (ABSL_PREDICT_FALSE(on_loop_) && MayWait(command)) {
     outcome_ = Outcome::kWaits;
     return TakeAgain();
   }
@@ -230,8 +242,10 @@ bool Interpreter::FlushReads() {
     serving_->store->MultiGet(keys_, options, results);
   }
   if (ABSL_PREDICT_FALSE(on_loop_) &&
-      std::any_of(results->begin(), results->end(),
-                  [](const ReadResult& r) { return absl::IsUnavailable(r.status); })) {
+      std::any_of(results->begin(), results->end(), [](const ReadResult& r) {
+        // A slot that nobody serves is on no disk either.
+        return absl::IsUnavailable(r.status) && !IsElsewhere(r.status);
+      })) {
     outcome_ = Outcome::kWaits;
     return false;
   }

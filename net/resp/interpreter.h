@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/base/optimization.h"
@@ -136,6 +137,9 @@ class Interpreter {
     return ABSL_PREDICT_FALSE(connection_.transaction != nullptr) && connection_.transaction->open;
   }
   bool Queue(const Command& command, absl::Span<const absl::string_view> args);
+  // Of a cluster: the reply where the command's keys are of several slots, or it is to be queued
+  // and they are not this node's; else empty.
+  std::string WhyElsewhere(const Command& command, absl::Span<const absl::string_view> args);
   void Execute();
   void ExecuteNow();
   // False: others wrote what it read; it had no effect, and wrote no reply.

@@ -1,11 +1,15 @@
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/base/optimization.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/mutex.h"
+#include "net/cluster_map.h"
 #include "net/resp/interpreter.h"
+#include "net/resp/key_slots.h"
 #include "net/resp/transaction_store.h"
 
 namespace kvarts {
@@ -47,6 +51,25 @@ bool Interpreter::Queue(const Command& command, absl::Span<const absl::string_vi
   return true;
 }
 
+std::string Interpreter::WhyElsewhere(const Command& command,
+                                      absl::Span<const absl::string_view> args) {
+  KeySlots slots;
+  slots.Add(command, args);
+  if (slots.several()) return kCrossSlot;
+  if (!slots.any() || !queues() || (command.flags & kImmediate) != 0) return "";
+  // Of a command that is not queued the store says so. Here nothing asks it before EXEC.
+  const std::shared_ptr<const ClusterMap> map = state_->options.cluster->map();
+  if (map->myself >= 0 && map->owner[slots.slot()] == map->myself) return "";
+  if (serving_ == nullptr) return "";
+  // The map may be older than what the store holds. What would wait for a disk is here.
+  ReadOptions options;
+  options.value = false;
+  options.no_wait = serving_->no_wait;
+  ReadResults results;
+  serving_->store->Read(args[static_cast<size_t>(command.first_key)], options, &results);
+  return IsElsewhere(results[0].status) ? ElsewhereText(results[0].status) : "";
+}
+
 void Interpreter::Execute() {
   // Its writes go to a store of its own, and are committed in one.
   const bool submits = std::exchange(submits_, false);
@@ -57,6 +80,15 @@ void Interpreter::Execute() {
 void Interpreter::ExecuteNow() {
   const std::unique_ptr<Transaction> transaction = std::move(connection_.transaction);
   const std::vector<WatchedKey> watched = transaction->Watched();
+  if (ABSL_PREDICT_FALSE(state_->options.cluster != nullptr)) {
+    KeySlots slots;
+    for (const QueuedCommand& queued : transaction->queue) slots.Add(queued);
+    for (const WatchedKey& key : watched) slots.Add(key.key);
+    if (slots.several()) {
+      Fail(kCrossSlot);
+      return;
+    }
+  }
   for (int i = 0; i < kTries; ++i) {
     if (TryToExecute(*transaction, watched)) return;
   }
@@ -107,8 +139,10 @@ bool Interpreter::TryToExecute(const Transaction& transaction,
   output->Rewind(mark);
   if (!outcome.ok()) {
     const std::string error = ErrorText(outcome.status());
-    const bool may_be_done = absl::IsDeadlineExceeded(outcome.status());
-    reply_.Error(may_be_done ? error : absl::StrCat(kDiscarded, absl::StripPrefix(error, "ERR ")));
+    // Clients follow a MOVED of EXEC itself.
+    const bool is_whole =
+        absl::IsDeadlineExceeded(outcome.status()) || IsElsewhere(outcome.status());
+    reply_.Error(is_whole ? error : absl::StrCat(kDiscarded, absl::StripPrefix(error, "ERR ")));
     return true;
   }
   if (*outcome == TransactionStore::Outcome::kWatched) {

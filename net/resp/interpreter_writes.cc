@@ -2,6 +2,7 @@
 
 #include "absl/base/optimization.h"
 #include "net/resp/interpreter.h"
+#include "net/resp/key_slots.h"
 
 namespace kvarts {
 namespace resp {
@@ -31,7 +32,7 @@ bool Interpreter::FlushWrites() {
   if (pending_writes_.empty()) return true;
   writing_.options.report_existed = existed_wanted_;
   writing_.options.atomic =
-      batch_is_pending() && serving_->capabilities.batch_scope == BatchScope::kStore;
+      batch_is_pending() && IsWithinScope(serving_->capabilities, writing_.batch);
   if (ABSL_PREDICT_FALSE(submits_)) {
     is_out_ = true;
     outcome_ = Outcome::kWrites;

@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "net/cluster_map.h"
 #include "net/metrics.h"
 
 namespace kvarts {
@@ -40,6 +41,9 @@ struct RespOptions {
   size_t max_scans = 16 << 10;
   const Clock* clock = Clock::Real();  // of expiries and TIME
   ProtocolMetrics* metrics = nullptr;  // counts requests, where there is one; outlives the sessions
+  // Null: no cluster. Else the store is a node's: what redis-server does in cluster mode holds.
+  // Outlives the sessions.
+  const ClusterView* cluster = nullptr;
 };
 
 }  // namespace kvarts

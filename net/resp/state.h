@@ -11,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "base/mutex.h"
 #include "net/resp/clients.h"
+#include "net/resp/cluster_replies.h"
 #include "net/resp/latency_log.h"
 #include "net/resp/options.h"
 #include "net/resp/scan_cursors.h"
@@ -130,6 +131,7 @@ struct ServerState {
   ScanCursors scans;
   Counters counters;
   SlowLog slow_log;
+  ClusterReplies cluster_replies;
   LatencyLog latency_log;
   mutable Mutex reset_mu;
   AtReset reset ABSL_GUARDED_BY(reset_mu);

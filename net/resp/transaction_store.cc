@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "storage/slot_status.h"
 
 namespace kvarts {
 namespace resp {
@@ -46,9 +47,9 @@ absl::Status CheckTransactions(const Capabilities& capabilities) {
   if (!capabilities.has(capabilities.conditions)) {
     return absl::UnimplementedError("transactions need conditional writes, which the store lacks");
   }
-  if (capabilities.batch_scope != BatchScope::kStore) {
+  if (capabilities.batch_scope < BatchScope::kShard) {
     return absl::UnimplementedError(
-        "transactions need atomic batches of any keys, which the store lacks");
+        "transactions need atomic batches of several keys, which the store lacks");
   }
   return absl::OkStatus();
 }
@@ -86,7 +87,10 @@ void TransactionStore::MultiGet(absl::Span<const absl::string_view> keys,
   const int64_t now_ms = NowMs();
   for (size_t i = 0; i < keys.size(); ++i) {
     ReadResult& result = results->mutable_result(i);
-    if (!result.status.ok()) continue;
+    if (!result.status.ok()) {
+      if (IsMoved(result.status) || IsSlotDown(result.status)) elsewhere_.Update(result.status);
+      continue;
+    }
     const Known* known = ChangeOf(keys[i]);
     if (!cleared_ && (known == nullptr || known->change == Change::kTouched)) {
       NoteRead(keys[i], result.stamp);
@@ -244,6 +248,7 @@ absl::StatusOr<bool> AreUnchanged(Store* store, absl::Span<const WatchedKey> wat
 
 absl::StatusOr<TransactionStore::Outcome> TransactionStore::Commit(
     absl::Span<const WatchedKey> watched) {
+  KVARTS_RETURN_IF_ERROR(elsewhere_);
   if (conflict_) return Outcome::kConflict;
   WriteBatch batch;
   // What it made and deleted again has changed, for those who watch it.

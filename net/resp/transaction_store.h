@@ -40,6 +40,10 @@ absl::Status CheckTransactions(const Capabilities& capabilities);
 // others wrote what it read, it has no effect, and is to be run again with another
 // object. Blind writes (MSET, SET) are on no condition.
 //
+// Over a store whose atomic batches are of one slot (BatchScope::kShard) so are transactions: of
+// several, Commit() is the store's kInvalidArgument. A key whose slot is not this node's (see
+// storage/slot_status.h) is an error of its read, and of Commit().
+//
 // Scans, and Stats().entries, are of the base as it is at the moment, with the
 // transaction's own writes; Commit() does not look at them again.
 class TransactionStore final : public Store {
@@ -103,9 +107,10 @@ class TransactionStore final : public Store {
 
   // Ordered: a stranger's keys cannot make it slow.
   std::map<std::string, Known, std::less<>> known_;
-  bool cleared_ = false;   // all keys of the base are deleted
-  bool conflict_ = false;  // the base changed between two reads of a key
-  size_t reads_ = 0;       // calls to the base
+  bool cleared_ = false;    // all keys of the base are deleted
+  absl::Status elsewhere_;  // the first key that was read is not this node's: nothing is done
+  bool conflict_ = false;   // the base changed between two reads of a key
+  size_t reads_ = 0;        // calls to the base
   uint64_t version_ = 0;
   ReadResults looked_;
 };

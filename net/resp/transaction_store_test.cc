@@ -257,8 +257,10 @@ TEST_F(TransactionStoreTest, StoresThatCannotAreRefused) {
   Capabilities c = ModelCapabilities();
   EXPECT_TRUE(CheckTransactions(c).ok());
   c.batch_scope = BatchScope::kShard;
+  EXPECT_TRUE(CheckTransactions(c).ok()) << "of keys of one shard";
+  c.batch_scope = BatchScope::kKey;
   EXPECT_EQ(CheckTransactions(c).message(),
-            "transactions need atomic batches of any keys, which the store lacks");
+            "transactions need atomic batches of several keys, which the store lacks");
   c.conditions = Support::kAbsent;
   EXPECT_EQ(CheckTransactions(c).message(),
             "transactions need conditional writes, which the store lacks");
