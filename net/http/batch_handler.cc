@@ -68,7 +68,7 @@ class BatchSource final : public HttpBodySource {
     out->append(next_ == 0 ? "\n{\"key\":" : ",\n{\"key\":");
     AppendJsonBytes(keys_[next_], out);
     if (!result.status.ok()) {
-      absl::StrAppend(out, ",\"error\":", JsonQuote(result.status.message()), "}");
+      absl::StrAppend(out, ",\"error\":", JsonQuote(StoreErrorText(result.status)), "}");
     } else if (!result.found) {
       ++misses;
       out->append(",\"found\":false}");

@@ -96,7 +96,7 @@ void AnswerWritten(const BatchWriteRequest& request, const WriteResults& written
     const WriteResult& result = written.results[i];
     absl::StrAppend(out, i == 0 ? "\n" : ",\n", "{\"status\":", StatusOf(change, result));
     if (!result.status.ok()) {
-      absl::StrAppend(out, ",\"error\":", JsonQuote(result.status.message()), "}");
+      absl::StrAppend(out, ",\"error\":", JsonQuote(StoreErrorText(result.status)), "}");
       continue;
     }
     absl::StrAppend(out, ",\"existed\":", result.existed ? "true" : "false");

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "net/cluster_map.h"
 #include "net/http/route.h"
 
 namespace kvarts {
@@ -53,12 +54,23 @@ void PageFile(const HttpContext& context, HttpCall* call);
 void DocsFile(const HttpContext& context, HttpCall* call);
 void OpenApi(const HttpContext& context, HttpCall* call);
 
+// cluster_handlers.cc
+void DescribeCluster(const HttpContext& context, HttpCall* call);
+
 // --- What handlers share -----------------------------------------------------
 
 // What a store's error is over HTTP: 400 for a bad argument, 501 for what the
-// store does not have, 504 for a deadline, 507 where there is no room, else
-// 503: the store fails.
+// store does not have, 421 for keys that another node of a cluster holds, 504 for a
+// deadline, 507 where there is no room, else 503: the store fails, or nobody serves
+// the keys' slot now (with Retry-After).
 HttpResponse StoreError(const absl::Status& status);
+// The same of a request for one key: 307 to the node that holds it, where that serves HTTP.
+HttpResponse KeyError(const absl::Status& status, const HttpRequest& request);
+// What they say; of a key elsewhere, which node holds it.
+std::string StoreErrorText(const absl::Status& status);
+
+// A map as JSON. Without the runs of slots only their number is said of each node.
+std::string ClusterJson(const ClusterMap& map, bool with_runs);
 
 // The answer of a store that takes no writes, 405 with Allow: `allowed`, or none.
 HttpResponse ReadOnlyAnswer(absl::string_view allowed);

@@ -13,6 +13,7 @@
 
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "net/cluster_map.h"
 #include "net/metrics.h"
 #include "net/metrics_history.h"
 #include "net/server.h"
@@ -49,6 +50,9 @@ struct HttpOptions {
   // a registry of the service's own. `metrics` and `history` must outlive it.
   Metrics* metrics = nullptr;
   const MetricsHistory* history = nullptr;
+  // Null: no cluster. Else the store is a node's, and requests for keys of other nodes are sent
+  // there. Outlives the service.
+  const ClusterView* cluster = nullptr;
   // For the Date field, and uptime.
   const Clock* clock = Clock::Real();
 };

@@ -15,6 +15,7 @@
 #include "base/checksum.h"
 #include "net/http/batch_write_request.h"
 #include "net/http/handlers.h"
+#include "storage/slot_status.h"
 
 namespace kvarts {
 namespace {
@@ -57,7 +58,7 @@ void AddExpiry(int64_t expires_at_ms, HttpResponse* response) {
 void AnswerValue(const ReadResult& result, ReadResults* owner, HttpCall* call) {
   HttpResponse* const response = &call->response;
   if (!result.status.ok()) {
-    *response = StoreError(result.status);
+    *response = KeyError(result.status, call->request);
     return;
   }
   const Conditions conditions(call->request);
@@ -174,7 +175,7 @@ WriteOutcome WriteUnderConditions(const HttpContext& context, HttpCall* call,
       if (status.ok()) return current.found ? WriteOutcome::kExisted : WriteOutcome::kWasAbsent;
     }
     if (written.failed_precondition < 0) {
-      call->response = StoreError(status);
+      call->response = KeyError(status, call->request);
       return WriteOutcome::kAnswered;
     }
     written = WriteResults();  // somebody else wrote it in between
@@ -219,7 +220,7 @@ void WriteWaiting(const HttpContext& context, HttpCall* call, const HttpSteps& s
 template <void (*kAnswer)(HttpCall* call, const Mutation& mutation, bool existed)>
 void EndWrite(HttpCall* call, const StoreWrite& write, const absl::Status& status) {
   if (!status.ok()) {
-    call->response = StoreError(status);
+    call->response = KeyError(status, call->request);
     return;
   }
   kAnswer(call, write.batch.mutations()[0], write.results.results[0].existed);
@@ -273,7 +274,8 @@ bool ReadValues(const HttpContext& context, const ReadOptions& options,
     context.store->MultiGet(keys, options, &results);
   }
   const bool waits = options.no_wait && std::any_of(results.begin(), results.end(), [](auto& r) {
-                       return absl::IsUnavailable(r.status);
+                       // A slot that nobody serves is on no disk either.
+                       return absl::IsUnavailable(r.status) && !IsSlotDown(r.status);
                      });
   for (size_t i = 0; !waits && i < calls.size(); ++i) {
     // A large one would take the results of all away.
@@ -331,6 +333,12 @@ bool IsEtagList(absl::string_view list) {
 }
 
 HttpResponse StoreError(const absl::Status& status) {
+  if (IsMoved(status)) return HttpError(421, StoreErrorText(status));
+  if (IsSlotDown(status)) {
+    HttpResponse response = HttpError(503, "nobody serves the key's slot now; try again");
+    response.AddField("Retry-After", "1");
+    return response;
+  }
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
       return HttpError(400, status.message());

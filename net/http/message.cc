@@ -19,6 +19,8 @@ absl::string_view StatusLine(int status) {
       return "HTTP/1.1 204 No Content\r\n";
     case 304:
       return "HTTP/1.1 304 Not Modified\r\n";
+    case 307:
+      return "HTTP/1.1 307 Temporary Redirect\r\n";
     case 400:
       return "HTTP/1.1 400 Bad Request\r\n";
     case 401:
@@ -45,6 +47,8 @@ absl::string_view StatusLine(int status) {
       return "HTTP/1.1 417 Expectation Failed\r\n";
     case 431:
       return "HTTP/1.1 431 Request Header Fields Too Large\r\n";
+    case 421:
+      return "HTTP/1.1 421 Misdirected Request\r\n";
     case 501:
       return "HTTP/1.1 501 Not Implemented\r\n";
     case 503:

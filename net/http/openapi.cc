@@ -102,6 +102,23 @@ constexpr char kSchemas[] = R"json({
  "requests":{"type":"integer"},"errors":{"type":"integer"},
  "hits":{"type":"integer"},"misses":{"type":"integer"},
  "bytes_in":{"type":"integer"},"bytes_out":{"type":"integer"}}},
+"Cluster":{"type":"object","properties":{
+ "id":{"type":"string","description":"40 hexadecimal digits."},
+ "revision":{"type":"integer","description":"Grows with every change."},
+ "myself":{"type":["string","null"],"description":"The id of the node that answers."},
+ "nobodys_slots":{"type":"integer","description":"Slots that no node holds."},
+ "lost_slots":{"type":"integer",
+  "description":"Slots that were lost with a node and given out again empty."},
+ "nodes":{"type":"array","items":{"type":"object","properties":{
+  "id":{"type":"string"},"host":{"type":"string"},
+  "native_port":{"type":"integer","description":"0: not served; so are the others."},
+  "resp_port":{"type":"integer"},"resp_tls":{"type":"boolean"},
+  "http_port":{"type":"integer"},"internal_port":{"type":"integer"},
+  "alive":{"type":"boolean"},"member":{"type":"boolean"},"leaving":{"type":"boolean"},
+  "epoch":{"type":"integer","description":"Of its newest slot."},
+  "slots":{"type":"integer","description":"How many it holds."},
+  "runs":{"type":"array","description":"First and last slot of each run; not in /v1/status.",
+   "items":{"type":"array","items":{"type":"integer"},"minItems":2,"maxItems":2}}}}}}},
 "Status":{"type":"object","properties":{
  "version":{"type":"string"},
  "time_ms":{"type":"integer"},
@@ -111,6 +128,7 @@ constexpr char kSchemas[] = R"json({
  "limits":{"$ref":"#/components/schemas/Pairs"},
  "process":{"type":"object","additionalProperties":{"type":"number"}},
  "store":{"$ref":"#/components/schemas/StoreStats"},
+ "cluster":{"$ref":"#/components/schemas/Cluster"},
  "protocols":{"type":"array","items":{"allOf":[{"$ref":"#/components/schemas/Counts"},
   {"type":"object","properties":{
    "name":{"type":"string"},"address":{"type":"string"},

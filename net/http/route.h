@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/clock.h"
+#include "net/cluster_map.h"
 #include "net/http/message.h"
 #include "net/metrics.h"
 #include "net/metrics_history.h"
@@ -28,6 +29,7 @@ struct HttpServerInfo {
   std::vector<std::pair<std::string, std::string>> limits;  // name and value, for people
   const Metrics* metrics = nullptr;
   const MetricsHistory* history = nullptr;  // null: none is kept
+  const ClusterView* cluster = nullptr;     // null: no cluster
   const Clock* clock = Clock::Real();
   absl::Time started;
 };

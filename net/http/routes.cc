@@ -94,6 +94,18 @@ constexpr HttpAnswer kBadBody = {
     415, "The body has a Content-Encoding, or is JSON of another charset than UTF-8.", kJson,
     R"({"$ref":"#/components/schemas/Error"})"};
 
+// Of a node of a cluster.
+constexpr HttpAnswer kMoved = {
+    307, "Another node of the cluster holds the key: Location is the same request there.", kJson,
+    R"({"$ref":"#/components/schemas/Error"})"};
+constexpr HttpAnswer kMisdirected = {
+    421, "Another node of the cluster holds the key, and does not serve HTTP.", kJson,
+    R"({"$ref":"#/components/schemas/Error"})"};
+constexpr HttpAnswer kAllMisdirected = {
+    421,
+    "Other nodes of the cluster hold the keys, and nothing was done. The error names the first.",
+    kJson, R"({"$ref":"#/components/schemas/Error"})"};
+
 constexpr HttpAnswer kGetAnswers[] = {
     {200,
      "The value, as it is, with its content type where the store keeps one. ETag is a hash of it; "
@@ -102,6 +114,8 @@ constexpr HttpAnswer kGetAnswers[] = {
     {304, "The value is the one that the client has."},
     kNoSuchKey,
     kPrecondition,
+    kMoved,
+    kMisdirected,
 };
 constexpr HttpAnswer kPutAnswers[] = {
     {201, "Stored; the key was absent."},
@@ -113,8 +127,11 @@ constexpr HttpAnswer kPutAnswers[] = {
     kReadOnly,
     kPrecondition,
     kBadBody,
+    kMoved,
+    kMisdirected,
 };
-constexpr HttpAnswer kDeleteAnswers[] = {{204, "Deleted."}, kNoSuchKey, kReadOnly, kPrecondition};
+constexpr HttpAnswer kDeleteAnswers[] = {{204, "Deleted."}, kNoSuchKey, kReadOnly,
+                                         kPrecondition,     kMoved,     kMisdirected};
 constexpr HttpAnswer kBatchAnswers[] = {{200, "A result for each key, in the order asked.", kJson,
                                          R"({"$ref":"#/components/schemas/BatchResults"})"},
                                         kBadBody};
@@ -122,6 +139,7 @@ constexpr HttpAnswer kWriteAnswers[] = {
     {200, "A result for each mutation, in the order given.", kJson,
      R"({"$ref":"#/components/schemas/BatchWriteResults"})"},
     kReadOnly,
+    kAllMisdirected,
     {412, "A condition does not hold, and nothing was written.", kJson,
      R"({"$ref":"#/components/schemas/ConditionFailed"})"},
     {415, "The Content-Type is not application/json in UTF-8, or there is a Content-Encoding.",
@@ -135,6 +153,10 @@ constexpr HttpAnswer kStatsAnswers[] = {
     {200, "The store's own figures.", kJson, R"({"$ref":"#/components/schemas/StoreStats"})"}};
 constexpr HttpAnswer kStatusAnswers[] = {
     {200, "The server's state.", kJson, R"({"$ref":"#/components/schemas/Status"})"}};
+constexpr HttpAnswer kClusterAnswers[] = {{200, "The newest map that this node knows.", kJson,
+                                           R"({"$ref":"#/components/schemas/Cluster"})"},
+                                          {404, "The server is no node of a cluster.", kJson,
+                                           R"({"$ref":"#/components/schemas/Error"})"}};
 constexpr HttpAnswer kMetricsAnswers[] = {{200, "Prometheus text, version 0.0.4.", kPlain, kText}};
 constexpr HttpAnswer kLiveAnswers[] = {{200, "It does.", kPlain, kText}};
 constexpr HttpAnswer kReadyAnswers[] = {
@@ -315,6 +337,22 @@ constexpr HttpRoute kRoutes[] = {
      "Totals since the start, and the last five minutes by the second.",  //
      kIfReady, false, false, false, kIgnoredBody, kStatusParameters, kNoBody, kStatusAnswers,
      Each<ServerStatus>},
+    {"GET",
+     "/v1/cluster",
+     "getCluster",
+     "Server",
+     "The nodes of the cluster, and which slots each holds",
+     "A key's slot is CRC16 of it, or of what stands in its first {...}, modulo 16384, as in Redis "
+     "Cluster.",  //
+     kNone,
+     false,
+     false,
+     false,
+     kIgnoredBody,
+     {},
+     kNoBody,
+     kClusterAnswers,
+     Each<DescribeCluster>},
     {"GET",
      "/metrics",
      "getMetrics",

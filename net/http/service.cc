@@ -19,6 +19,7 @@ std::unique_ptr<HttpServerInfo> MakeInfo(const HttpOptions& options, Metrics* me
   info->served = options.served;
   info->metrics = metrics;
   info->history = options.history;
+  info->cluster = options.cluster;
   info->clock = options.clock;
   info->started = options.clock->Now();
   const auto size = [](size_t bytes) { return FormatSize(bytes); };

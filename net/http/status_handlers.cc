@@ -259,6 +259,12 @@ void PrometheusMetrics(const HttpContext& context, HttpCall* call) {
       AppendDetails(*stats, out);
     }
   }
+  if (const ClusterView* const cluster = context.info->cluster; cluster != nullptr) {
+    Single(
+        "kvarts_cluster_lost_slots_total", "counter",
+        "Slots that were lost with a node and given out again empty, since the cluster was made.",
+        static_cast<double>(cluster->map()->lost_slots), out);
+  }
   AppendProtocols(Collect(*context.info), out);
   AppendProcess(*context.info, out);
 }
@@ -292,6 +298,9 @@ void ServerStatus(const HttpContext& context, HttpCall* call) {
                     stats.ok() ? JsonStats(context.store->capabilities(), *stats)
                                : absl::StrCat("\"error\":", JsonQuote(stats.status().message())),
                     "}");
+  }
+  if (info.cluster != nullptr) {
+    absl::StrAppend(out, ",\"cluster\":", ClusterJson(*info.cluster->map(), /*with_runs=*/false));
   }
   out->append(",\"protocols\":[");
   const std::vector<ProtocolStats> protocols = Collect(info);

@@ -152,6 +152,21 @@ function showWhich(latencyOf) {
   which.value = latencyOf;
 }
 
+function showCluster(cluster) {
+  $('cluster').hidden = !cluster;
+  if (!cluster) return;
+  $('cluster-note').textContent = `revision ${exact(cluster.revision)}` +
+    (cluster.nobodys_slots ? `, ${exact(cluster.nobodys_slots)} slots are nobody's` : '') +
+    (cluster.lost_slots ? `, ${exact(cluster.lost_slots)} slots were lost` : '');
+  const state = (n) => [n.alive ? 'alive' : 'dead', ...(n.member ? [] : ['no member']),
+    ...(n.leaving ? ['leaving'] : []), ...(n.id === cluster.myself ? ['this one'] : [])].join(', ');
+  const port = (number) => number ? String(number) : '–';
+  $('nodes').replaceChildren(...cluster.nodes.map((n) => element('tr', {},
+    element('td', {}, element('code', {}, n.id.slice(0, 8))),
+    ...[n.host, port(n.resp_port), port(n.http_port), port(n.native_port), exact(n.slots), state(n)]
+      .map((text) => element('td', {}, text)))));
+}
+
 function show() {
   const latencyOf = chosen || busiest();
   $('served').textContent = status.served || 'kvarts';
@@ -175,6 +190,7 @@ function show() {
     $('state').className = 'badge bad';
   }
   list('store', [...saved, ...(store.details || []).map(readable), ...(can.length ? [['can', can.join(', ')]] : [])]);
+  showCluster(status.cluster);
   list('limits', status.limits.map(({name, value}) => [name, value]));
   list('process', [
     ['CPU', span(status.process.cpu_seconds)],
