@@ -55,7 +55,7 @@ class RespClusterRedisTest : public testing::Test {
     std::string line;
     int port = 0;
     // Another program may take the port first.
-    for (int tries = 0; tries < 20 && !absl::StrContains(line, "ready to accept"); ++tries) {
+    for (int tries = 0; tries < 20 && !absl::StrContains(line, "Ready to accept"); ++tries) {
       ProcessOptions options;
       options.directory = TestDirectory();
       port = FreePort();
@@ -67,9 +67,9 @@ class RespClusterRedisTest : public testing::Test {
           options);
       do {
         line = redis_->ReadLine();
-      } while (!line.empty() && !absl::StrContains(line, "ready to accept"));
+      } while (!line.empty() && !absl::StrContains(line, "Ready to accept"));
     }
-    ASSERT_TRUE(absl::StrContains(line, "ready to accept")) << "redis-server does not start";
+    ASSERT_TRUE(absl::StrContains(line, "Ready to accept")) << "redis-server does not start";
     peer_ = resp_differential::NewSocketPeer(absl::StrCat("127.0.0.1:", port), TestDirectory());
     EXPECT_EQ(OfRedis({"CLUSTER", "ADDSLOTSRANGE", "0", "100", "300", "16383"}), "+OK\r\n");
     EXPECT_EQ(OfRedis({"CLUSTER", "ADDSLOTS", "200"}), "+OK\r\n");

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "benchmark/benchmark.h"
+#include "net/fixed_cluster.h"
 #include "net/fixed_store.h"
 #include "net/resp/session_harness.h"
 
@@ -13,8 +14,9 @@ namespace kvarts {
 namespace resp {
 namespace {
 
-void Run(benchmark::State& state, const std::string& requests, int64_t count, size_t value_size) {
-  SessionHarness harness(std::make_unique<FixedStore>(value_size));
+void Run(benchmark::State& state, const std::string& requests, int64_t count, size_t value_size,
+         const RespOptions& options = {}) {
+  SessionHarness harness(std::make_unique<FixedStore>(value_size), options);
   const auto connection = harness.Connect();
   for (auto unused : state) {
     connection->wire->written.clear();
@@ -56,6 +58,15 @@ void BM_Set(benchmark::State& state) {
       state.range(0), 64);
 }
 BENCHMARK(BM_Set)->ArgName("pipelined")->Arg(1)->Arg(64);
+
+// CLUSTER SLOTS, where each of 32 nodes has one run of slots.
+void BM_ClusterSlots(benchmark::State& state) {
+  const FixedCluster cluster(MapOf(32));
+  RespOptions options;
+  options.cluster = &cluster;
+  Run(state, Request({"CLUSTER", "SLOTS"}), 1, 64, options);
+}
+BENCHMARK(BM_ClusterSlots);
 
 }  // namespace
 }  // namespace resp
