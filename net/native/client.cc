@@ -49,6 +49,7 @@ Client::Client(Transport* transport, EventLoop* loop, absl::string_view address,
 
 void Client::Open(OpenCallback done) {
   loop_->Post([self = shared_from_this(), done = std::move(done)]() mutable {
+    if (self->state_ == State::kShut) return done(ClosedError());
     self->open_ = std::move(done);
     self->deadline_timer_ = self->loop_->NewTimer();
     self->link_timer_ = self->loop_->NewTimer();
@@ -73,6 +74,7 @@ void Client::Start(std::shared_ptr<ClientCall> call, absl::Duration timeout) {
 }
 
 void Client::Shutdown() {
+  const std::shared_ptr<Client> self = shared_from_this();
   state_ = State::kShut;
   stream_.reset();
   writing_calls_.clear();
@@ -160,6 +162,8 @@ void Client::StartRead() {
 }
 
 void Client::DidRead(const absl::StatusOr<size_t>& n) {
+  // What ends below may shut this client down, or let go of it.
+  const std::shared_ptr<Client> self = shared_from_this();
   if (!n.ok()) return Lose(n.status());
   if (*n == 0) return Lose(absl::UnavailableError("the server ended the connection"));
   ++reads_;
@@ -168,9 +172,10 @@ void Client::DidRead(const absl::StatusOr<size_t>& n) {
     // Said by the server, or found in what it said.
     const bool undone = status.code() == absl::StatusCode::kUnavailable;
     const bool final = !undone && IsFinal(status);
-    if (final) FailWaiting(status);
+    if (final && state_ != State::kShut) FailWaiting(status);
     return Lose(status, undone);
   }
+  if (state_ == State::kShut) return;
   Send();
   StartRead();
 }
@@ -185,12 +190,13 @@ absl::Status Client::TakeFrames() {
     if (!version.ok()) return version.status();
   }
   Frame frame;
-  while (true) {
+  while (state_ != State::kShut) {
     absl::StatusOr<bool> whole = reader_.Next(&frame);
     if (!whole.ok()) return absl::InternalError(whole.status().message());
     if (!*whole) return absl::OkStatus();
     if (absl::Status status = TakeAnswer(frame); !status.ok()) return status;
   }
+  return absl::OkStatus();
 }
 
 absl::Status Client::TakeAnswer(const Frame& frame) {
@@ -206,14 +212,13 @@ absl::Status Client::TakeAnswer(const Frame& frame) {
   if (state_ != State::kReady) return absl::InternalError("an answer before the server's hello");
   const auto found = in_flight_.find(response_.id());
   if (found == in_flight_.end()) return absl::OkStatus();  // its deadline has passed
-  if (absl::Status status = found->second->OnAnswer(response_, frame.payload, &reader_);
-      !status.ok()) {
+  const CallPtr call = found->second;
+  if (absl::Status status = call->OnAnswer(response_, frame.payload, &reader_); !status.ok()) {
     return absl::InternalError(status.message());
   }
   failures_ = 0;
-  if (!response_.more()) {
-    const CallPtr call = found->second;
-    in_flight_.erase(found);
+  if (!response_.more() && !call->done_) {  // else it was shut down in there
+    in_flight_.erase(response_.id());
     End(call, absl::OkStatus());
   }
   return absl::OkStatus();
@@ -233,12 +238,13 @@ absl::Status Client::TakeHello(const Response& response) {
   hello_ = response.hello();
   state_ = State::kReady;
   link_timer_->Cancel();
-  for (const CallPtr& call : waiting_) {
+  const std::deque<CallPtr> waiting = waiting_;
+  for (const CallPtr& call : waiting) {
     if (call->done_ || call->write_session_.empty()) continue;
     if (call->write_session_ == hello_.write_session()) continue;
     End(call, MaybeApplied(absl::UnavailableError("the server began anew")));
   }
-  Opened(hello_);
+  if (state_ != State::kShut) Opened(hello_);
   return absl::OkStatus();
 }
 
@@ -277,6 +283,7 @@ void Client::DidWrite(const absl::Status& status) {
 
 void Client::Lose(const absl::Status& why, bool undone) {
   if (state_ == State::kShut) return;
+  const std::shared_ptr<Client> self = shared_from_this();
   last_error_ = absl::Status(why.code(), absl::StrCat(address_, ": ", why.message()));
   const bool was_ready = state_ == State::kReady;
   stream_.reset();
@@ -291,6 +298,7 @@ void Client::Lose(const absl::Status& why, bool undone) {
   std::sort(again.begin(), again.end(),
             [](const CallPtr& a, const CallPtr& b) { return a->id_ > b->id_; });
   for (const CallPtr& call : again) {
+    if (call->done_) continue;  // the one before it shut this down
     if (call->is_once_ && !undone) {
       End(call, absl::DeadlineExceededError(
                     absl::StrCat(last_error_.message(), ": it may have been done")));
@@ -300,6 +308,7 @@ void Client::Lose(const absl::Status& why, bool undone) {
     if (undone && call->first_sent_here_) call->write_session_.clear();
     waiting_.push_front(call);
   }
+  if (state_ == State::kShut) return;
   if (!was_open_) return Opened(last_error_);
   if (!was_ready && IsFinal(why)) FailWaiting(why);
   if (!was_ready) {
@@ -308,6 +317,7 @@ void Client::Lose(const absl::Status& why, bool undone) {
       if (call->is_once_ && !call->done_) End(call, last_error_);
     }
   }
+  if (state_ == State::kShut) return;
 
   // At once after a connection that worked, then slower and slower.
   const int failures = failures_++;
@@ -327,7 +337,7 @@ void Client::FailWaiting(const absl::Status& status) {
   std::vector<CallPtr> all;
   for (const auto& [key, call] : calls_) all.push_back(call);
   for (const CallPtr& call : all) {
-    End(call, call->write_session_.empty() ? named : MaybeApplied(named));
+    if (!call->done_) End(call, call->write_session_.empty() ? named : MaybeApplied(named));
   }
   in_flight_.clear();
   waiting_.clear();
@@ -351,6 +361,7 @@ void Client::ArmDeadline() {
 }
 
 void Client::Expire() {
+  const std::shared_ptr<Client> self = shared_from_this();
   const absl::Duration now = loop_->Now();
   bool silent = false;
   while (!calls_.empty() && calls_.begin()->first.first <= now) {
@@ -367,6 +378,7 @@ void Client::Expire() {
                                                         : last_error_.message()));
     }
   }
+  if (state_ == State::kShut) return;
   ArmDeadline();
   // Not one byte since the call was sent: the connection is as good as dead.
   if (silent && state_ == State::kReady) {

@@ -27,7 +27,7 @@ namespace kvarts {
 namespace native {
 
 // One request and what becomes of it. The callbacks come on the client's loop,
-// one at a time.
+// one at a time; they may shut the client down, and let go of it.
 class ClientCall {
  public:
   virtual ~ClientCall() = default;
