@@ -142,6 +142,7 @@ void Client::DidConnect(absl::StatusOr<std::unique_ptr<Stream>> stream) {
   hello.set_client_id(options_.client_id);
   hello.set_password(options_.password);
   hello.add_features(std::string(kMaintenanceFeature));
+  for (const std::string& feature : options_.features) hello.add_features(feature);
   hello_bytes_.clear();
   AppendPreamble(&hello_bytes_);
   AppendFrameHead(hello, 0, &hello_bytes_);
@@ -235,7 +236,15 @@ absl::Status Client::TakeHello(const Response& response) {
     return absl::FailedPreconditionError(
         "the server now serves a store that can do other things: open it again");
   }
+  const auto& features = response.hello().features();
+  for (const std::string& feature : options_.features) {
+    if (std::find(features.begin(), features.end(), feature) == features.end()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the server does not have the feature \"", feature, "\""));
+    }
+  }
   hello_ = response.hello();
+  was_open_ = true;
   state_ = State::kReady;
   link_timer_->Cancel();
   const std::deque<CallPtr> waiting = waiting_;
@@ -309,12 +318,16 @@ void Client::Lose(const absl::Status& why, bool undone) {
     waiting_.push_front(call);
   }
   if (state_ == State::kShut) return;
-  if (!was_open_) return Opened(last_error_);
+  if (!was_open_) {
+    Opened(last_error_);
+    if (options_.waits || state_ == State::kShut) return;
+  }
   if (!was_ready && IsFinal(why)) FailWaiting(why);
   if (!was_ready) {
     const std::deque<CallPtr> waiting = waiting_;
     for (const CallPtr& call : waiting) {
-      if (call->is_once_ && !call->done_) End(call, last_error_);
+      const bool ends = call->is_once_ || (!options_.waits && call->write_session_.empty());
+      if (ends && !call->done_) End(call, last_error_);
     }
   }
   if (state_ == State::kShut) return;
@@ -345,7 +358,6 @@ void Client::FailWaiting(const absl::Status& status) {
 
 void Client::Opened(absl::StatusOr<ServerHello> hello) {
   if (!open_) return;
-  was_open_ = hello.ok();
   OpenCallback open = std::move(open_);
   open_ = nullptr;
   open(std::move(hello));

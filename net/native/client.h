@@ -70,6 +70,11 @@ struct ClientOptions {
   absl::Duration connect_timeout = absl::Seconds(5);  // hello included
   absl::Duration min_backoff = absl::Milliseconds(10);
   absl::Duration max_backoff = absl::Seconds(1);
+  // Of the server: without one of these it is not the right one, kFailedPrecondition.
+  std::vector<std::string> features;
+  // False: a call that was never sent ends when an attempt to connect fails, and does not wait for
+  // the next one. Open() is then such a call: after its failure others may be started all the same.
+  bool waits = true;
 };
 
 // Thread-safe. The client's end of the native protocol: a state machine on one

@@ -43,6 +43,12 @@ absl::Status Nonsense() {
 
 }  // namespace
 
+absl::StatusOr<native::Response> HeaderCall::WaitForResponse() {
+  if (absl::Status status = Wait(); !status.ok()) return status;
+  if (response_.code() != 0) return native::MakeStatus(response_.code(), response_.message());
+  return std::move(response_);
+}
+
 absl::Status GetCall::OnAnswer(const native::Response& response, absl::string_view payload,
                                native::FrameReader* reader) {
   if (response.code() != 0) {
@@ -128,6 +134,7 @@ void WriteCall::OnDone(const absl::Status& status) {
   if (!status.ok()) {
     for (const uint32_t place : places_) results_->results[place] = {Unshared(status), false};
   }
+  was_answered_ = status.ok();
   WaitingCall::OnDone(status.ok() ? answer_ : status);
 }
 

@@ -8,22 +8,54 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "net/remote/link.h"
+#include "net/native/client.h"
+#include "net/native/native.pb.h"
+#include "net/waiting.h"
 #include "storage/store.h"
 
 namespace kvarts {
 namespace remote {
 
+// A call that a thread waits for.
+class WaitingCall : public native::ClientCall {
+ public:
+  // Not on the loop, once. Returns when OnDone() has come, with its status.
+  absl::Status Wait() { return waiter_.Wait(); }
+  void OnDone(const absl::Status& status) override { waiter_.Done(status); }
+
+ private:
+  StatusWaiter waiter_;
+};
+
 // Calls whose answers go straight into what the waiting thread lent them. They
-// touch it on the loop only, until Wait() returns.
+// touch it on the loop only, until Wait() returns: several of one loop may share it.
+
+// One whose answer is a header.
+class HeaderCall final : public WaitingCall {
+ public:
+  // Instead of Wait(). Errors of the server too.
+  absl::StatusOr<native::Response> WaitForResponse();
+
+ private:
+  absl::Status OnAnswer(const native::Response& response, absl::string_view,
+                        native::FrameReader*) override {
+    response_ = response;
+    return absl::OkStatus();
+  }
+
+  native::Response response_;
+};
 
 // A GET of some of a MultiGet's keys: `places` are theirs in `results`.
 class GetCall final : public WaitingCall {
  public:
   GetCall(std::vector<uint32_t> places, bool stamps, ReadResults* results)
       : places_(std::move(places)), stamps_(stamps), results_(results) {}
+
+  const std::vector<uint32_t>& places() const { return places_; }
 
  private:
   absl::Status OnAnswer(const native::Response& response, absl::string_view payload,
@@ -44,6 +76,10 @@ class WriteCall final : public WaitingCall {
   WriteCall(std::vector<uint32_t> places, WriteResults* results)
       : places_(std::move(places)), results_(results) {}
 
+  // After Wait(): whether what that returned is the server's word.
+  bool was_answered() const { return was_answered_; }
+  const std::vector<uint32_t>& places() const { return places_; }
+
  private:
   absl::Status OnAnswer(const native::Response& response, absl::string_view payload,
                         native::FrameReader* reader) override;
@@ -52,6 +88,7 @@ class WriteCall final : public WaitingCall {
   const std::vector<uint32_t> places_;
   WriteResults* const results_;
   absl::Status answer_;
+  bool was_answered_ = false;
 };
 
 // A SCAN.

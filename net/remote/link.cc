@@ -1,34 +1,14 @@
 #include "net/remote/link.h"
 
 #include <algorithm>
-#include <random>
-#include <string>
 #include <utility>
 
-#include "base/coding.h"
 #include "base/status_macros.h"
 #include "net/native/frame.h"
-#include "net/native/wire.h"
 
 namespace kvarts {
 namespace remote {
 namespace {
-
-// Waits for the answer of a request whose answer is one header.
-class HeaderCall final : public WaitingCall {
- public:
-  // After Wait().
-  native::Response& response() { return response_; }
-
- private:
-  absl::Status OnAnswer(const native::Response& response, absl::string_view,
-                        native::FrameReader*) override {
-    response_ = response;
-    return absl::OkStatus();
-  }
-
-  native::Response response_;
-};
 
 // Nobody waits for it.
 class LeaseCall final : public native::ClientCall {
@@ -40,27 +20,10 @@ class LeaseCall final : public native::ClientCall {
 
 native::ClientOptions MakeClientOptions(const RemoteOptions& options) {
   native::ClientOptions out;
-  std::random_device random;
-  for (int i = 0; i < 4; ++i) AppendLE32(&out.client_id, random());
+  out.client_id = NewClientId();
   out.password = options.password;
   out.connect_timeout = options.connect_timeout;
   return out;
-}
-
-// What a mutation's message takes of a request's header at the most, with the bytes that frame
-// it; a precondition's takes less.
-constexpr uint64_t kMostHeaderBytes = 32;
-
-// Every batch within these limits goes into one request.
-void AddRequestLimits(const native::ServerHello& server, Capabilities* has) {
-  const uint64_t header = server.max_header_bytes();
-  const uint64_t payload_from = header + native::kPrefixBytes;
-  has->max_batch_mutations =
-      std::min({has->max_batch_mutations, server.max_items(),
-                header > 2 * kHeaderRest ? (header - 2 * kHeaderRest) / kMostHeaderBytes : 0});
-  has->max_batch_bytes = std::min(
-      has->max_batch_bytes,
-      server.max_frame_bytes() > payload_from ? server.max_frame_bytes() - payload_from : 0);
 }
 
 }  // namespace
@@ -125,9 +88,7 @@ absl::Status Link::Handshake() {
     opened.Done(status);
   });
   if (absl::Status status = opened.Wait(); !status.ok()) return status;
-  capabilities_ = native::FromProto(server_.capabilities());
-  capabilities_.may_block = true;
-  AddRequestLimits(server_, &capabilities_);
+  capabilities_ = CapabilitiesOver(server_);
   return absl::OkStatus();
 }
 
@@ -144,16 +105,6 @@ bool Link::has_maintenance() const {
   return std::find(features.begin(), features.end(), native::kMaintenanceFeature) != features.end();
 }
 
-native::Request Link::NewRequest(native::Operation operation, absl::Duration timeout) {
-  native::Request request;
-  request.set_id(client_->NewId());
-  request.set_operation(operation);
-  // Not 0, which would be none.
-  const int64_t ms = absl::ToInt64Milliseconds(timeout);
-  request.set_timeout_ms(static_cast<uint32_t>(std::clamp<int64_t>(ms, 1, UINT32_MAX)));
-  return request;
-}
-
 void Link::Start(const std::shared_ptr<WaitingCall>& call, absl::Duration timeout) {
   if (loop_->InLoop()) {
     return call->OnDone(absl::FailedPreconditionError(
@@ -166,10 +117,7 @@ absl::StatusOr<native::Response> Link::Ask(const native::Request& request, absl:
   auto call = std::make_shared<HeaderCall>();
   call->SetRequest(request, {});
   Start(call, timeout);
-  if (absl::Status status = call->Wait(); !status.ok()) return status;
-  native::Response& response = call->response();
-  if (response.code() != 0) return native::MakeStatus(response.code(), response.message());
-  return std::move(response);
+  return call->WaitForResponse();
 }
 
 // The keeper is made, used and destroyed on the loop; ~Link() comes behind

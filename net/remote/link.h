@@ -12,26 +12,13 @@
 #include "absl/time/time.h"
 #include "net/native/client.h"
 #include "net/native/native.pb.h"
+#include "net/remote/calls.h"
 #include "net/remote/remote_store.h"
-#include "net/waiting.h"
+#include "net/remote/requests.h"
 #include "storage/capabilities.h"
 
 namespace kvarts {
 namespace remote {
-
-// What a request's header takes at the most beside its mutations and preconditions.
-inline constexpr uint64_t kHeaderRest = 1 << 10;
-
-// A call that a thread waits for.
-class WaitingCall : public native::ClientCall {
- public:
-  // Not on the loop, once. Returns when OnDone() has come, with its status.
-  absl::Status Wait() { return waiter_.Wait(); }
-  void OnDone(const absl::Status& status) override { waiter_.Done(status); }
-
- private:
-  StatusWaiter waiter_;
-};
 
 // Prolongs the leases of snapshots in the background. On the client's loop only.
 class LeaseKeeper {
@@ -70,7 +57,9 @@ class Link {
   }
 
   // A request with a number, the operation and the timeout.
-  native::Request NewRequest(native::Operation operation, absl::Duration timeout);
+  native::Request NewRequest(native::Operation operation, absl::Duration timeout) {
+    return remote::NewRequest(client_.get(), operation, timeout);
+  }
   void Start(const std::shared_ptr<WaitingCall>& call, absl::Duration timeout);
 
   // Sends a request without a payload and waits. Errors of the server too.

@@ -1,6 +1,7 @@
 #include "net/remote/remote_store.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -10,20 +11,14 @@
 #include "absl/time/clock.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
-#include "net/native/frame.h"
 #include "net/remote/calls.h"
 #include "net/remote/link.h"
 #include "net/remote/remote_maintenance.h"
+#include "net/remote/requests.h"
 
 namespace kvarts {
 namespace remote {
 namespace {
-
-// A longer MultiGet, or batch of independent writes, goes as several requests.
-constexpr size_t kItemsPerRequest = 8 << 10;
-// At least what one mutation's message and one key's size take of a header.
-constexpr size_t kHeaderBytesPerMutation = 64;
-constexpr size_t kHeaderBytesPerKey = 5;
 
 class RemoteSnapshot final : public Snapshot {
  public:
@@ -152,37 +147,32 @@ void RemoteStore::MultiGet(absl::Span<const absl::string_view> keys, const ReadO
                                 ? std::min<uint64_t>(server.max_items(), keys.size())
                                 : kItemsPerRequest;
   std::vector<std::shared_ptr<GetCall>> calls;
-  for (size_t i = 0; i < keys.size();) {
+  std::vector<uint32_t> places;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (absl::Status status = CheckKey(keys[i]); status.ok()) {
+      places.push_back(static_cast<uint32_t>(i));
+    } else {
+      results->mutable_result(i).status = status;
+    }
+  }
+  for (auto left = absl::MakeConstSpan(places); !left.empty();) {
     native::Request request = link->NewRequest(native::GET, timeout);
-    request.set_keys_only(!options.value);
-    request.set_stamps(options.stamp);
-    request.set_metadata(true);
     if (absl::Status status = SetSnapshot(link.get(), options.snapshot, &request); !status.ok()) {
       return results->Fail(keys.size(), status);
     }
-    std::vector<uint32_t> places;
     std::vector<absl::string_view> payload;
-    size_t bytes = native::kPrefixBytes + kHeaderRest;
-    for (; i < keys.size() && places.size() < most_items; ++i) {
-      if (absl::Status status = CheckKey(keys[i]); !status.ok()) {
-        results->mutable_result(i).status = status;
-        continue;
-      }
-      bytes += keys[i].size() + kHeaderBytesPerKey;
-      if (!places.empty() && bytes > server.max_frame_bytes()) break;
-      places.push_back(static_cast<uint32_t>(i));
-      payload.push_back(keys[i]);
-      request.add_key_sizes(static_cast<uint32_t>(keys[i].size()));
-    }
-    if (i < keys.size() && capabilities_.atomic_multi_get) {
+    const size_t n = AddKeys(keys, left, most_items, server, options, &request, &payload);
+    if (n < left.size() && capabilities_.atomic_multi_get) {
       return results->Fail(keys.size(),
                            absl::ResourceExhaustedError(absl::StrCat(
                                keys.size(), " keys are more than the server reads at once")));
     }
-    if (places.empty()) break;
-    calls.push_back(std::make_shared<GetCall>(std::move(places), options.stamp, results));
+    calls.push_back(std::make_shared<GetCall>(
+        std::vector<uint32_t>(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(n)),
+        options.stamp, results));
     calls.back()->SetRequest(request, payload);
     link->Start(calls.back(), timeout);
+    left.remove_prefix(n);
   }
   // The errors are in the results.
   for (const std::shared_ptr<GetCall>& call : calls) call->Wait().IgnoreError();
@@ -208,22 +198,17 @@ absl::Status RemoteStore::Write(const WriteBatch& batch, const WriteOptions& opt
   }
   // One request after the other: mutations of one key keep their order.
   const absl::Time deadline = absl::Now() + timeout;
-  for (uint32_t i = 0; i < mutations.size();) {
-    size_t bytes = native::kPrefixBytes + kHeaderRest;
-    places.clear();
-    for (; i < mutations.size() && places.size() < kItemsPerRequest; ++i) {
-      const Mutation& m = mutations[i];
-      if (absl::Status status = CheckMutation(m, capabilities_); !status.ok()) {
-        results->results[i].status = status;
-        continue;
-      }
-      bytes += m.key.size() + m.value.size() + m.metadata.type.size() + kHeaderBytesPerMutation;
-      if (!places.empty() && bytes > link->server().max_frame_bytes()) break;
-      places.push_back(i);
-    }
-    if (places.empty()) break;
+  for (uint32_t i = 0; i < mutations.size(); ++i) {
+    results->results[i].status = CheckMutation(mutations[i], capabilities_);
+    if (results->results[i].status.ok()) places.push_back(i);
+  }
+  for (auto left = absl::MakeConstSpan(places); !left.empty();) {
+    const size_t n = CountThatFit(batch, left, link->server());
     // Each outcome is in the results.
-    SendWrite(link.get(), batch, places, options, deadline - absl::Now(), results).IgnoreError();
+    SendWrite(link.get(), batch, {left.begin(), left.begin() + static_cast<std::ptrdiff_t>(n)},
+              options, deadline - absl::Now(), results)
+        .IgnoreError();
+    left.remove_prefix(n);
   }
   for (const WriteResult& result : results->results) {
     if (!result.status.ok()) return result.status;
@@ -235,52 +220,15 @@ absl::Status RemoteStore::SendWrite(Link* link, const WriteBatch& batch,
                                     std::vector<uint32_t> places, const WriteOptions& options,
                                     absl::Duration timeout, WriteResults* results) {
   native::Request request = link->NewRequest(native::WRITE, timeout);
-  native::Write* const write = request.mutable_write();
-  write->set_atomic(options.atomic);
-  write->set_unsynced(!options.sync);
-  write->set_report_existed(options.report_existed);
   std::vector<absl::string_view> payload;
-  for (const uint32_t place : places) {
-    const Mutation& m = batch.mutations()[place];
-    native::Mutation* const out = write->add_mutations();
-    out->set_kind(static_cast<uint32_t>(m.kind));
-    out->set_key_size(static_cast<uint32_t>(m.key.size()));
-    out->set_value_size(static_cast<uint32_t>(m.value.size()));
-    out->set_expiry(static_cast<uint32_t>(m.metadata.expiry));
-    out->set_expires_at_ms(m.metadata.expires_at_ms);
-    out->set_content_type(static_cast<uint32_t>(m.metadata.content_type));
-    out->set_content_type_size(static_cast<uint32_t>(m.metadata.type.size()));
-    payload.push_back(m.key);
-    payload.push_back(m.value);
-    payload.push_back(m.metadata.type);
-  }
-  for (const Precondition& p : batch.preconditions()) {
-    native::Precondition* const out = write->add_preconditions();
-    out->set_kind(static_cast<uint32_t>(p.kind));
-    out->set_key_size(static_cast<uint32_t>(p.key.size()));
-    out->set_stamp_high(p.stamp.high);
-    out->set_stamp_low(p.stamp.low);
-    payload.push_back(p.key);
-  }
-  const native::ServerHello& server = link->server();
-  const size_t header = request.ByteSizeLong() + kHeaderRest;
-  size_t bytes = native::kPrefixBytes + header;
-  for (const absl::string_view piece : payload) bytes += piece.size();
-  const size_t items = places.size() + batch.preconditions().size();
-  if (bytes > server.max_frame_bytes() || header > server.max_header_bytes() ||
-      items > server.max_items()) {
-    // The capabilities let no atomic batch come so far: one mutation is too large.
-    return FailWrite(batch,
-                     absl::ResourceExhaustedError(
-                         absl::StrCat("a batch of ", items, " mutations and conditions in ", bytes,
-                                      " bytes; the server takes at most ", server.max_items(),
-                                      " in ", server.max_frame_bytes(), " bytes")),
-                     results);
+  if (absl::Status status = AddWrite(batch, places, options, link->server(), &request, &payload);
+      !status.ok()) {
+    return FailWrite(batch, status, results);
   }
   native::SequenceWindow& window = link->client().writes();
   const native::SequenceWindow::Numbers numbers = window.Begin();
-  write->set_sequence(numbers.sequence);
-  write->set_first_unacknowledged(numbers.first_unacknowledged);
+  request.mutable_write()->set_sequence(numbers.sequence);
+  request.mutable_write()->set_first_unacknowledged(numbers.first_unacknowledged);
   auto call = std::make_shared<WriteCall>(std::move(places), results);
   call->SetRequest(request, payload);
   link->Start(call, timeout);
@@ -295,18 +243,8 @@ absl::StatusOr<std::unique_ptr<Cursor>> RemoteStore::NewCursor(const ScanOptions
   KVARTS_RETURN_IF_ERROR(CheckScan(options, capabilities_));
   native::Request request;
   request.set_operation(native::SCAN);
-  request.set_keys_only(options.keys_only);
-  request.set_metadata(true);
   KVARTS_RETURN_IF_ERROR(SetSnapshot(link.get(), options.snapshot, &request));
-  native::Scan* const scan = request.mutable_scan();
-  scan->set_begin(options.range.begin);
-  scan->set_end(options.range.end);
-  for (const SlotRange& range : options.slots) {
-    scan->add_slots(range.first);
-    scan->add_slots(range.last);
-  }
-  scan->set_backward(options.backward);
-  scan->set_resume_after(options.resume_after);
+  AddScan(options, &request);
   return std::unique_ptr<Cursor>(
       std::make_unique<RemoteCursor>(std::move(link), options, std::move(request)));
 }
@@ -329,17 +267,7 @@ absl::StatusOr<StoreStats> RemoteStore::Stats() {
   const absl::Duration timeout = link->Timeout(absl::InfiniteDuration());
   KVARTS_ASSIGN_OR_RETURN(const native::Response answer,
                           link->Ask(link->NewRequest(native::STATS, timeout), timeout));
-  const native::Stats& stats = answer.stats();
-  StoreStats out;
-  out.entries = stats.entries();
-  out.entries_exact = stats.entries_exact();
-  out.memory_bytes = stats.memory_bytes();
-  out.disk_bytes = stats.disk_bytes();
-  if (stats.has_saved_at_ms()) out.saved_at_ms = stats.saved_at_ms();
-  out.save_error = stats.save_error();
-  const int details = std::min(stats.names_size(), stats.values_size());
-  for (int i = 0; i < details; ++i) out.details.emplace_back(stats.names(i), stats.values(i));
-  return out;
+  return ToStoreStats(answer.stats());
 }
 
 absl::Status RemoteStore::Sync() {
