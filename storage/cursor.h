@@ -33,9 +33,10 @@ struct ScanOptions {
   std::vector<SlotRange> slots;
   bool backward = false;  // from the end of the range; needs backward_scan
   bool keys_only = false;
-  // The position() of another cursor over this data, of the same range, slots
-  // and direction: goes on behind it, also after a restart of the store's
-  // process. Foreign bytes are kInvalidArgument. Empty: from the start.
+  // The position() of another cursor over this data, of the same range and
+  // direction, and of these slots or of more: goes on behind it, also after a
+  // restart of the store's process. Foreign bytes are kInvalidArgument. Empty:
+  // from the start.
   std::string resume_after;
   std::shared_ptr<const Snapshot> snapshot;
   // For each page.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "base/checksum.h"
 #include "base/coding.h"
 #include "base/status_macros.h"
@@ -24,8 +23,6 @@ uint64_t PositionChecksum(const ScanOptions& scan, absl::string_view key) {
   std::string text = scan.backward ? "<" : ">";
   AppendSized(&text, scan.range.begin);
   AppendSized(&text, scan.range.end);
-  for (const SlotRange& slots : scan.slots)
-    absl::StrAppend(&text, slots.first, "-", slots.last, ",");
   return Checksum(key, Checksum(text));
 }
 

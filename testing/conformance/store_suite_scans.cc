@@ -247,6 +247,26 @@ void ScanResumesFromAnyPosition(Tester& t) {
   }
 }
 
+void PositionsAreGoodForFewerSlots(Tester& t) {
+  KVARTS_SUITE_NEEDS(scan);
+  KVARTS_SUITE_NEEDS(slot_scan);
+  const Records records = t.Sample();
+  const auto store = t.Open(records);
+  auto cursor = store->NewCursor({});
+  ASSERT_TRUE(cursor.ok());
+  ScanPage page;
+  ASSERT_TRUE((*cursor)->Next(EntriesAPage(3), &page).ok());
+  ScanOptions options;
+  options.slots = {{0, 9000}};
+  Records got;
+  for (const ScanEntry& e : page) {
+    if (InSlots(e.key, options.slots)) got.emplace_back(std::string(e.key), std::string(e.value));
+  }
+  options.resume_after = (*cursor)->position();
+  for (auto& entry : ScanByResuming(*store, options, 2)) got.push_back(std::move(entry));
+  EXPECT_EQ(Comparable(t.has(), options, got), Expected(options, records));
+}
+
 void PositionBehindTheEndGivesNothing(Tester& t) {
   KVARTS_SUITE_NEEDS(ordered_scan);
   const auto store = t.Open(t.Sample());
@@ -407,6 +427,7 @@ absl::Span<const SuiteTest> ScanTests() {
       {"ScanResumesFromAnyPosition", ScanResumesFromAnyPosition},
       {"PositionBehindTheEndGivesNothing", PositionBehindTheEndGivesNothing},
       {"PositionsOutliveAReopen", PositionsOutliveAReopen},
+      {"PositionsAreGoodForFewerSlots", PositionsAreGoodForFewerSlots},
       {"ForeignPositionsAreInvalid", ForeignPositionsAreInvalid},
       {"RangeBeyondTheLongestKeyIsInvalid", RangeBeyondTheLongestKeyIsInvalid,
        /*needs_entries=*/false},

@@ -31,9 +31,6 @@ uint64_t PositionChecksum(const ScanOptions& scan, bool by_key, absl::string_vie
   for (const std::string* part : {&scan.range.begin, &scan.range.end}) {
     absl::StrAppend(&text, part->size(), ":", *part);
   }
-  for (const SlotRange& slots : scan.slots) {
-    absl::StrAppend(&text, slots.first, "-", slots.last, ",");
-  }
   return Checksum(key, Checksum(text));
 }
 
