@@ -13,11 +13,13 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/percent.h"
 #include "base/size.h"
 #include "base/status_macros.h"
 #include "base/text_start.h"
+#include "cluster/client/cluster_store.h"
 #include "net/remote/remote_store.h"
 #include "net/resp/client/resp_store.h"
 #include "net/tls/tls.h"
@@ -280,6 +282,42 @@ OpenResult OpenRespSpec(Transport* transport, StoreSpec& spec) {
   return OpenRespStore(transport, server.address, resp);
 }
 
+// Of "HOST:PORT,HOST:PORT?password_file=PATH", or a coordinator and what is behind it.
+OpenResult OpenClusterSpec(const StoresOptions& options, StoreSpec& spec) {
+  KVARTS_RETURN_IF_ERROR(spec.Finish());
+  ClusterStoreOptions cluster;
+  std::vector<std::string> seeds;
+  const std::string& target = spec.target();
+  if (absl::StartsWith(target, "file:") || absl::StartsWith(target, "etcd:")) {
+    if (!options.cluster_seeds) {
+      return absl::UnimplementedError(absl::StrCat(
+          "store \"", spec.text(),
+          "\": asking a coordinator is not built yet; name nodes: cluster:HOST:PORT,HOST:PORT"));
+    }
+    KVARTS_ASSIGN_OR_RETURN(seeds, options.cluster_seeds(target));
+  } else {
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(target, absl::MaxSplits('?', 1));
+    if (absl::string_view path = parts.second; absl::ConsumePrefix(&path, "password_file=")) {
+      KVARTS_ASSIGN_OR_RETURN(cluster.password, ReadPasswordFile(std::string(path)));
+    } else if (!path.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("store \"", spec.text(), "\": \"", path, "\"; expected password_file=PATH"));
+    }
+    seeds = absl::StrSplit(parts.first, ',', absl::SkipEmpty());
+    for (const std::string& seed : seeds) {
+      if (absl::StrContains(seed, ':')) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("store \"", spec.text(), "\": \"", seed, "\" is not HOST:PORT"));
+    }
+  }
+  if (seeds.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("store \"", spec.text(), "\": expected HOST:PORT of some of its nodes"));
+  }
+  return OpenClusterStore(options.transport, seeds, cluster);
+}
+
 }  // namespace
 
 StoreFactories AllStores(const StoresOptions& options) {
@@ -301,6 +339,8 @@ StoreFactories AllStores(const StoresOptions& options) {
   stores.Add("tcp", "tcp://HOST:PORT?password_file=PATH", native);
   stores.Add("tls", "tls://HOST:PORT?ca=PATH&password_file=PATH", native);
   stores.Add("unix", "unix:PATH?password_file=PATH", native);
+  stores.Add("cluster", "cluster:HOST:PORT,HOST:PORT?password_file=PATH",
+             [options](StoreSpec& spec) { return OpenClusterSpec(options, spec); });
   stores.Add("resp", "resp://HOST:PORT?password_file=PATH&expiry=BOOL",
              [options](StoreSpec& spec) { return OpenRespSpec(options.transport, spec); });
   return stores;

@@ -54,6 +54,22 @@ TEST_F(StoresTest, AnAbsentIndexNamesTheCommand) {
                          Path("data"), " --index=", Path("i")));
 }
 
+TEST_F(StoresTest, AClusterIsNamedByNodesOrByACoordinator) {
+  using absl::StatusCode;
+  EXPECT_EQ(Open("cluster:127.0.0.1:1,127.0.0.1:1").status().code(), StatusCode::kUnavailable);
+  for (const char* bad : {"cluster:", "cluster:host", "cluster:a:1?x=y"}) {
+    EXPECT_EQ(Open(bad).status().code(), StatusCode::kInvalidArgument) << bad;
+  }
+  EXPECT_EQ(Open("cluster:file:/c").status().code(), StatusCode::kUnimplemented);
+  std::string asked;
+  options_.cluster_seeds = [&](absl::string_view coordinator) {
+    asked = std::string(coordinator);
+    return std::vector<std::string>{"127.0.0.1:1"};
+  };
+  EXPECT_EQ(Open("cluster:etcd://a:1,b:2/name?x=%zz").status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(asked, "etcd://a:1,b:2/name?x=%zz");
+}
+
 TEST_F(StoresTest, AnAbsentDataFileIsNotAnAbsentIndex) {
   for (const bool build : {false, true}) {
     options_.build_indexes = build;
@@ -172,7 +188,8 @@ TEST_F(StoresTest, BadSpecsAreInvalidAndListTheKnown) {
   const auto scheme = Open("redis:x");
   EXPECT_EQ(scheme.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(scheme.status().message().find(
-                "bisect:DATA_FILE?index=PATH, dict:DATA_FILE, "
+                "bisect:DATA_FILE?index=PATH, "
+                "cluster:HOST:PORT,HOST:PORT?password_file=PATH, dict:DATA_FILE, "
                 "memory:?max_memory=SIZE&evict=s3fifo&snapshot=PATH&save_on_exit=BOOL, null:, "
                 "resp://HOST:PORT?password_file=PATH&expiry=BOOL, "
                 "sstable:DIR?memory=SIZE&cache=SIZE&log=on|off&compression=auto|none|lz4|zstd&"
