@@ -19,6 +19,7 @@
 #include "base/size.h"
 #include "base/status_macros.h"
 #include "base/text_start.h"
+#include "cluster/client/cluster_seeds.h"
 #include "cluster/client/cluster_store.h"
 #include "net/remote/remote_store.h"
 #include "net/resp/client/resp_store.h"
@@ -289,12 +290,7 @@ OpenResult OpenClusterSpec(const StoresOptions& options, StoreSpec& spec) {
   std::vector<std::string> seeds;
   const std::string& target = spec.target();
   if (absl::StartsWith(target, "file:") || absl::StartsWith(target, "etcd:")) {
-    if (!options.cluster_seeds) {
-      return absl::UnimplementedError(absl::StrCat(
-          "store \"", spec.text(),
-          "\": asking a coordinator is not built yet; name nodes: cluster:HOST:PORT,HOST:PORT"));
-    }
-    KVARTS_ASSIGN_OR_RETURN(seeds, options.cluster_seeds(target));
+    KVARTS_ASSIGN_OR_RETURN(seeds, ClusterSeeds(target, options.transport));
   } else {
     const std::pair<absl::string_view, absl::string_view> parts =
         absl::StrSplit(target, absl::MaxSplits('?', 1));
@@ -339,7 +335,7 @@ StoreFactories AllStores(const StoresOptions& options) {
   stores.Add("tcp", "tcp://HOST:PORT?password_file=PATH", native);
   stores.Add("tls", "tls://HOST:PORT?ca=PATH&password_file=PATH", native);
   stores.Add("unix", "unix:PATH?password_file=PATH", native);
-  stores.Add("cluster", "cluster:HOST:PORT,HOST:PORT?password_file=PATH",
+  stores.Add("cluster", "cluster:HOST:PORT,HOST:PORT?password_file=PATH, cluster:file:PATH",
              [options](StoreSpec& spec) { return OpenClusterSpec(options, spec); });
   stores.Add("resp", "resp://HOST:PORT?password_file=PATH&expiry=BOOL",
              [options](StoreSpec& spec) { return OpenRespSpec(options.transport, spec); });

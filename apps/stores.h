@@ -25,9 +25,6 @@ struct StoresOptions {
   ProgressSink* progress = nullptr;  // of such a build; may be null
   // Where sentences about it go, for people; may be null.
   std::function<void(absl::string_view)> say;
-  // "HOST:PORT" of nodes of the cluster that a coordinator ("file:PATH", "etcd://HOST:PORT/NAME")
-  // keeps. Unset: a cluster can be named by nodes of it only.
-  std::function<absl::StatusOr<std::vector<std::string>>(absl::string_view)> cluster_seeds;
 };
 
 // Every store that the programs know, by name: the one place where they are

@@ -60,14 +60,9 @@ TEST_F(StoresTest, AClusterIsNamedByNodesOrByACoordinator) {
   for (const char* bad : {"cluster:", "cluster:host", "cluster:a:1?x=y"}) {
     EXPECT_EQ(Open(bad).status().code(), StatusCode::kInvalidArgument) << bad;
   }
-  EXPECT_EQ(Open("cluster:file:/c").status().code(), StatusCode::kUnimplemented);
-  std::string asked;
-  options_.cluster_seeds = [&](absl::string_view coordinator) {
-    asked = std::string(coordinator);
-    return std::vector<std::string>{"127.0.0.1:1"};
-  };
-  EXPECT_EQ(Open("cluster:etcd://a:1,b:2/name?x=%zz").status().code(), StatusCode::kUnavailable);
-  EXPECT_EQ(asked, "etcd://a:1,b:2/name?x=%zz");
+  const auto none = Open(absl::StrCat("cluster:file:", Path("table"))).status();
+  EXPECT_EQ(none.code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(none.message().find("kv_cluster create"), absl::string_view::npos) << none;
 }
 
 TEST_F(StoresTest, AnAbsentDataFileIsNotAnAbsentIndex) {

@@ -110,6 +110,13 @@ class ServingImpl final : public Serving {
     return options_.reuse_port ? ListenToAll() : absl::OkStatus();
   }
 
+  ServingAddresses addresses() const override {
+    const auto of = [](const std::unique_ptr<Server>& server) {
+      return server == nullptr ? std::string() : server->address();
+    };
+    return {of(native_server_), of(resp_server_), of(http_server_)};
+  }
+
   std::string ReadyLine() const override {
     std::string line = "ready";
     if (native_server_ != nullptr) absl::StrAppend(&line, " native=", native_server_->address());
@@ -187,6 +194,7 @@ class ServingImpl final : public Serving {
   }
   HttpOptions HttpSettings() {
     HttpOptions settings;
+    settings.cluster = options_.cluster;
     settings.served = options_.served;
     settings.password = options_.password;
     settings.metrics = &metrics_;
@@ -196,6 +204,7 @@ class ServingImpl final : public Serving {
   }
   RespOptions RespSettings() {
     RespOptions settings;
+    settings.cluster = options_.cluster;
     settings.metrics = metrics_.protocol("resp");
     settings.password = options_.password;
     settings.allow_flush = options_.allow_flush;
@@ -204,6 +213,7 @@ class ServingImpl final : public Serving {
   }
   NativeServerOptions NativeSettings() {
     NativeServerOptions settings;
+    settings.cluster = options_.cluster;
     settings.metrics = metrics_.protocol("native");
     settings.password = options_.password;
     SetIdle(&settings.idle_timeout);

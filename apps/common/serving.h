@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "net/cluster_map.h"
 #include "net/transport.h"
 #include "storage/store.h"
 
@@ -34,6 +35,15 @@ struct ServingOptions {
   bool allow_flush = false;      // over RESP
   bool insecure_listen = false;  // beyond this machine without a password
   std::string served;            // the store's spec, for people
+  // Of a cluster's node; outlives the serving. Null: no cluster.
+  const ClusterView* cluster = nullptr;
+};
+
+// Where the protocols are served: "tcp://127.0.0.1:7700"; empty: not at all.
+struct ServingAddresses {
+  std::string native;
+  std::string resp;
+  std::string http;
 };
 
 // Serves one store over the protocols: listeners, loops, counters, in the order in
@@ -52,6 +62,8 @@ class Serving {
   virtual absl::Status Listen() = 0;
   // Serves this store, once.
   virtual absl::Status Serve(std::unique_ptr<Store> store) = 0;
+  // Once it listens.
+  virtual ServingAddresses addresses() const = 0;
   // "ready native=... resp=... http=...", without newline.
   virtual std::string ReadyLine() const = 0;
   // Lets requests under way end, for `grace` at most.

@@ -97,10 +97,17 @@ void Mover::Stop() {
   }
   if (asking_ != nullptr) asking_->Close();
   std::vector<uint16_t> owned;
-  for (int slot = 0; slot < kSlots; ++slot) {
-    if (owned_[slot]) owned.push_back(static_cast<uint16_t>(slot));
+  std::vector<uint16_t> copying;
+  for (int i = 0; i < kSlots; ++i) {
+    const auto slot = static_cast<uint16_t>(i);
+    if (owned_[slot]) {
+      owned.push_back(slot);
+    } else if (parts_.store->slots()->state(slot) == SlotState::kCopying) {
+      copying.push_back(slot);
+    }
   }
   parts_.store->SetStates(owned, SlotState::kDown);
+  parts_.store->SetStates(copying, SlotState::kServing);
 }
 
 bool Mover::is_idle() const {

@@ -1,0 +1,423 @@
+// A node of a cluster: serves its slots of the keys over the native protocol, RESP and HTTP.
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "apps/common/address.h"
+#include "apps/common/app.h"
+#include "apps/common/process_setup.h"
+#include "apps/common/serving.h"
+#include "apps/common/stop_signal.h"
+#include "apps/stores.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "cluster/coordinator/open_coordinator.h"
+#include "cluster/node/node.h"
+#include "cluster/node/node_file.h"
+#include "cluster/node/node_store.h"
+#include "gflags/gflags.h"
+#include "net/store_runner.h"
+#include "net/tcp/tcp.h"
+#include "net/waiting.h"
+#include "storage/fs/file_system.h"
+#include "storage/spec.h"
+#include "storage/store.h"
+
+DEFINE_string(coordinator, "",
+              "Where the cluster's table is: file:PATH (nodes of one machine) or "
+              "etcd://HOST:PORT,HOST:PORT/NAME.");
+DEFINE_string(store, "memory:", "Where this node's entries are: memory: or sstable:DIR.");
+DEFINE_string(listen, "127.0.0.1:0",
+              "Where the native protocol is served: tcp://HOST:PORT; port 0 picks a free one.");
+DEFINE_string(resp, "127.0.0.1:0", "Where RESP is served: HOST:PORT; empty: nowhere.");
+DEFINE_string(http, "127.0.0.1:0", "Where HTTP is served: HOST:PORT; empty: nowhere.");
+DEFINE_string(
+    internal, "127.0.0.1:0",
+    "Where other nodes reach this one, on this machine only: what nodes say to each other "
+    "is neither encrypted nor protected by a password yet.");
+DEFINE_string(advertise, "",
+              "The host by which clients reach this node, as an address or a name; empty: the one "
+              "it listens at.");
+DEFINE_int32(threads, 0,
+             "Threads that serve connections, and as many again for a store that waits for a disk; "
+             "0: one for each core.");
+DEFINE_bool(manual, false, "Take no slots before kv_cluster add names this node.");
+DEFINE_string(drain_timeout, "30s",
+              "At SIGTERM, how long a node in memory may take to give its slots to others. A "
+              "durable one keeps them, and stops at once.");
+DEFINE_string(join_delay, "5s",
+              "How long this node is up before it takes slots from others: one that crashes again "
+              "and again must not move them each time.");
+DEFINE_string(password_file, "",
+              "The password that clients must give, over every protocol: the first line of this "
+              "file; empty: none.");
+DEFINE_bool(insecure_listen, false, "Allow listening wider than this machine without a password.");
+DEFINE_int32(max_clients, 10000,
+             "Connections of each protocol at once; further ones are closed as they come.");
+
+namespace kvarts {
+namespace {
+
+constexpr char kUsage[] =
+    "kv_node: a node of a cluster.\n"
+    "\n"
+    "usage: kv_node --coordinator=SPEC [FLAGS]\n"
+    "\n"
+    "Serves its share of the keys. It registers itself, and takes its share of the slots from the\n"
+    "other nodes while they go on serving. Make the cluster first:\n"
+    "  kv_cluster --coordinator=file:/tmp/c create\n"
+    "  kv_node --coordinator=file:/tmp/c --resp=127.0.0.1:7001 &\n"
+    "  kv_node --coordinator=file:/tmp/c --resp=127.0.0.1:7002 &\n"
+    "  redis-cli -c -p 7001 SET greeting hello\n"
+    "Prints a line that begins with \"ready\" once it is in the cluster. SIGTERM: a node in "
+    "memory\n"
+    "gives its slots away first (--drain_timeout); one with a durable store stops at once, and\n"
+    "serves the same slots when it comes back.";
+
+// For requests under way at the end.
+constexpr absl::Duration kDrainTime = absl::Seconds(25);
+
+void Say(absl::string_view sentence) {
+  std::fputs(absl::StrCat("kv_node: ", OneLine(sentence), "\n").c_str(), stderr);
+}
+
+// Where a node's map will be, before there is a node: protocols listen first.
+class LateView final : public ClusterView {
+ public:
+  std::shared_ptr<const ClusterMap> map() const override {
+    MutexLock lock(&mu_);
+    return view_ == nullptr ? empty_ : view_->map();
+  }
+  // Null before `view` ends.
+  void Set(const ClusterView* view) {
+    MutexLock lock(&mu_);
+    view_ = view;
+  }
+
+ private:
+  const std::shared_ptr<const ClusterMap> empty_ = std::make_shared<const ClusterMap>();
+  mutable Mutex mu_;
+  const ClusterView* view_ ABSL_GUARDED_BY(mu_) = nullptr;
+};
+
+struct HostAndPort {
+  std::string host;
+  int port = 0;
+};
+
+// Of "tcp://HOST:PORT"; nothing of what is not served, or has no port.
+HostAndPort Split(absl::string_view address) {
+  HostAndPort parts;
+  const std::string text = WithoutTcp(address);
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || !absl::SimpleAtoi(text.substr(colon + 1), &parts.port)) {
+    return {};
+  }
+  parts.host = text.substr(0, colon);
+  if (parts.host.size() > 2 && parts.host.front() == '[') {
+    parts.host = parts.host.substr(1, parts.host.size() - 2);
+  }
+  return parts;
+}
+
+bool IsAnyAddress(absl::string_view host) {
+  return host == "0.0.0.0" || host == "::" || host == "*" || host.empty();
+}
+
+absl::StatusOr<absl::Duration> DurationFlag(absl::string_view name, const std::string& value) {
+  absl::Duration duration;
+  if (!absl::ParseDuration(value, &duration) || duration < absl::ZeroDuration()) {
+    return UsageError(
+        absl::StrCat("--", name, "=", value, ": expected a time such as 5s or 500ms"));
+  }
+  return duration;
+}
+
+struct Flags {
+  ServingOptions serving;
+  absl::Duration drain_timeout;
+  absl::Duration join_delay;
+  std::string node_file;  // empty: the store is in memory
+};
+
+absl::StatusOr<Flags> ReadFlags(const std::vector<std::string>& args) {
+  if (!args.empty()) return UsageError(absl::StrCat("unexpected argument \"", args[0], "\""));
+  if (FLAGS_coordinator.empty()) {
+    return UsageError("--coordinator is missing; for example --coordinator=file:/tmp/cluster");
+  }
+  Flags flags;
+  KVARTS_ASSIGN_OR_RETURN(flags.drain_timeout, DurationFlag("drain_timeout", FLAGS_drain_timeout));
+  KVARTS_ASSIGN_OR_RETURN(flags.join_delay, DurationFlag("join_delay", FLAGS_join_delay));
+  absl::StatusOr<StoreSpec> spec = StoreSpec::Parse(FLAGS_store);
+  if (!spec.ok()) return UsageError(absl::StrCat("--store: ", spec.status().message()));
+  if (spec->scheme() == "sstable") {
+    flags.node_file = JoinPath(spec->target(), "NODE");
+    if (spec->Take("log") == "off") {
+      return UsageError(
+          "--store: a node's store needs its log: after a crash without one, what "
+          "was acknowledged would be missing and nobody would know");
+    }
+  } else if (spec->scheme() != "memory") {
+    return UsageError(absl::StrCat("--store=", FLAGS_store, ": expected memory: or sstable:DIR"));
+  } else if (!spec->Take("snapshot").empty()) {
+    return UsageError("--store: a node in memory begins empty, and keeps no snapshot");
+  }
+  for (const auto& [flag, value] :
+       {std::make_pair("listen", &FLAGS_listen), std::make_pair("resp", &FLAGS_resp),
+        std::make_pair("http", &FLAGS_http)}) {
+    if (absl::StartsWith(*value, "unix:")) {
+      return UsageError(absl::StrCat("--", flag, "=", *value,
+                                     ": other nodes send clients here, by host and port"));
+    }
+    if (value->empty() || !FLAGS_advertise.empty()) continue;
+    const std::string host = Split(ToAddress(*value)).host;
+    if (!IsAnyAddress(host)) continue;
+    return UsageError(absl::StrCat("--", flag, "=", *value,
+                                   " is no address that clients can be sent to: say by which they "
+                                   "reach this node, --advertise=HOST"));
+  }
+  if (IsAnyAddress(FLAGS_advertise) && !FLAGS_advertise.empty()) {
+    return UsageError(absl::StrCat("--advertise=", FLAGS_advertise,
+                                   ": expected a host that clients can connect to"));
+  }
+  if (!IsLocal(ToAddress(FLAGS_internal))) {
+    return UsageError(absl::StrCat("--internal=", FLAGS_internal,
+                                   " may be reached from other machines, and what nodes say to "
+                                   "each other is not protected yet: 127.0.0.1 only"));
+  }
+  if (FLAGS_threads < 0) return UsageError("--threads is negative");
+  if (FLAGS_max_clients < 1) return UsageError("--max_clients is less than 1");
+  ServingOptions& serving = flags.serving;
+  serving.listen = FLAGS_listen;
+  serving.resp = FLAGS_resp;
+  serving.http = FLAGS_http;
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  serving.threads = FLAGS_threads > 0 ? FLAGS_threads : std::max(cores, 1);
+  serving.max_clients = FLAGS_max_clients;
+  serving.insecure_listen = FLAGS_insecure_listen;
+  serving.tls = "listen,resp,http";  // there is no certificate: none of them has it
+  serving.served = FLAGS_store;
+  serving.allow_flush = true;
+  if (!FLAGS_password_file.empty()) {
+    KVARTS_ASSIGN_OR_RETURN(serving.password, ReadPasswordFile(FLAGS_password_file));
+  }
+  return flags;
+}
+
+cluster::NodeInfo InfoOf(const ServingAddresses& addresses, bool durable) {
+  cluster::NodeInfo info;
+  const HostAndPort native = Split(addresses.native);
+  const HostAndPort resp = Split(addresses.resp);
+  const HostAndPort http = Split(addresses.http);
+  info.native_port = native.port;
+  info.resp_port = resp.port;
+  info.http_port = http.port;
+  info.host = FLAGS_advertise;
+  for (const HostAndPort& at : {resp, native, http}) {
+    if (info.host.empty()) info.host = at.host;
+  }
+  info.durable = durable;
+  info.store = FLAGS_store;
+  return info;
+}
+
+// The node's loop, what runs on it, and the order in which they end.
+class RunningNode {
+ public:
+  // `under` must outlive this, and who serves its store.
+  RunningNode(std::unique_ptr<EventLoops> loops, Store* under)
+      : loops_(std::move(loops)), under_(under) {}
+  ~RunningNode() { Stop(); }
+
+  absl::Status Open(Transport* transport, int threads) {
+    KVARTS_ASSIGN_OR_RETURN(runner_, StoreRunner::New(under_, threads));
+    owned_store_ = std::make_unique<cluster::NodeStore>(
+        under_, [loop = loop(), runner = runner_.get()](Task task) {
+          auto shared = std::make_shared<Task>(std::move(task));
+          runner->Run(
+              loop, [shared] { (*shared)(); }, [] {});
+        });
+    store_ = owned_store_.get();
+    absl::Status opened;
+    RunOnLoop(loop(), [&] {
+      auto coordinator = OpenCoordinator(FLAGS_coordinator, loop(), transport);
+      opened = coordinator.status();
+      if (opened.ok()) coordinator_ = *std::move(coordinator);
+    });
+    if (absl::IsInvalidArgument(opened)) {
+      return UsageError(absl::StrCat("--coordinator: ", opened.message()));
+    }
+    return opened;
+  }
+
+  // Returns when the node is in the cluster's table, or why it will not be.
+  absl::Status Join(Transport* transport, cluster::NodeOptions options, StopSignal* stop) {
+    absl::Status joined = absl::CancelledError();
+    loop()->Post([&, options = std::move(options)]() mutable {
+      node_ = std::make_unique<cluster::Node>(transport, loop(), runner_.get(), store_,
+                                              coordinator_.get(), std::move(options));
+      node_->Start([&joined, stop](const absl::Status& status) {
+        joined = status;
+        stop->Wake();
+      });
+    });
+    const bool stopped = stop->Wait();
+    if (stopped) Stop();
+    return joined;
+  }
+
+  // Gives the slots away, for at most so long.
+  void Leave(absl::Duration timeout) {
+    StatusWaiter left;
+    const auto waiter = std::make_shared<StatusWaiter*>(&left);
+    const auto done = std::make_shared<bool>(false);
+    std::unique_ptr<Timer> timer;
+    loop()->Post([&] {
+      const auto end = [waiter, done] {
+        if (!*done) (*waiter)->Done(absl::OkStatus());
+        *done = true;
+      };
+      timer = loop()->NewTimer();
+      timer->Start(timeout, end);
+      node_->Leave(end);
+    });
+    left.Wait().IgnoreError();
+    RunOnLoop(loop(), [&] { timer.reset(); });
+  }
+
+  // Requests that are held go on, with an error. The store is good for those that still come.
+  void Stop() {
+    RunOnLoop(loop(), [this] {
+      if (node_ != nullptr) node_->Stop();
+      node_.reset();
+      coordinator_.reset();
+    });
+  }
+
+  EventLoop* loop() const { return loops_->loop(0); }
+  StoreRunner* runner() const { return runner_.get(); }
+  cluster::NodeStore* store() const { return store_; }
+  // For who serves it, and closes it before this ends.
+  std::unique_ptr<cluster::NodeStore> TakeStore() { return std::move(owned_store_); }
+
+ private:
+  const std::unique_ptr<EventLoops> loops_;
+  Store* const under_;
+  std::unique_ptr<StoreRunner> runner_;
+  std::unique_ptr<cluster::NodeStore> owned_store_;
+  cluster::NodeStore* store_ = nullptr;
+  std::unique_ptr<Coordinator> coordinator_;  // the next two: on the loop
+  std::unique_ptr<cluster::Node> node_;
+};
+
+// A durable node is the one it was, opened once more; one in memory is a new one.
+absl::StatusOr<cluster::NodeFile> TakeIdentity(const std::string& path) {
+  cluster::NodeFile file;
+  if (path.empty()) {
+    file.incarnation = cluster::NewIncarnation();
+    file.openings = 1;
+    return file;
+  }
+  KVARTS_ASSIGN_OR_RETURN(const auto found, cluster::ReadNodeFile(FileSystem::Posix(), path));
+  if (found.has_value()) {
+    file = *found;
+  } else {
+    file.incarnation = cluster::NewIncarnation();
+  }
+  ++file.openings;
+  // Before the cluster hears of this opening: the file is never behind what the table knows.
+  KVARTS_RETURN_IF_ERROR(cluster::WriteNodeFile(FileSystem::Posix(), path, file));
+  return file;
+}
+
+absl::StatusOr<int> Main(const std::vector<std::string>& args) {
+  KVARTS_ASSIGN_OR_RETURN(Flags flags, ReadFlags(args));
+  KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<StopSignal> stop, StopSignal::New([] {
+                            Say("SIGHUP: there is nothing to be opened again");
+                          }));
+  absl::StatusOr<std::unique_ptr<Store>> under = absl::UnknownError("not opened");
+  LateView view;
+  flags.serving.cluster = &view;
+  KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<Serving> serving, Serving::New(flags.serving));
+  KVARTS_RETURN_IF_ERROR(serving->Listen());
+
+  StoresOptions stores_options;
+  stores_options.transport = serving->transport();
+  under = AllStores(stores_options).Open(FLAGS_store);
+  if (absl::IsInvalidArgument(under.status())) {
+    return UsageError(absl::StrCat("--store: ", under.status().message()));
+  }
+  KVARTS_RETURN_IF_ERROR(under.status());
+  const std::string capabilities = ToText((*under)->capabilities());
+  KVARTS_ASSIGN_OR_RETURN(std::unique_ptr<EventLoops> loops, EventLoops::New(1));
+  RunningNode node(std::move(loops), under->get());
+  KVARTS_RETURN_IF_ERROR(node.Open(serving->transport(), flags.serving.threads));
+  KVARTS_ASSIGN_OR_RETURN(const cluster::NodeFile file, TakeIdentity(flags.node_file));
+
+  cluster::NodeOptions options;
+  options.incarnation = file.incarnation;
+  options.marked_slots = file.marked_slots;
+  options.info = InfoOf(serving->addresses(), !flags.node_file.empty());
+  options.info.openings = file.openings;
+  options.capabilities = capabilities;
+  options.internal_address = ToAddress(FLAGS_internal);
+  options.manual = FLAGS_manual;
+  options.join_delay = flags.join_delay;
+  options.say = Say;
+  if (!flags.node_file.empty()) {
+    options.save_marked = [loop = node.loop(), runner = node.runner(), file,
+                           path = flags.node_file](const std::vector<uint16_t>& slots,
+                                                   absl::AnyInvocable<void(absl::Status)> done) {
+      auto next = std::make_shared<cluster::NodeFile>(file);
+      next->marked_slots = slots;
+      const auto saved = std::make_shared<absl::Status>();
+      runner->Run(
+          loop,
+          [next, saved, path] {
+            *saved = cluster::WriteNodeFile(FileSystem::Posix(), path, *next);
+          },
+          [saved, done = std::move(done)]() mutable { done(*saved); });
+    };
+  }
+  view.Set(node.store());
+  const absl::Status joined = node.Join(serving->transport(), std::move(options), stop.get());
+  if (absl::IsCancelled(joined)) {
+    serving->Abandon();
+    return 0;
+  }
+  if (!joined.ok()) {
+    return absl::Status(joined.code(),
+                        absl::StrCat("--coordinator=", FLAGS_coordinator, ": ", joined.message()));
+  }
+  KVARTS_RETURN_IF_ERROR(serving->Serve(node.TakeStore()));
+  std::puts(serving->ReadyLine().c_str());
+  KVARTS_RETURN_IF_ERROR(FlushStandardOutput());
+
+  stop->Wait();
+  if (flags.node_file.empty()) node.Leave(flags.drain_timeout);
+  // Before the sessions end: requests that are held go on, with an error.
+  node.Stop();
+  serving->Drain(kDrainTime);
+  return serving->Close().ok() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace kvarts
+
+int main(int argc, char** argv) {
+  kvarts::InstallSigbusHandler();
+  return kvarts::RunApp(argc, argv, {"kv_node", __FILE__, kvarts::kUsage}, kvarts::Main);
+}

@@ -1,0 +1,475 @@
+// Real nodes of a cluster, as processes: joining, leaving, killed, and come back.
+
+#include <signal.h>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "apps/testing/process.h"
+#include "apps/testing/programs.h"
+#include "base/slot.h"
+#include "cluster/client/cluster_store.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "net/tcp/tcp.h"
+#include "storage/store.h"
+
+namespace kvarts {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int kKeys = kSanitized ? 2000 : 20000;
+constexpr absl::Duration kPatience = absl::Seconds(kSanitized ? 200 : 60);
+
+std::string Value(int i) { return absl::StrCat("value ", i, " of a key"); }
+
+// The number behind the first `"name":` of JSON.
+int NumberIn(const std::string& json, absl::string_view name) {
+  const size_t at = json.find(absl::StrCat("\"", name, "\":"));
+  int number = -1;
+  if (at == std::string::npos) return number;
+  const std::string rest = json.substr(at + name.size() + 3);
+  absl::SimpleAtoi(rest.substr(0, rest.find_first_not_of("-0123456789")), &number);
+  return number;
+}
+
+// Of each node, by its RESP address.
+struct NodeLine {
+  std::string id;
+  int slots = 0;
+  int keys = 0;
+  bool is_alive = false;
+};
+
+class KvNodeTest : public testing::Test {
+ protected:
+  void Create(const std::vector<std::string>& flags = {}) {
+    const ProcessResult made = Cluster("create", flags);
+    ASSERT_EQ(made.exit_code, 0) << made.err;
+  }
+
+  ProcessResult Cluster(const std::string& command, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words = {"apps/kv_cluster", coordinator_, command};
+    words.insert(words.end(), more.begin(), more.end());
+    return RunProcess(words);
+  }
+
+  std::unique_ptr<TestServer> Start(const std::string& store,
+                                    const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words = {"apps/kv_node", coordinator_, absl::StrCat("--store=", store),
+                                      "--join_delay=0s", "--threads=2"};
+    words.insert(words.end(), more.begin(), more.end());
+    return std::make_unique<TestServer>(words, dir_);
+  }
+
+  std::string Sstable(int i) const { return absl::StrCat("sstable:", dir_, "/store", i); }
+
+  std::map<std::string, NodeLine> Nodes(const std::string& json) {
+    std::map<std::string, NodeLine> nodes;
+    const size_t list = json.find("\"nodes\":[");
+    if (list == std::string::npos) return nodes;
+    for (const absl::string_view part : absl::StrSplit(json.substr(list + 9), "{\"id\":\"")) {
+      const std::string node(part);
+      const size_t resp = node.find("\"resp\":\"");
+      if (resp == std::string::npos) continue;
+      NodeLine& line = nodes[node.substr(resp + 8, node.find('"', resp + 8) - resp - 8)];
+      line.id = node.substr(0, 40);
+      line.slots = NumberIn(node, "slots");
+      line.keys = NumberIn(node, "keys");
+      line.is_alive = absl::StrContains(node, "\"alive\":true");
+    }
+    return nodes;
+  }
+
+  // Until nothing moves and `nodes` of them are alive and have slots as even as can be.
+  std::string AwaitEven(int nodes) {
+    std::string json;
+    for (const absl::Time end = absl::Now() + kPatience; absl::Now() < end;) {
+      const ProcessResult status = Cluster("status", {"--json"});
+      json = status.out;
+      int even = 0;
+      for (const auto& [resp, line] : Nodes(json)) {
+        if (line.is_alive && line.slots >= kSlots / nodes && line.slots <= kSlots / nodes + 1) {
+          ++even;
+        }
+      }
+      if (status.exit_code == 0 && even == nodes && NumberIn(json, "slots_moving") == 0 &&
+          NumberIn(json, "slots_to_drop") == 0 && NumberIn(json, "slots_unassigned") == 0) {
+        return json;
+      }
+    }
+    ADD_FAILURE() << "the cluster is not even after a long time: " << json;
+    return json;
+  }
+
+  std::unique_ptr<Store> Client(const TestServer& node) {
+    auto store = OpenClusterStore(
+        tcp_.get(), {std::string(absl::StripPrefix(node.native, "tcp://"))}, ClusterStoreOptions());
+    EXPECT_TRUE(store.ok()) << store.status();
+    return store.ok() ? *std::move(store) : nullptr;
+  }
+
+  void Fill(Store* store) {
+    for (int first = 0; first < kKeys; first += 1000) {
+      std::vector<std::string> bytes;
+      bytes.reserve(2000);
+      WriteBatch batch;
+      for (int i = first; i < std::min(kKeys, first + 1000); ++i) {
+        bytes.push_back(TestKey(i));
+        bytes.push_back(Value(i));
+        batch.Put(bytes[bytes.size() - 2], bytes.back());
+      }
+      const absl::Status status = store->Write(batch, WriteOptions(), nullptr);
+      ASSERT_TRUE(status.ok()) << status;
+    }
+  }
+
+  void ExpectAll(Store* store) {
+    int wrong = 0;
+    for (int first = 0; first < kKeys; first += 1000) {
+      std::vector<std::string> keys;
+      for (int i = first; i < std::min(kKeys, first + 1000); ++i) keys.push_back(TestKey(i));
+      const std::vector<absl::string_view> views(keys.begin(), keys.end());
+      ReadResults results;
+      store->MultiGet(views, ReadOptions(), &results);
+      for (size_t i = 0; i < keys.size(); ++i) {
+        if (results[i].status.ok() && results[i].found &&
+            results[i].value == Value(first + static_cast<int>(i))) {
+          continue;
+        }
+        if (++wrong < 5) {
+          ADD_FAILURE() << keys[i] << " " << results[i].status << " found " << results[i].found
+                        << " value \"" << results[i].value << "\"";
+        }
+      }
+    }
+    EXPECT_EQ(wrong, 0);
+  }
+
+  int SumOfKeys(const std::string& json) {
+    int sum = 0;
+    for (const auto& [resp, line] : Nodes(json)) sum += line.keys;
+    return sum;
+  }
+
+  std::string Ask(const std::string& resp, absl::string_view request) {
+    TestSocket socket(resp, dir_);
+    EXPECT_TRUE(socket.connected());
+    socket.Send(absl::StrCat(request, "\r\nQUIT\r\n"));
+    std::string all = socket.ReceiveAll();
+    return all.size() > 5 ? all.substr(0, all.size() - 5) : all;
+  }
+
+  const std::string dir_ = TestDirectory();
+  const std::string coordinator_ = absl::StrCat("--coordinator=file:", dir_, "/table");
+  const std::unique_ptr<Transport> tcp_ = NewTcpTransport();
+};
+
+// Clients that count, each in keys of its own, until they are told to stop.
+class Counting {
+ public:
+  Counting(const std::function<std::unique_ptr<Store>()>& open, int threads) {
+    for (int t = 0; t < threads; ++t) {
+      stores_.push_back(open());
+      counts_.emplace_back(8, 0);
+    }
+    for (int t = 0; t < threads; ++t) threads_.emplace_back([this, t] { Run(t); });
+  }
+  ~Counting() { Stop(); }
+
+  void Stop() {
+    stop_ = true;
+    for (std::thread& thread : threads_) {
+      if (thread.joinable()) thread.join();
+    }
+  }
+  int errors() const { return errors_; }
+  std::string first_error() const { return first_error_; }
+
+  // What was counted, and nothing else, is in the store.
+  void ExpectExact(Store* store) {
+    for (size_t t = 0; t < counts_.size(); ++t) {
+      for (int k = 0; k < 8; ++k) {
+        const auto value = store->Get(Key(static_cast<int>(t), k));
+        ASSERT_TRUE(value.ok()) << value.status();
+        EXPECT_EQ(value->value_or("0"), absl::StrCat(counts_[t][static_cast<size_t>(k)]));
+      }
+    }
+  }
+  int64_t sum() const {
+    int64_t sum = 0;
+    for (const auto& counts : counts_) {
+      for (const int count : counts) sum += count;
+    }
+    return sum;
+  }
+  int keys() const { return static_cast<int>(counts_.size()) * 8; }
+
+ private:
+  static std::string Key(int t, int k) { return absl::StrCat("counter ", t, " ", k); }
+
+  void Run(int t) {
+    Store* const store = stores_[static_cast<size_t>(t)].get();
+    for (int n = 0; !stop_; ++n) {
+      const int k = n % 8;
+      int& count = counts_[static_cast<size_t>(t)][static_cast<size_t>(k)];
+      const absl::Status put = store->Put(Key(t, k), absl::StrCat(count + 1));
+      if (put.ok()) {
+        ++count;
+      } else {
+        if (errors_++ == 0) first_error_ = std::string(put.message());
+        continue;
+      }
+      const auto value = store->Get(Key(t, k));
+      if (!value.ok() || value->value_or("") != absl::StrCat(count)) {
+        if (errors_++ == 0) {
+          first_error_ = absl::StrCat(
+              "read ",
+              value.ok() ? value->value_or("(absent)") : std::string(value.status().message()),
+              " where ", count, " was written");
+        }
+      }
+    }
+  }
+
+  std::vector<std::unique_ptr<Store>> stores_;
+  std::vector<std::vector<int>> counts_;
+  std::atomic<bool> stop_{false};
+  std::atomic<int> errors_{0};
+  std::string first_error_;
+  std::vector<std::thread> threads_;
+};
+
+TEST_F(KvNodeTest, AFourthNodeTakesItsShareUnderTrafficAndLeavesAgain) {
+  Create();
+  const auto one = Start("memory:");
+  const auto two = Start("memory:");
+  const auto three = Start("memory:");
+  ASSERT_NE(three->ready, "") << three->process.Errors();
+  AwaitEven(3);
+  const std::unique_ptr<Store> client = Client(*one);
+  ASSERT_NE(client, nullptr);
+  Fill(client.get());
+  Counting counting([&] { return Client(*two); }, 3);
+
+  auto four = Start("memory:");
+  AwaitEven(4);
+  ExpectAll(client.get());
+  // SIGTERM: it gives its slots back, and ends well.
+  four->process.Signal(SIGTERM);
+  EXPECT_EQ(four->process.Wait(), 0) << four->process.Errors();
+  AwaitEven(3);
+  counting.Stop();
+  EXPECT_EQ(counting.errors(), 0) << counting.first_error();
+  EXPECT_GT(counting.sum(), 0);
+  counting.ExpectExact(client.get());
+  ExpectAll(client.get());
+  // Nothing is left where it is not, and nothing is there twice.
+  EXPECT_EQ(SumOfKeys(Cluster("status", {"--json"}).out), kKeys + counting.keys());
+}
+
+TEST_F(KvNodeTest, RedisClientsAreToldWhoHoldsWhat) {
+  Create();
+  const auto one = Start("memory:");
+  const auto two = Start("memory:");
+  AwaitEven(2);
+  // `foo` is in slot 12182.
+  const std::string first = Ask(one->resp, "SET foo bar");
+  const std::string second = Ask(two->resp, "SET foo bar");
+  const bool at_one = first == "+OK\r\n";
+  EXPECT_EQ(at_one ? second : first,
+            absl::StrCat("-MOVED 12182 ", at_one ? one->resp : two->resp, "\r\n"));
+  EXPECT_EQ(Ask((at_one ? one : two)->resp, "GET foo"), "$3\r\nbar\r\n");
+  EXPECT_THAT(Ask(one->resp, "MGET foo b"), HasSubstr("-CROSSSLOT"));
+  EXPECT_THAT(Ask(one->resp, "CLUSTER INFO"), HasSubstr("cluster_state:ok"));
+  const std::string nodes = Ask(two->resp, "CLUSTER NODES");
+  EXPECT_THAT(nodes, HasSubstr(absl::StrCat(one->resp, "@")));
+  EXPECT_THAT(nodes, HasSubstr("myself,master"));
+}
+
+TEST_F(KvNodeTest, ADurableNodeThatWasKilledComesBackWithItsSlots) {
+  Create();
+  const auto one = Start(Sstable(1));
+  auto two = Start(Sstable(2));
+  ASSERT_NE(two->ready, "") << two->process.Errors();
+  AwaitEven(2);
+  const std::unique_ptr<Store> client = Client(*one);
+  ASSERT_NE(client, nullptr);
+  Fill(client.get());
+  const std::string before = Cluster("status", {"--json"}).out;
+  EXPECT_EQ(SumOfKeys(before), kKeys);
+  two->process.Signal(SIGKILL);
+  two->process.Wait();
+  // Half of the slots are down, and say so; the other half serves.
+  int down = 0;
+  for (const absl::Time end = absl::Now() + kPatience; absl::Now() < end && down == 0;) {
+    for (int i = 0; i < 20; ++i) {
+      const std::string answer = Ask(one->resp, absl::StrCat("GET ", TestKey(i)));
+      if (absl::StartsWith(answer, "-CLUSTERDOWN Hash slot not served")) ++down;
+    }
+  }
+  EXPECT_GT(down, 0);
+  EXPECT_THAT(Ask(one->resp, "CLUSTER INFO"), HasSubstr("cluster_state:ok"));
+  two = Start(Sstable(2));
+  ASSERT_NE(two->ready, "") << two->process.Errors();
+  const std::string after = AwaitEven(2);
+  ExpectAll(client.get());
+  EXPECT_EQ(SumOfKeys(after), kKeys);
+  // It is the same node, not another one.
+  EXPECT_EQ(Nodes(before).size(), 2u);
+  EXPECT_EQ(Nodes(after).size(), 2u);
+}
+
+TEST_F(KvNodeTest, ACopyOfADirectoryIsNotTheNode) {
+  Create();
+  auto one = Start(Sstable(1));
+  ASSERT_NE(one->ready, "");
+  one->process.Signal(SIGTERM);
+  EXPECT_EQ(one->process.Wait(), 0);
+  ASSERT_EQ(RunProcess({"/bin/cp", "-r", dir_ + "/store1", dir_ + "/store2"}).exit_code, 0);
+  one = Start(Sstable(1));
+  ASSERT_NE(one->ready, "") << one->process.Errors();
+  auto copy = Start(Sstable(2));
+  EXPECT_EQ(copy->ready, "");
+  EXPECT_EQ(copy->process.Wait(), 1);
+  EXPECT_THAT(copy->process.Errors(), HasSubstr("a copy"));
+}
+
+TEST_F(KvNodeTest, SlotsOfADeadNodeInMemoryAreDownUntilTheLossIsAccepted) {
+  Create();
+  const auto one = Start("memory:");
+  auto two = Start("memory:");
+  AwaitEven(2);
+  const std::unique_ptr<Store> client = Client(*one);
+  ASSERT_NE(client, nullptr);
+  Fill(client.get());
+  two->process.Signal(SIGKILL);
+  two->process.Wait();
+  const ProcessResult refused = Cluster("recover");
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("--accept_loss"));
+  const ProcessResult done = Cluster("recover", {"--accept_loss"});
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  const std::string json = AwaitEven(1);
+  EXPECT_EQ(NumberIn(json, "slots_lost"), kSlots / 2);
+  // All slots serve; what was on the dead node is gone, and the rest is there.
+  EXPECT_TRUE(client->Put("new", "value").ok());
+  int found = 0;
+  for (int i = 0; i < kKeys; i += 50) {
+    const auto value = client->Get(TestKey(i));
+    ASSERT_TRUE(value.ok()) << value.status();
+    if (value->has_value()) ++found;
+  }
+  EXPECT_GT(found, 0);
+  EXPECT_LT(found, kKeys / 50);
+}
+
+TEST_F(KvNodeTest, InACacheALostNodesSlotsComeBackEmptyAndAreCounted) {
+  Create({"--on_loss=empty"});
+  const auto one = Start("memory:");
+  auto two = Start("memory:");
+  AwaitEven(2);
+  const std::unique_ptr<Store> client = Client(*one);
+  ASSERT_NE(client, nullptr);
+  Fill(client.get());
+  const std::string resp = two->resp;
+  const std::string native = two->native;
+  two->process.Signal(SIGKILL);
+  two->process.Wait();
+  two = Start("memory:", {absl::StrCat("--resp=", resp), absl::StrCat("--listen=", native)});
+  ASSERT_NE(two->ready, "") << two->process.Errors();
+  const std::string json = AwaitEven(2);
+  EXPECT_EQ(NumberIn(json, "slots_lost"), kSlots / 2);
+  EXPECT_THAT(two->process.Errors(), HasSubstr("were lost"));
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(client->Put(TestKey(i), Value(i)).ok());
+}
+
+TEST_F(KvNodeTest, AddAndRemoveByHand) {
+  Create();
+  const auto one = Start("memory:");
+  const auto two = Start("memory:", {"--manual"});
+  ASSERT_NE(two->ready, "") << two->process.Errors();
+  AwaitEven(1);
+  const std::unique_ptr<Store> client = Client(*one);
+  ASSERT_NE(client, nullptr);
+  Fill(client.get());
+  const ProcessResult added = Cluster("add", {two->resp});
+  EXPECT_EQ(added.exit_code, 0) << added.err;
+  EXPECT_THAT(added.out, HasSubstr(absl::StrCat("has ", kSlots / 2, " slots")));
+  ExpectAll(client.get());
+  const ProcessResult skew = Cluster("skew");
+  EXPECT_EQ(skew.exit_code, 0) << skew.err;
+  const ProcessResult removed = Cluster("remove", {one->resp});
+  EXPECT_EQ(removed.exit_code, 0) << removed.err;
+  const std::unique_ptr<Store> other = Client(*two);
+  ASSERT_NE(other, nullptr);
+  ExpectAll(other.get());
+  const ProcessResult last = Cluster("remove", {two->resp});
+  EXPECT_EQ(last.exit_code, 1);
+  EXPECT_THAT(last.err, HasSubstr("no other member"));
+}
+
+TEST_F(KvNodeTest, KilledAtAnyMomentOfAMoveNothingIsLost) {
+  Create();
+  std::vector<std::unique_ptr<TestServer>> nodes;
+  for (int i = 0; i < 2; ++i) nodes.push_back(Start(Sstable(i)));
+  AwaitEven(2);
+  {
+    const std::unique_ptr<Store> client = Client(*nodes[0]);
+    ASSERT_NE(client, nullptr);
+    Fill(client.get());
+  }
+  // A third one comes; now it, now one that gives, is killed a moment later and comes back.
+  nodes.push_back(Start(Sstable(2)));
+  for (int round = 0; round < (kSanitized ? 3 : 8); ++round) {
+    const size_t victim = round % 2 == 0 ? 2 : round / 2 % 2;
+    absl::SleepFor(absl::Milliseconds(7 * round));
+    nodes[victim]->process.Signal(SIGKILL);
+    nodes[victim]->process.Wait();
+    nodes[victim] = Start(Sstable(static_cast<int>(victim)));
+    ASSERT_NE(nodes[victim]->ready, "") << nodes[victim]->process.Errors();
+  }
+  const std::string json = AwaitEven(3);
+  const std::unique_ptr<Store> client = Client(*nodes[0]);
+  ASSERT_NE(client, nullptr);
+  ExpectAll(client.get());
+  EXPECT_EQ(SumOfKeys(json), kKeys);
+}
+
+TEST_F(KvNodeTest, WhatIsWrongIsSaidInOneLine) {
+  const auto ends_with = [&](std::vector<std::string> words, int code, absl::string_view text) {
+    const ProcessResult result = RunProcess(words);
+    EXPECT_EQ(result.exit_code, code) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(std::string(text)));
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  };
+  ends_with({"apps/kv_node"}, 2, "--coordinator is missing");
+  ends_with({"apps/kv_node", coordinator_}, 1, "kv_cluster create");
+  ends_with({"apps/kv_cluster", coordinator_, "status"}, 1, "kv_cluster create");
+  ends_with({"apps/kv_cluster", coordinator_, "frobnicate"}, 2, "unknown command");
+  ends_with({"apps/kv_cluster", coordinator_, "create", "--on_loss=no"}, 2, "--on_loss=no");
+  ends_with({"apps/kv_cluster", "--coordinator=zk:x", "status"}, 2, "--coordinator");
+  Create();
+  ends_with({"apps/kv_cluster", coordinator_, "create"}, 1, "there is a cluster already");
+  ends_with({"apps/kv_node", coordinator_, "--store=null:"}, 2, "expected memory: or sstable:DIR");
+  ends_with({"apps/kv_node", coordinator_, "--resp=0.0.0.0:0", "--insecure_listen"}, 2,
+            "--advertise");
+  ends_with({"apps/kv_node", coordinator_, "--internal=0.0.0.0:0"}, 2, "--internal");
+  ends_with({"apps/kv_cluster", coordinator_, "add", "nobody"}, 1, "no node");
+}
+
+}  // namespace
+}  // namespace kvarts
