@@ -18,11 +18,15 @@ absl::StatusOr<bool> CleanPage(Store* store, Cursor* cursor) {
   PageLimits limits;
   limits.entries = kKeysAtOnce;
   KVARTS_RETURN_IF_ERROR(cursor->Next(limits, &page));
-  if (page.empty()) return true;
+  if (page.empty()) {
+    // What was removed must not come back once nobody looks for it.
+    KVARTS_RETURN_IF_ERROR(store->Sync());
+    return true;
+  }
   WriteBatch batch;
   for (const ScanEntry& entry : page) batch.Delete(entry.key);
   WriteOptions options;
-  options.sync = false;  // what comes back in a crash is cleaned again: its slot is still marked
+  options.sync = false;  // what comes back in a crash before the end is cleaned again
   KVARTS_RETURN_IF_ERROR(store->Write(batch, options, nullptr));
   return false;
 }
@@ -36,11 +40,29 @@ void Leftovers::Init(const std::vector<uint16_t>& slots) {
 
 void Leftovers::Changed(absl::AnyInvocable<void(absl::Status)> done) {
   parts_.store->slots()->SetForeign(static_cast<int>(marked_.count()));
+  to_save_.push_back(std::move(done));
+  if (!saving_) SaveNow();
+}
+
+// One list at a time, so that an older one never replaces a newer one.
+void Leftovers::SaveNow() {
+  saving_ = true;
   std::vector<uint16_t> slots;
   for (int slot = 0; slot < kSlots; ++slot) {
     if (marked_[slot]) slots.push_back(static_cast<uint16_t>(slot));
   }
-  save_(slots, std::move(done));
+  auto waiting = std::make_shared<std::vector<absl::AnyInvocable<void(absl::Status)>>>();
+  waiting->swap(to_save_);
+  save_(slots, [this, waiting, alive = std::weak_ptr<bool>(alive_)](const absl::Status& status) {
+    const std::shared_ptr<bool> here = alive.lock();
+    if (here == nullptr || !*here) return;
+    saving_ = false;
+    for (auto& done : *waiting) {
+      done(status);
+      if (!*here) return;
+    }
+    if (!saving_ && !to_save_.empty()) SaveNow();
+  });
 }
 
 void Leftovers::Mark(const std::vector<uint16_t>& slots,

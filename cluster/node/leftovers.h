@@ -50,12 +50,15 @@ class Leftovers {
   void Step();
   void EndJob(const absl::Status& status);
   void Changed(absl::AnyInvocable<void(absl::Status)> done);
+  void SaveNow();
 
   const NodeParts& parts_;
   const Save save_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::bitset<kSlots> marked_;
   std::deque<Job> jobs_;
+  bool saving_ = false;
+  std::vector<absl::AnyInvocable<void(absl::Status)>> to_save_;  // who waits for the next list
 };
 
 }  // namespace cluster
