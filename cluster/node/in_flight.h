@@ -1,11 +1,12 @@
 #ifndef KVARTS_CLUSTER_NODE_IN_FLIGHT_H_
 #define KVARTS_CLUSTER_NODE_IN_FLIGHT_H_
 
+#include "base/language.h"
+
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <thread>
 #include <utility>
 
 namespace kvarts {

@@ -6,9 +6,10 @@
 #include <utility>
 
 #include "absl/base/optimization.h"
-#include "absl/strings/str_cat.h"
+#include "absl/container/inlined_vector.h"
 #include "base/slot.h"
 #include "base/status_macros.h"
+#include "cluster/node/slot_cursor.h"
 #include "storage/slot_status.h"
 
 namespace kvarts {
@@ -23,7 +24,9 @@ Capabilities NodeCapabilities(Capabilities c) {
   c.snapshot = Support::kAbsent;
   if (c.has(c.write)) {
     c.batch_scope = std::min(c.batch_scope, BatchScope::kShard);
-    if (c.has(c.scan)) c.delete_range = Support::kEmulatedLinear;
+    if (c.has(c.delete_range)) {
+      c.delete_range = c.has(c.scan) ? Support::kEmulatedLinear : Support::kAbsent;
+    }
   }
   // A store that does not block does so in no call: what it says of the calls of a hold holds.
   c.no_wait = c.no_wait || !c.may_block;
@@ -32,52 +35,17 @@ Capabilities NodeCapabilities(Capabilities c) {
   return c;
 }
 
-// The entries of the node's slots. What a page's guard has seen holds until the page is filled.
-class SlotCursor final : public Cursor {
- public:
-  SlotCursor(std::unique_ptr<Cursor> under, std::vector<SlotRange> asked,
-             std::shared_ptr<SlotTable> slots)
-      : under_(std::move(under)), asked_(std::move(asked)), slots_(std::move(slots)) {}
+absl::Status NoSnapshots() { return absl::UnimplementedError("a node has no snapshots"); }
 
-  absl::Status Next(const PageLimits& limits, ScanPage* page) override {
-    do {
-      InFlight::Guard guard(slots_->calls());
-      page->Reset();
-      KVARTS_RETURN_IF_ERROR(CheckAsked());
-      KVARTS_RETURN_IF_ERROR(under_->Next(limits, page));
-      if (page->empty()) return absl::OkStatus();
-      // After the guard: entries that came to be foreign later are not in the page.
-      if (slots_->foreign() > 0) {
-        page->Retain([this](const ScanEntry& entry) { return IsHere(KeySlot(entry.key)); });
-      }
-    } while (page->empty());
-    return absl::OkStatus();
+// The slots of a batch's keys, maybe more than once.
+std::vector<uint16_t> SlotsOf(const WriteBatch& batch) {
+  std::vector<uint16_t> slots;
+  for (const Mutation& m : batch.mutations()) {
+    if (m.kind != Mutation::Kind::kDeleteRange) slots.push_back(KeySlot(m.key));
   }
-  std::string position() const override { return under_->position(); }
-
- private:
-  // Those that are held are the node's still or not yet: a page of them would be too early or too
-  // late, but for keys that are there throughout it is neither.
-  bool IsHere(uint16_t slot) const { return slots_->Serves(slot); }
-
-  // Who asks for certain slots counts them as done when the scan ends.
-  absl::Status CheckAsked() const {
-    for (const SlotRange& range : asked_) {
-      for (int slot = range.first; slot <= range.last; ++slot) {
-        const auto here = static_cast<uint16_t>(slot);
-        const SlotState state = slots_->state(here);
-        if (state >= SlotState::kServing) continue;
-        return state == SlotState::kHeld ? absl::UnavailableError("a slot is about to move")
-                                         : slots_->WhyNot(here, state);
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  const std::unique_ptr<Cursor> under_;
-  const std::vector<SlotRange> asked_;
-  const std::shared_ptr<SlotTable> slots_;
-};
+  for (const Precondition& p : batch.preconditions()) slots.push_back(KeySlot(p.key));
+  return slots;
+}
 
 }  // namespace
 
@@ -89,58 +57,82 @@ NodeStore::NodeStore(Store* under, std::function<void(Task)> run)
       slots_(std::make_shared<SlotTable>()),
       outbox_(std::make_shared<Outbox>(under)) {}
 
+NodeStore::~NodeStore() {
+  std::vector<HeldWrite> held;
+  {
+    MutexLock lock(&held_mu_);
+    held.swap(held_);
+  }
+  FailHeld(std::move(held));
+  {
+    MutexLock lock(&submitted_mu_);
+    while (submitted_ > 0) none_submitted_.Wait(&submitted_mu_);
+  }
+  outbox_.Share()->Close();
+}
+
 void NodeStore::MultiGet(absl::Span<const absl::string_view> keys, const ReadOptions& options,
                          ReadResults* results) {
   if (options.snapshot != nullptr) {
-    return results->Fail(keys.size(), absl::UnimplementedError("a node has no snapshots"));
+    return results->Fail(keys.size(), NoSnapshots());
   }
   while (true) {
-    InFlight::Guard guard(slots_->calls());
-    int held = -1;
-    bool all_here = true;
-    for (const absl::string_view key : keys) {
-      const uint16_t slot = KeySlot(key);
-      const SlotState state = slots_->state(slot);
-      if (ABSL_PREDICT_TRUE(state >= SlotState::kServing)) continue;
-      all_here = false;
-      if (state == SlotState::kHeld) held = slot;
-    }
-    if (ABSL_PREDICT_FALSE(held >= 0 && !options.no_wait)) {
-      guard.Release();
-      if (WaitWhileHeld(static_cast<uint16_t>(held))) continue;
-      return results->Fail(keys.size(), ClosedError());
-    }
-    under_->MultiGet(keys, options, results);
-    if (ABSL_PREDICT_TRUE(all_here && !options.stamp)) return;
-    for (size_t i = 0; i < keys.size(); ++i) {
-      const uint16_t slot = KeySlot(keys[i]);
-      const SlotState state = slots_->state(slot);
-      ReadResult& result = results->mutable_result(i);
-      if (state >= SlotState::kServing) {
-        if (options.stamp) result.stamp = slots_->CombineStamp(slot, result.stamp);
-        continue;
+    uint16_t held = 0;
+    {
+      InFlight::Guard guard(slots_->calls());
+      bool all_here = !options.stamp;
+      for (const absl::string_view key : keys) {
+        all_here = all_here && slots_->Serves(KeySlot(key));
       }
-      // What is there is a copy that is not the node's.
-      result.Clear();
-      result.status = state == SlotState::kHeld ? absl::UnavailableError("the slot is held")
-                                                : slots_->WhyNot(slot, state);
+      if (ABSL_PREDICT_TRUE(all_here)) return under_->MultiGet(keys, options, results);
+      if (ReadClosely(keys, options, results, &held)) return;
     }
-    return;
+    if (!slots_->AwaitNotHeld(held, false)) return results->Fail(keys.size(), ClosedError());
   }
+}
+
+bool NodeStore::ReadClosely(absl::Span<const absl::string_view> keys, const ReadOptions& options,
+                            ReadResults* results, uint16_t* held) {
+  struct Seen {
+    uint16_t slot;
+    SlotState state;
+    uint64_t mask;
+  };
+  // Before the store is read: a slot that comes to be served in between was read too early.
+  absl::InlinedVector<Seen, 8> seen;
+  for (const absl::string_view key : keys) {
+    const uint16_t slot = KeySlot(key);
+    const SlotState state = slots_->state(slot);
+    if (state == SlotState::kHeld && !options.no_wait) {
+      *held = slot;
+      return false;
+    }
+    seen.push_back({slot, state, options.stamp ? slots_->StampMask(slot) : 0});
+  }
+  under_->MultiGet(keys, options, results);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    ReadResult& result = results->mutable_result(i);
+    if (seen[i].state >= SlotState::kServing) {
+      result.stamp.low ^= seen[i].mask;
+      continue;
+    }
+    // What is there is a copy that is not the node's.
+    result.Clear();
+    result.status = seen[i].state == SlotState::kHeld ? absl::UnavailableError("the slot is held")
+                                                      : slots_->WhyNot(seen[i].slot, seen[i].state);
+  }
+  return true;
 }
 
 NodeStore::Look NodeStore::LookAt(const WriteBatch& batch, bool was_held) const {
   Look look;
   int one = -1;
+  bool is_plain = !was_held && !slots_->has_held_writes();
   const auto add = [&](absl::string_view key) {
     const uint16_t slot = KeySlot(key);
     look.has_several = look.has_several || (one >= 0 && one != slot);
     one = slot;
-    const SlotState state = was_held ? slots_->state_behind_hold(slot) : slots_->state(slot);
-    if (ABSL_PREDICT_TRUE(state == SlotState::kServing)) return;
-    if (state == SlotState::kCopying) look.has_copying = true;
-    if (state == SlotState::kHeld && look.held < 0) look.held = slot;
-    if (state < SlotState::kHeld && look.away < 0) look.away = slot;
+    is_plain = is_plain && slots_->state(slot) == SlotState::kServing;
   };
   for (const Mutation& m : batch.mutations()) {
     if (ABSL_PREDICT_FALSE(m.kind == Mutation::Kind::kDeleteRange)) {
@@ -150,16 +142,37 @@ NodeStore::Look NodeStore::LookAt(const WriteBatch& batch, bool was_held) const 
     }
   }
   for (const Precondition& p : batch.preconditions()) {
-    look.has_stamps = look.has_stamps || p.kind == Precondition::Kind::kUnchanged;
+    is_plain = is_plain && p.kind != Precondition::Kind::kUnchanged;
     add(p.key);
   }
+  if (ABSL_PREDICT_FALSE(!is_plain)) LookClosely(batch, was_held, &look);
   return look;
 }
 
-bool NodeStore::WaitWhileHeld(uint16_t slot) {
-  MutexLock lock(&held_mu_);
-  while (slots_->state(slot) == SlotState::kHeld && !closed_) not_held_.Wait(&held_mu_);
-  return !closed_;
+void NodeStore::LookClosely(const WriteBatch& batch, bool was_held, Look* look) const {
+  const auto look_at = [&](uint16_t slot) {
+    const SlotState state = was_held ? slots_->state_behind_hold(slot) : slots_->state(slot);
+    look->states.push_back(state);
+    if (state == SlotState::kHeld || (!was_held && slots_->has_held_writes(slot))) {
+      look->held = slot;
+    }
+    if (state < SlotState::kHeld) look->has_away = true;
+    return state;
+  };
+  for (const Mutation& m : batch.mutations()) {
+    if (m.kind == Mutation::Kind::kDeleteRange) {
+      look->states.push_back(SlotState::kServing);
+    } else if (look_at(KeySlot(m.key)) == SlotState::kCopying) {
+      look->copied.push_back(m.key);
+    }
+  }
+  for (const Precondition& p : batch.preconditions()) {
+    const uint16_t slot = KeySlot(p.key);
+    look_at(slot);
+    look->masks.push_back(slots_->StampMask(slot));
+    look->has_stamps = look->has_stamps || p.kind == Precondition::Kind::kUnchanged;
+  }
+  if (!look->copied.empty()) look->outbox = outbox_.Share();
 }
 
 void NodeStore::SetStates(absl::Span<const uint16_t> slots, SlotState state) {
@@ -173,7 +186,7 @@ void NodeStore::SetStates(absl::Span<const uint16_t> slots, SlotState state) {
     }
   }
   if (!releases) return;
-  std::vector<HeldWrite> still_held;
+  std::vector<HeldWrite> waiting;
   while (true) {
     std::vector<HeldWrite> held;
     {
@@ -182,31 +195,57 @@ void NodeStore::SetStates(absl::Span<const uint16_t> slots, SlotState state) {
       if (held.empty()) {
         // Inside the lock: who finds the slot held after this waits for another release.
         for (const uint16_t slot : slots) slots_->SetState(slot, state);
-        held_.swap(still_held);
+        if (!closed_) held_.swap(waiting);
         break;
       }
     }
-    for (HeldWrite& write : held) {
-      if (!TryToSubmit(&write, true)) still_held.push_back(std::move(write));
-    }
+    Resubmit(std::move(held), &waiting);
   }
-  not_held_.SignalAll();
+  FailHeld(std::move(waiting));
+  slots_->Wake();
 }
 
-void NodeStore::Record(const WriteBatch& batch) {
-  std::vector<absl::string_view> keys;
-  for (const Mutation& m : batch.mutations()) {
-    if (m.kind != Mutation::Kind::kDeleteRange &&
-        slots_->state_behind_hold(KeySlot(m.key)) == SlotState::kCopying) {
-      keys.push_back(m.key);
+void NodeStore::Resubmit(std::vector<HeldWrite> held, std::vector<HeldWrite>* waiting) {
+  std::vector<bool> taken(kSlots);  // slots of writes that wait on
+  for (const HeldWrite& write : *waiting) {
+    for (const uint16_t slot : SlotsOf(*write.batch)) taken[slot] = true;
+  }
+  for (HeldWrite& write : held) {
+    // Looked up first: when the write has ended, its bytes may be gone.
+    const std::vector<uint16_t> slots = SlotsOf(*write.batch);
+    const bool overtakes =
+        std::any_of(slots.begin(), slots.end(), [&](uint16_t slot) { return taken[slot]; });
+    if (overtakes || !TryToSubmit(&write, true)) {
+      for (const uint16_t slot : slots) taken[slot] = true;
+      waiting->push_back(std::move(write));
+    } else {
+      for (const uint16_t slot : slots) slots_->RemoveHeldWrite(slot);
     }
   }
-  if (!keys.empty()) outbox_.Share()->Add(keys);
+}
+
+void NodeStore::FailHeld(std::vector<HeldWrite> held) {
+  for (HeldWrite& write : held) {
+    for (const uint16_t slot : SlotsOf(*write.batch)) slots_->RemoveHeldWrite(slot);
+    write.done(FailWrite(*write.batch, ClosedError(), write.results));
+  }
+}
+
+void NodeStore::CountSubmitted(int more) {
+  MutexLock lock(&submitted_mu_);
+  submitted_ += more;
+  if (submitted_ == 0) none_submitted_.SignalAll();
+}
+
+bool NodeStore::DeletesByKey() const {
+  return slots_->foreign() > 0 || slots_->count(SlotState::kHeld) > 0 ||
+         slots_->count(SlotState::kCopying) > 0;
 }
 
 // By keys, through the front door: what it deletes is in no slot but the node's, and is copied
 // where the slot is being copied.
 absl::Status NodeStore::DeleteRange(const Mutation& mutation, const WriteOptions& options) {
+  KVARTS_RETURN_IF_ERROR(CheckMutation(mutation, capabilities_));
   ScanOptions scan;
   scan.range = {std::string(mutation.key), std::string(mutation.value)};
   scan.keys_only = true;
@@ -240,36 +279,36 @@ absl::Status NodeStore::Check(const Look& look, const WriteBatch& batch,
   return absl::OkStatus();
 }
 
-NodeStore::Part NodeStore::TakePart(const WriteBatch& batch, bool atomic, bool was_held) const {
+NodeStore::Part NodeStore::TakePart(const WriteBatch& batch, bool atomic, const Look& look) const {
   Part part;
-  part.all.results.resize(batch.mutations().size());
-  bool refused = false;
-  for (size_t i = 0; i < batch.mutations().size(); ++i) {
+  const size_t mutations = batch.mutations().size();
+  part.all.results.resize(mutations);
+  const auto refuse = [&](absl::string_view key, SlotState state) {
+    const absl::Status why = slots_->WhyNot(KeySlot(key), state);
+    if (part.refused.ok()) part.refused = why;
+    return why;
+  };
+  for (size_t i = 0; i < mutations; ++i) {
     const Mutation& m = batch.mutations()[i];
-    const uint16_t slot = KeySlot(m.key);
-    const SlotState state = was_held ? slots_->state_behind_hold(slot) : slots_->state(slot);
-    if (state >= SlotState::kServing) {
+    if (look.states[i] >= SlotState::kServing) {
       part.batch.Add(m);
       part.places.push_back(i);
     } else {
-      refused = true;
-      part.all.results[i].status = slots_->WhyNot(slot, state);
+      part.all.results[i].status = refuse(m.key, look.states[i]);
     }
   }
-  for (Precondition p : batch.preconditions()) {
-    const uint16_t slot = KeySlot(p.key);
-    const SlotState state = was_held ? slots_->state_behind_hold(slot) : slots_->state(slot);
-    if (state < SlotState::kServing) {
-      refused = true;
-      // An atomic batch is of one slot: this is what its mutations have been told too.
-      if (batch.mutations().empty()) part.all.results.push_back({slots_->WhyNot(slot, state)});
+  for (size_t i = 0; i < batch.preconditions().size(); ++i) {
+    Precondition p = batch.preconditions()[i];
+    if (look.states[mutations + i] < SlotState::kServing) {
+      refuse(p.key, look.states[mutations + i]);
     }
-    if (p.kind == Precondition::Kind::kUnchanged) p.stamp = slots_->CombineStamp(slot, p.stamp);
+    p.stamp.low ^= look.masks[i];
     part.batch.Add(p);
   }
-  if (atomic && refused) {
+  if (atomic && !part.refused.ok()) {
     part.batch.Clear();
     part.places.clear();
+    for (WriteResult& result : part.all.results) result.status = part.refused;
   }
   return part;
 }
@@ -279,11 +318,12 @@ absl::Status NodeStore::Finish(Part* part, const absl::Status& status, WriteResu
     part->all.results[part->places[i]] = part->written.results[i];
   }
   part->all.failed_precondition = part->written.failed_precondition;
-  absl::Status first = status;
+  absl::Status first;
   for (const WriteResult& result : part->all.results) {
     if (!first.ok()) break;
     first = result.status;
   }
+  if (first.ok()) first = status.ok() ? part->refused : status;
   if (results != nullptr) *results = std::move(part->all);
   return first;
 }
@@ -292,30 +332,34 @@ absl::Status NodeStore::Write(const WriteBatch& batch, const WriteOptions& optio
                               WriteResults* results) {
   while (true) {
     InFlight::Guard guard(slots_->calls());
-    const Look look = LookAt(batch, false);
+    Look look = LookAt(batch, false);
     const absl::Status checked = Check(look, batch, options);
     if (ABSL_PREDICT_FALSE(!checked.ok())) return FailWrite(batch, checked, results);
     if (ABSL_PREDICT_FALSE(look.held >= 0)) {
       guard.Release();
-      if (WaitWhileHeld(static_cast<uint16_t>(look.held))) continue;
+      if (slots_->AwaitNotHeld(static_cast<uint16_t>(look.held), true)) continue;
       return FailWrite(batch, ClosedError(), results);
     }
-    if (ABSL_PREDICT_FALSE(look.has_ranges && slots_->foreign() > 0)) {
+    if (ABSL_PREDICT_FALSE(look.has_ranges && DeletesByKey())) {
       guard.Release();
       return WriteWithRanges(batch, options, results);
     }
-    absl::Status status;
-    if (ABSL_PREDICT_TRUE(look.away < 0 && !look.has_stamps)) {
-      status = under_->Write(batch, options, results);
-    } else {
-      Part part = TakePart(batch, options.atomic, false);
-      if (!part.batch.empty()) status = under_->Write(part.batch, options, &part.written);
-      status = Finish(&part, status, results);
-    }
-    if (ABSL_PREDICT_FALSE(look.has_copying)) {
-      Record(batch);
+    if (ABSL_PREDICT_TRUE(!look.has_away && !look.has_stamps)) {
+      const absl::Status status = under_->Write(batch, options, results);
+      if (ABSL_PREDICT_TRUE(look.copied.empty())) return status;
+      look.outbox->Add(look.copied);
       guard.Release();
-      if (under_capabilities_.may_block) outbox_.Share()->WaitForRoom();
+      look.outbox->WaitForRoom();
+      return status;
+    }
+    Part part = TakePart(batch, options.atomic, look);
+    absl::Status status;
+    if (!part.batch.empty()) status = under_->Write(part.batch, options, &part.written);
+    status = Finish(&part, status, results);
+    if (!look.copied.empty()) {
+      look.outbox->Add(look.copied);
+      guard.Release();
+      look.outbox->WaitForRoom();
     }
     return status;
   }
@@ -348,32 +392,37 @@ void NodeStore::Submit(const WriteBatch& batch, const WriteOptions& options, Wri
   HeldWrite write{&batch, options, results, std::move(done)};
   while (!TryToSubmit(&write, false)) {
     MutexLock lock(&held_mu_);
+    if (closed_) break;
     // It may have been released since; inside the lock that is known, and whoever releases it after
     // this finds the write here.
     if (LookAt(batch, false).held < 0) continue;
+    for (const uint16_t slot : SlotsOf(batch)) slots_->AddHeldWrite(slot);
     held_.push_back(std::move(write));
     return;
   }
+  if (write.done != nullptr) write.done(FailWrite(batch, ClosedError(), results));
 }
 
 bool NodeStore::TryToSubmit(HeldWrite* write, bool was_held) {
   InFlight::Guard guard(slots_->calls());
   const WriteBatch& batch = *write->batch;
-  const Look look = LookAt(batch, was_held);
+  Look look = LookAt(batch, was_held);
   absl::Status refused = Check(look, batch, write->options);
   if (ABSL_PREDICT_FALSE(look.held >= 0 && refused.ok())) return false;
-  if (look.has_ranges && slots_->foreign() > 0) {
+  WriteDone done = std::move(write->done);
+  write->done = nullptr;
+  if (look.has_ranges && refused.ok() && DeletesByKey()) {
     refused = absl::UnavailableError("slots are moving: a range cannot be deleted without waiting");
   }
   if (ABSL_PREDICT_FALSE(!refused.ok())) {
-    write->done(FailWrite(batch, refused, write->results));
+    done(FailWrite(batch, refused, write->results));
     return true;
   }
   std::shared_ptr<Part> part;
-  if (ABSL_PREDICT_FALSE(look.away >= 0 || look.has_stamps)) {
-    part = std::make_shared<Part>(TakePart(batch, write->options.atomic, was_held));
+  if (ABSL_PREDICT_FALSE(look.has_away || look.has_stamps)) {
+    part = std::make_shared<Part>(TakePart(batch, write->options.atomic, look));
     if (part->batch.empty()) {
-      write->done(Finish(part.get(), absl::OkStatus(), write->results));
+      done(Finish(part.get(), absl::OkStatus(), write->results));
       return true;
     }
   }
@@ -382,31 +431,35 @@ bool NodeStore::TryToSubmit(HeldWrite* write, bool was_held) {
   if (!under_capabilities_.may_block) {
     absl::Status status = under_->Write(here, write->options, results);
     if (part != nullptr) status = Finish(part.get(), status, write->results);
-    if (ABSL_PREDICT_TRUE(!look.has_copying)) {
-      write->done(std::move(status));
-      return true;
-    }
-    Record(batch);
-    guard.Release();
-    outbox_.Share()->WhenRoom([done = std::move(write->done), status]() mutable { done(status); });
-    return true;
-  }
-  auto end = [this, guard = std::move(guard), part, batch = &batch, all = write->results,
-              copying = look.has_copying,
-              done = std::move(write->done)](absl::Status status) mutable {
-    if (part != nullptr) status = Finish(part.get(), status, all);
-    if (ABSL_PREDICT_TRUE(!copying)) {
+    if (ABSL_PREDICT_TRUE(look.copied.empty())) {
       guard.Release();
       done(std::move(status));
+      return true;
+    }
+    look.outbox->Add(look.copied);
+    guard.Release();
+    look.outbox->WhenRoom([done = std::move(done), status]() mutable { done(status); });
+    return true;
+  }
+  CountSubmitted(1);
+  auto end = [this, guard = std::move(guard), part, all = write->results, outbox = look.outbox,
+              copied = std::move(look.copied),
+              done = std::move(done)](absl::Status status) mutable {
+    if (part != nullptr) status = Finish(part.get(), status, all);
+    if (ABSL_PREDICT_TRUE(copied.empty())) {
+      guard.Release();
+      done(std::move(status));
+      CountSubmitted(-1);
       return;
     }
     // Here the store must not be called.
-    run_([this, guard = std::move(guard), batch, done = std::move(done),
-          status = std::move(status)]() mutable {
-      Record(*batch);
+    run_([this, guard = std::move(guard), outbox = std::move(outbox), copied = std::move(copied),
+          done = std::move(done), status = std::move(status)]() mutable {
+      outbox->Add(copied);
       guard.Release();
-      outbox_.Share()->WhenRoom(
+      outbox->WhenRoom(
           [done = std::move(done), status = std::move(status)]() mutable { done(status); });
+      CountSubmitted(-1);
     });
   };
   under_->Submit(here, write->options, results, std::move(end));
@@ -419,17 +472,18 @@ absl::Status NodeStore::Modify(absl::string_view key, const WriteOptions& option
   while (true) {
     InFlight::Guard guard(slots_->calls());
     const SlotState state = slots_->state(slot);
-    if (ABSL_PREDICT_FALSE(state == SlotState::kHeld)) {
+    if (ABSL_PREDICT_FALSE(state == SlotState::kHeld || slots_->has_held_writes(slot))) {
       guard.Release();
-      if (WaitWhileHeld(slot)) continue;
+      if (slots_->AwaitNotHeld(slot, true)) continue;
       return ClosedError();
     }
     if (ABSL_PREDICT_FALSE(state < SlotState::kHeld)) return slots_->WhyNot(slot, state);
     const absl::Status status = under_->Modify(key, options, function);
     if (ABSL_PREDICT_FALSE(state == SlotState::kCopying)) {
-      outbox_.Share()->Add(absl::MakeConstSpan(&key, 1));
+      const std::shared_ptr<Outbox> outbox = outbox_.Share();
+      outbox->Add(absl::MakeConstSpan(&key, 1));
       guard.Release();
-      if (under_capabilities_.may_block) outbox_.Share()->WaitForRoom();
+      outbox->WaitForRoom();
     }
     return status;
   }
@@ -437,23 +491,27 @@ absl::Status NodeStore::Modify(absl::string_view key, const WriteOptions& option
 
 absl::StatusOr<std::unique_ptr<Cursor>> NodeStore::NewCursor(const ScanOptions& options) {
   KVARTS_RETURN_IF_ERROR(CheckScan(options, capabilities_));
+  if (options.snapshot != nullptr) return NoSnapshots();
   KVARTS_ASSIGN_OR_RETURN(std::unique_ptr<Cursor> under, under_->NewCursor(options));
-  return std::make_unique<SlotCursor>(std::move(under), options.slots, slots_);
+  return std::make_unique<SlotCursor>(std::move(under), options.slots, slots_,
+                                      SlotCursor::Holds::kWaits);
 }
 
 absl::StatusOr<StoreStats> NodeStore::Stats() {
   KVARTS_ASSIGN_OR_RETURN(StoreStats stats, under_->Stats());
   const int foreign = slots_->foreign();
   if (foreign == 0) return stats;
-  if (stats.entries <= kMostCounted) {
+  if (stats.entries <= kMostCounted && capabilities_.has(capabilities_.scan)) {
     ScanOptions scan;
     scan.keys_only = true;
-    KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<Cursor> cursor, NewCursor(scan));
+    KVARTS_ASSIGN_OR_RETURN(std::unique_ptr<Cursor> under, under_->NewCursor(scan));
+    // A slot that is held is counted where it was served before: how many there are does not wait.
+    SlotCursor counted(std::move(under), {}, slots_, SlotCursor::Holds::kIgnores);
     stats.entries = 0;
     stats.entries_exact = true;
     ScanPage page;
     do {
-      KVARTS_RETURN_IF_ERROR(cursor->Next(PageLimits(), &page));
+      KVARTS_RETURN_IF_ERROR(counted.Next(PageLimits(), &page));
       stats.entries += page.size();
     } while (!page.empty());
     return stats;
@@ -468,11 +526,14 @@ absl::StatusOr<StoreStats> NodeStore::Stats() {
 }
 
 absl::Status NodeStore::Close() {
+  std::vector<HeldWrite> held;
   {
     MutexLock lock(&held_mu_);
     closed_ = true;
+    held.swap(held_);
   }
-  not_held_.SignalAll();
+  slots_->Close();
+  FailHeld(std::move(held));
   return under_->Close();
 }
 

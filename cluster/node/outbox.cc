@@ -90,6 +90,7 @@ void Outbox::Close() {
     closed_ = true;
     queue_.clear();
     first_ = bytes_ = 0;
+    results_.Release();  // who keeps the outbox keeps no bytes of the store
     waiting.swap(waiting_);
   }
   room_.SignalAll();

@@ -1,6 +1,8 @@
 #ifndef KVARTS_CLUSTER_NODE_OUTBOX_H_
 #define KVARTS_CLUSTER_NODE_OUTBOX_H_
 
+#include "base/language.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -38,8 +40,9 @@ struct Effect {
 class Outbox {
  public:
   explicit Outbox(Store* store) : store_(store) {}
+  ~Outbox() { Close(); }
 
-  // Reads the keys and queues what they are. An error of the store ends the outbox: failed().
+  // Reads the keys and queues what they are. An error of the store ends the outbox: status().
   void Add(absl::Span<const absl::string_view> keys);
 
   // Moves up to about `bytes` of what is queued behind what is in `effects`; returns how many.

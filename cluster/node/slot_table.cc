@@ -18,11 +18,55 @@ uint64_t Scramble(uint64_t x) {
 SlotTable::SlotTable() : map_(std::make_shared<const ClusterMap>()) {
   for (auto& state : states_) state.store(0, std::memory_order_relaxed);
   for (auto& epoch : epochs_) epoch.store(0, std::memory_order_relaxed);
+  for (auto& since : owned_since_) since.store(kNotOwned, std::memory_order_relaxed);
+  counts_[static_cast<size_t>(SlotState::kElsewhere)] = kSlots;
 }
 
-Stamp SlotTable::CombineStamp(uint16_t slot, const Stamp& stamp) const {
-  const uint64_t epoch = epochs_[slot].load(std::memory_order_relaxed);
-  return {stamp.high, stamp.low ^ Scramble(epoch * kSlots + slot + 1)};
+// The order of the steps matters to calls beside them: a slot is counted before it is what it is
+// counted as, and its entries are all there before they are said to be.
+void SlotTable::SetByte(uint16_t slot, uint8_t byte) {
+  const SlotState before = state(slot);
+  const SlotState after = StateOf(byte);
+  const uint64_t change = changes_.fetch_add(1, std::memory_order_seq_cst) + 1;
+  counts_[static_cast<size_t>(after)].fetch_add(1, std::memory_order_seq_cst);
+  std::atomic<uint64_t>& since = owned_since_[slot];
+  if (after < SlotState::kHeld) {
+    since.store(kNotOwned, std::memory_order_seq_cst);
+  } else if (after >= SlotState::kServing && since.load(std::memory_order_relaxed) == kNotOwned) {
+    since.store(change, std::memory_order_seq_cst);
+  }
+  states_[slot].store(byte, std::memory_order_seq_cst);
+  counts_[static_cast<size_t>(before)].fetch_sub(1, std::memory_order_seq_cst);
+}
+
+bool SlotTable::AwaitNotHeld(uint16_t slot, bool for_write) {
+  MutexLock lock(&mu_);
+  while (!closed_ && (state(slot) == SlotState::kHeld || (for_write && has_held_writes(slot)))) {
+    woken_.Wait(&mu_);
+  }
+  return !closed_;
+}
+
+bool SlotTable::AwaitNoneHeld() {
+  MutexLock lock(&mu_);
+  while (!closed_ && count(SlotState::kHeld) > 0) woken_.Wait(&mu_);
+  return !closed_;
+}
+
+void SlotTable::Wake() {
+  // Who has looked and does not wait yet has the lock.
+  MutexLock lock(&mu_);
+  woken_.SignalAll();
+}
+
+void SlotTable::Close() {
+  MutexLock lock(&mu_);
+  closed_ = true;
+  woken_.SignalAll();
+}
+
+uint64_t SlotTable::StampMask(uint16_t slot) const {
+  return Scramble(epochs_[slot].load(std::memory_order_relaxed) * kSlots + slot + 1);
 }
 
 absl::Status SlotTable::WhyNot(uint16_t slot, SlotState state) const {
