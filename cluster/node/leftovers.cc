@@ -35,11 +35,20 @@ absl::StatusOr<bool> CleanPage(Store* store, Cursor* cursor) {
 
 void Leftovers::Init(const std::vector<uint16_t>& slots) {
   for (const uint16_t slot : slots) marked_.set(slot);
-  parts_.store->slots()->SetForeign(static_cast<int>(marked_.count()));
+  CountForeign();
+}
+
+void Leftovers::Settle() {
+  settled_ = true;
+  CountForeign();
+}
+
+void Leftovers::CountForeign() {
+  parts_.store->slots()->SetForeign(settled_ ? static_cast<int>(marked_.count()) : kSlots);
 }
 
 void Leftovers::Changed(absl::AnyInvocable<void(absl::Status)> done) {
-  parts_.store->slots()->SetForeign(static_cast<int>(marked_.count()));
+  CountForeign();
   to_save_.push_back(std::move(done));
   if (!saving_) SaveNow();
 }

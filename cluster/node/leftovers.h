@@ -27,8 +27,10 @@ class Leftovers {
   Leftovers(NodeParts* parts, Save save) : parts_(*parts), save_(std::move(save)) {}
   void Stop() { *alive_ = false; }
 
-  // Those a node's file had at its start.
+  // Those a node's file had at its start. Until Settle() all slots count as foreign: which are the
+  // node's is not known before a table was read, and a scan must not show what has moved on.
   void Init(const std::vector<uint16_t>& slots);
+  void Settle();
 
   bool is_marked(uint16_t slot) const { return marked_[slot]; }
   void Mark(const std::vector<uint16_t>& slots, absl::AnyInvocable<void(absl::Status)> done);
@@ -51,11 +53,13 @@ class Leftovers {
   void EndJob(const absl::Status& status);
   void Changed(absl::AnyInvocable<void(absl::Status)> done);
   void SaveNow();
+  void CountForeign();
 
   const NodeParts& parts_;
   const Save save_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::bitset<kSlots> marked_;
+  bool settled_ = false;
   std::deque<Job> jobs_;
   bool saving_ = false;
   std::vector<absl::AnyInvocable<void(absl::Status)>> to_save_;  // who waits for the next list

@@ -214,6 +214,7 @@ class Node::Impl {
     staging_->TableChanged();
     watch_->TableChanged();
     Publish();
+    leftovers_->Settle();
     EndStart(absl::OkStatus());
     if (stopped_) return;
     if (table.nodes.count(parts_.me) == 0 && !was_removed_) {

@@ -100,7 +100,8 @@ class SlotTable {
   // than the store's answer is from, a stamp would match what it does not name.
   uint64_t StampMask(uint16_t slot) const;
 
-  // Of how many slots there may be entries in the store that are not the node's.
+  // Of how many slots there may be entries in the store that are not the node's: of all, before it
+  // is known which are.
   int foreign() const { return foreign_.load(std::memory_order_seq_cst); }
   // Before the first such entry is there, and after the last one is gone.
   void SetForeign(int slots) {
@@ -142,7 +143,7 @@ class SlotTable {
   std::array<std::atomic<uint32_t>, kSlots> held_writes_{};
   std::atomic<int64_t> all_held_writes_{0};
   std::array<std::atomic<uint64_t>, kSlots> epochs_;
-  std::atomic<int> foreign_{0};
+  std::atomic<int> foreign_{kSlots};
   InFlight calls_;
   Swappable<const ClusterMap> map_;
 

@@ -1,0 +1,64 @@
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/numbers.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "cluster/node/sim/sim_run.h"
+
+namespace kvarts {
+namespace cluster {
+namespace {
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* const text = std::getenv(name);
+  uint64_t value = 0;
+  return text != nullptr && absl::SimpleAtoi(text, &value) ? value : otherwise;
+}
+
+// KVARTS_SIM_SEEDS: how many, from KVARTS_SIM_FIRST_SEED on.
+void RunSeeds(bool durable) {
+  const uint64_t first = FromEnvironment("KVARTS_SIM_FIRST_SEED", 1);
+  const uint64_t seeds = FromEnvironment("KVARTS_SIM_SEEDS", 50);
+  const uint64_t most_failures = FromEnvironment("KVARTS_SIM_FAILURES", 1);
+  SimRunOptions options;
+  options.durable = durable;
+  SimRunResult all;
+  uint64_t failures = 0;
+  const absl::Time start = absl::Now();
+  for (uint64_t seed = first; seed < first + seeds; ++seed) {
+    const SimRunResult one = RunSeed(seed, options);
+    all.answered += one.answered;
+    all.moved_answers += one.moved_answers;
+    all.crashes += one.crashes;
+    all.lost_slots += one.lost_slots;
+    if (one.violation.empty()) continue;
+    ADD_FAILURE() << one.violation;
+    if (++failures == most_failures) return;
+  }
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  std::cout << seeds << " seeds, " << static_cast<double>(seeds) / seconds << " a second; "
+            << all.answered << " answers, " << all.moved_answers << " MOVED, " << all.crashes
+            << " crashes, " << all.lost_slots << " slots lost\n";
+}
+
+TEST(ClusterSimTest, NothingIsLostOrSeenTwiceWhereNodesKeepTheirData) { RunSeeds(true); }
+
+TEST(ClusterSimTest, NothingButTheSlotsOfDeadNodesIsLostWhereDataAreInMemory) { RunSeeds(false); }
+
+TEST(ClusterSimTest, ASeedRunsTheSameWayAgain) {
+  for (const bool durable : {false, true}) {
+    SimRunOptions options;
+    options.durable = durable;
+    options.operations = 400;
+    EXPECT_EQ(RunSeed(7, options).trace_hash, RunSeed(7, options).trace_hash);
+  }
+}
+
+}  // namespace
+}  // namespace cluster
+}  // namespace kvarts

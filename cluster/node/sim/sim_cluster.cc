@@ -1,0 +1,441 @@
+#include "cluster/node/sim/sim_cluster.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "cluster/node/sim/few_stamps_store.h"
+
+namespace kvarts {
+namespace cluster {
+namespace {
+
+constexpr size_t kEventsKept = 60;
+constexpr absl::Duration kFullCheckEvery = absl::Milliseconds(500);
+
+// Runs work later, in any order, as a pool of threads does: each in one piece.
+class LateRunner final : public StoreRunner {
+ public:
+  LateRunner(SimWorld* world, Store* store, absl::Duration most)
+      : world_(world), store_(store), most_(most) {}
+
+  Store* store() const override { return store_; }
+  bool full() const override { return false; }
+  void Run(EventLoop* loop, Task work, Task done) override {
+    const absl::Duration delay =
+        world_->Chance(0.5) ? absl::ZeroDuration() : world_->Between(absl::ZeroDuration(), most_);
+    world_->After(delay, [loop, work = std::move(work), done = std::move(done)]() mutable {
+      loop->Post([work = std::move(work), done = std::move(done)]() mutable {
+        work();
+        done();
+      });
+    });
+  }
+
+ private:
+  SimWorld* const world_;
+  Store* const store_;
+  const absl::Duration most_;
+};
+
+}  // namespace
+
+class SimCluster::Policy final : public CoordinatorPolicy {
+ public:
+  explicit Policy(SimCluster* cluster) : cluster_(cluster) { Set({}); }
+
+  void Set(const CoordinatorFaults& faults) {
+    random_ = NewRandomCoordinatorPolicy(cluster_->world_.random()->Next(), faults);
+  }
+  void CutOff(int place, bool is_cut) {
+    if (is_cut) {
+      cut_.insert(place);
+    } else {
+      cut_.erase(place);
+    }
+  }
+
+  Fate NextCall(int client, Call call) override {
+    Fate fate = random_->NextCall(client, call);
+    fate.lost = fate.lost || IsCut(client);
+    return fate;
+  }
+  HintFate NextHint(int client) override {
+    HintFate fate = random_->NextHint(client);
+    fate.lost = fate.lost || IsCut(client);
+    return fate;
+  }
+
+ private:
+  bool IsCut(int client) const {
+    return cut_.count(cluster_->client_places_[static_cast<size_t>(client)]) != 0;
+  }
+
+  SimCluster* const cluster_;
+  std::unique_ptr<CoordinatorPolicy> random_;
+  std::set<int> cut_;
+};
+
+SimCluster::SimCluster(uint64_t seed, const SimClusterOptions& options)
+    : world_(seed), net_(&world_), options_(options) {
+  for (int slot = 0; slot < kSlots; ++slot) all_slots_.push_back(static_cast<uint16_t>(slot));
+  coordinator_loop_ = world_.NewLoop(world_.NewProcess("coordinator"));
+  policy_ = std::make_unique<Policy>(this);
+  coordinator_ = std::make_unique<SimulatedCoordinator>(coordinator_loop_, policy_.get());
+  ClusterTable table;
+  table.cluster_id = std::string(20, 'c');
+  table.empty_on_loss = true;
+  Coordinator::Transaction transaction;
+  table.AddCluster(&transaction);
+  client_places_.push_back(-1);
+  const std::unique_ptr<Coordinator> client = coordinator_->NewClient(coordinator_loop_);
+  client->Commit(std::move(transaction), absl::Seconds(1),
+                 [](const absl::StatusOr<Coordinator::Outcome>&) {});
+  world_.RunFor(absl::Milliseconds(10));
+  TableMayHaveChanged();
+}
+
+SimCluster::~SimCluster() {
+  for (Place& place : places_) {
+    if (place.life != nullptr) {
+      world_.Crash(place.life->process, SimCrash::kKilled);
+      End(&place);
+    }
+  }
+}
+
+std::string SimCluster::NameOf(int place) { return absl::StrCat("node-", place); }
+
+std::shared_ptr<SimCluster::Life> SimCluster::life(int place) const {
+  return places_[static_cast<size_t>(place)].life;
+}
+
+std::vector<int> SimCluster::Running() const {
+  std::vector<int> running;
+  for (int i = 0; i < places(); ++i) {
+    if (life(i) != nullptr) running.push_back(i);
+  }
+  return running;
+}
+
+Incarnation SimCluster::NewIncarnation() {
+  Incarnation incarnation;
+  while (incarnation.size() < 20) {
+    incarnation.push_back(static_cast<char>(world_.random()->Below(256)));
+  }
+  return incarnation;
+}
+
+void SimCluster::Start(int number) {
+  while (places() <= number) places_.emplace_back();
+  Place* const place = &places_[static_cast<size_t>(number)];
+  if (!place->has_data) {
+    place->has_data = true;
+    place->incarnation = NewIncarnation();
+    place->data = NewModelData();
+    place->openings = 0;
+    place->marked.clear();
+  }
+  ++place->openings;
+  const auto life = std::make_shared<Life>();
+  life->place = number;
+  life->incarnation = place->incarnation;
+  life->process = world_.NewProcess(NameOf(number));
+  life->loop = world_.NewLoop(life->process);
+  ModelStoreOptions model;
+  model.clock = life->process->clock();
+  model.data = place->data;
+  life->under = NewFewStampsStore(NewModelStore(model));
+  life->runner =
+      std::make_unique<LateRunner>(&world_, life->under.get(), options_.store_delay);
+  life->store = std::make_unique<NodeStore>(life->under.get(), nullptr);
+  life->coordinator = coordinator_->NewClient(life->loop);
+  client_places_.push_back(number);
+
+  NodeOptions options;
+  options.incarnation = life->incarnation;
+  options.info.host = NameOf(number);
+  options.info.resp_port = 7000 + number;
+  options.info.durable = options_.durable;
+  options.info.openings = place->openings;
+  options.info.store = "model";
+  options.capabilities = "all";
+  options.internal_address = absl::StrCat("sim:", NameOf(number));
+  options.address_of = [](const NodeInfo& node) { return absl::StrCat("sim:", node.host); };
+  options.join_delay = options_.join_delay;
+  options.clock = life->process->clock();
+  options.say = [this, number](absl::string_view what) {
+    Log(absl::StrCat(NameOf(number), " says: ", what));
+  };
+  if (options_.durable) {
+    options.marked_slots = place->marked;
+    options.save_marked = [this, place, weak = std::weak_ptr<Life>(life)](
+                              const std::vector<uint16_t>& slots,
+                              absl::AnyInvocable<void(absl::Status)> done) {
+      place->saved_until = std::max(place->saved_until, world_.Now()) +
+                           world_.Between(absl::Microseconds(10), options_.store_delay);
+      world_.After(place->saved_until - world_.Now(),
+                   [place, weak, slots, done = std::move(done)]() mutable {
+                     const std::shared_ptr<Life> here = weak.lock();
+                     if (here == nullptr || here->process->crashed()) return;
+                     place->marked = slots;
+                     here->loop->Post(
+                         [done = std::move(done)]() mutable { done(absl::OkStatus()); });
+                   });
+    };
+  }
+  life->node = std::make_unique<Node>(&net_, life->loop, life->runner.get(), life->store.get(),
+                                      life->coordinator.get(), std::move(options));
+  place->life = life;
+  Log(absl::StrCat("start ", NameOf(number), " as ", ToHex(life->incarnation).substr(0, 6)));
+  life->loop->Post([this, weak = std::weak_ptr<Life>(life)] {
+    const std::shared_ptr<Life> here = weak.lock();
+    here->node->Start([this, weak](const absl::Status& status) {
+      const std::shared_ptr<Life> started = weak.lock();
+      if (started == nullptr || status.ok()) return;
+      started->start_error = status;
+      Log(absl::StrCat(NameOf(started->place), " did not start: ", status.message()));
+    });
+  });
+}
+
+void SimCluster::Crash(int number, SimCrash how) {
+  Place* const place = &places_[static_cast<size_t>(number)];
+  Log(absl::StrCat(how == SimCrash::kKilled ? "kill " : "power off ", NameOf(number)));
+  world_.Crash(place->life->process, how);
+  if (!options_.durable) {
+    dead_.insert(place->incarnation);
+    place->has_data = false;
+  }
+  End(place);
+  TableMayHaveChanged();
+}
+
+void SimCluster::End(Place* place) {
+  const std::shared_ptr<Life> life = std::move(place->life);
+  place->life = nullptr;
+  life->node->Stop();
+  life->node.reset();
+  life->coordinator.reset();
+}
+
+void SimCluster::Leave(int number) {
+  const std::shared_ptr<Life> life = this->life(number);
+  life->is_leaving = true;
+  Log(absl::StrCat(NameOf(number), " begins to leave"));
+  life->loop->Post([this, weak = std::weak_ptr<Life>(life)] {
+    const std::shared_ptr<Life> here = weak.lock();
+    if (here == nullptr || here->node == nullptr) return;
+    here->node->Leave([this, weak] {
+      const std::shared_ptr<Life> left = weak.lock();
+      if (left == nullptr || left->process->crashed()) return;
+      left->has_left = true;
+      world_.After(absl::ZeroDuration(), [this, weak] {
+        const std::shared_ptr<Life> gone = weak.lock();
+        if (gone == nullptr || gone->process->crashed()) return;
+        Place* const place = &places_[static_cast<size_t>(gone->place)];
+        Log(absl::StrCat(NameOf(gone->place), " has left"));
+        // Whatever it should hold still is lost with it.
+        dead_.insert(place->incarnation);
+        TableMayHaveChanged();
+        const uint16_t number = table_.FindNumber(place->incarnation);
+        for (const SlotEntry& entry : table_.slots) {
+          if (number == 0 || (entry.primary != number && entry.previous != number)) continue;
+          Violated(absl::StrCat(NameOf(gone->place), " left, and holds slots"));
+        }
+        place->has_data = false;
+        world_.Crash(gone->process, SimCrash::kKilled);
+        End(place);
+      });
+    });
+  });
+}
+
+void SimCluster::SetCoordinatorFaults(const CoordinatorFaults& faults) { policy_->Set(faults); }
+void SimCluster::CutOff(int place, bool is_cut) { policy_->CutOff(place, is_cut); }
+
+void SimCluster::AlignClocks() {
+  absl::Time newest = absl::InfinitePast();
+  for (const int place : Running()) newest = std::max(newest, life(place)->process->clock()->Now());
+  for (const int place : Running()) {
+    SimProcess* const process = life(place)->process;
+    process->JumpClock(newest - process->clock()->Now());
+  }
+}
+
+const ClusterTable& SimCluster::Table() {
+  TableMayHaveChanged();
+  return table_;
+}
+
+void SimCluster::TableMayHaveChanged() {
+  const Coordinator::Contents& contents = coordinator_->contents();
+  if (contents.revision != table_.revision) {
+    absl::StatusOr<ClusterTable> table = ClusterTable::Parse(contents);
+    if (!table.ok()) return Violated(table.status().message());
+    table_ = *std::move(table);
+  } else if (dead_.empty()) {
+    return;
+  }
+  std::vector<bool> is_dead(table_.names.size() + 1, false);
+  bool any = false;
+  for (size_t i = 0; i < table_.names.size(); ++i) {
+    is_dead[i + 1] = dead_.count(table_.names[i]) != 0;
+    any = any || is_dead[i + 1];
+  }
+  if (!any) return;
+  for (int slot = 0; slot < kSlots; ++slot) {
+    if (is_dead[table_.slots[slot].primary]) lost_.set(static_cast<size_t>(slot));
+  }
+}
+
+void SimCluster::Violated(absl::string_view what) {
+  if (!violation_.empty()) return;
+  violation_ = std::string(what);
+  Log(absl::StrCat("VIOLATION: ", what));
+}
+
+void SimCluster::CheckSlots(const std::vector<uint16_t>& slots) {
+  for (const uint16_t slot : slots) {
+    int server = -1;
+    for (int i = 0; i < places(); ++i) {
+      const Life* const life = places_[static_cast<size_t>(i)].life.get();
+      if (life == nullptr || !life->store->slots()->Serves(slot)) continue;
+      if (server >= 0) {
+        return Violated(
+            absl::StrCat("slot ", slot, " is served by ", NameOf(server), " and ", NameOf(i)));
+      }
+      server = i;
+    }
+  }
+}
+
+bool SimCluster::RunUntil(absl::FunctionRef<bool()> done, absl::Duration most) {
+  const auto check = [&] {
+    if (coordinator_->contents().revision != table_.revision) TableMayHaveChanged();
+    CheckSlots(watched_);
+    if (world_.Now() >= next_full_check_) {
+      next_full_check_ = world_.Now() + kFullCheckEvery;
+      CheckSlots(all_slots_);
+    }
+    return !violation_.empty() || done();
+  };
+  return world_.RunUntil(check, most) && violation_.empty();
+}
+
+void SimCluster::RunFor(absl::Duration duration) {
+  RunUntil([] { return false; }, duration);
+}
+
+void SimCluster::CheckMoved(const Life& teller, uint16_t slot, int to) {
+  if (to == teller.place) {
+    return Violated(absl::StrCat(NameOf(to), " says that slot ", slot, " moved to itself"));
+  }
+  const std::shared_ptr<Life> target = to < places() ? life(to) : nullptr;
+  const SlotEntry& entry = Table().slots[slot];
+  if (target == nullptr || entry.primary == 0 || entry.previous == 0 || entry.adopted) return;
+  if (table_.NameOf(entry.primary) != target->incarnation ||
+      table_.NameOf(entry.previous) != teller.incarnation) {
+    return;
+  }
+  // It serves it, or did before it was started anew.
+  if (target->store->slots()->Serves(slot)) {
+    served_.insert({target->incarnation, slot});
+  } else if (served_.count({target->incarnation, slot}) == 0 &&
+             places_[static_cast<size_t>(to)].openings == 1) {
+    Violated(absl::StrCat(NameOf(teller.place), " says that slot ", slot, " moved to ",
+                          NameOf(to), ", which does not serve it"));
+  }
+}
+
+void SimCluster::CheckScan(int place) {
+  const std::shared_ptr<Life> here = life(place);
+  ScanOptions options;
+  options.keys_only = true;
+  const absl::StatusOr<std::unique_ptr<Cursor>> cursor = here->store->NewCursor(options);
+  if (!cursor.ok()) return Violated(cursor.status().message());
+  ScanPage page;
+  while ((*cursor)->Next(PageLimits(), &page).ok() && !page.empty()) {
+    for (const ScanEntry& entry : page) {
+      const uint16_t slot = KeySlot(entry.key);
+      if (here->store->slots()->Serves(slot)) continue;
+      return Violated(absl::StrCat("a scan of ", NameOf(place), " shows ", entry.key, " of slot ",
+                                   slot, ", which it does not serve"));
+    }
+  }
+}
+
+std::string SimCluster::Unsettled() {
+  const ClusterTable& table = Table();
+  std::map<uint16_t, int> place_of;
+  for (const int place : Running()) {
+    const std::shared_ptr<Life> here = life(place);
+    if (here->is_leaving) return absl::StrCat(NameOf(place), " has not left");
+    const NodeStatus status = here->node->status();
+    if (!status.is_registered || !here->start_error.ok()) {
+      return absl::StrCat(NameOf(place), " is not registered: ", here->start_error.message());
+    }
+    if (!table.IsMember(here->incarnation)) return absl::StrCat(NameOf(place), " is no member");
+    const uint16_t number = table.FindNumber(here->incarnation);
+    if (number == 0) return absl::StrCat(NameOf(place), " has no slot");
+    place_of[number] = place;
+  }
+  std::map<uint16_t, int> counts;
+  for (int slot = 0; slot < kSlots; ++slot) {
+    const SlotEntry& entry = table.slots[slot];
+    const auto text = [&] { return absl::StrCat("slot ", slot, " of group ", GroupOf(slot)); };
+    if (entry.joining != 0) return absl::StrCat(text(), " is joining");
+    if (entry.previous != 0) return absl::StrCat(text(), " has a previous node");
+    if (entry.adopted) return absl::StrCat(text(), " is adopted");
+    if (place_of.count(entry.primary) == 0) return absl::StrCat(text(), " is nobody's");
+    ++counts[entry.primary];
+  }
+  const int even = kSlots / static_cast<int>(place_of.size());
+  for (const auto& [number, count] : counts) {
+    if (count != even && count != even + 1) {
+      return absl::StrCat(NameOf(place_of[number]), " has ", count, " slots");
+    }
+  }
+  for (const auto& [number, place] : place_of) {
+    const std::shared_ptr<Life> here = life(place);
+    if (!here->node->status().is_idle) return absl::StrCat(NameOf(place), " is not idle");
+    if (const int foreign = here->store->slots()->foreign(); foreign != 0) {
+      return absl::StrCat(NameOf(place), " has ", foreign, " slots marked as not its own");
+    }
+    for (int slot = 0; slot < kSlots; ++slot) {
+      if (here->store->slots()->Serves(static_cast<uint16_t>(slot)) !=
+          (table.slots[slot].primary == number)) {
+        return absl::StrCat(NameOf(place), " does not serve slot ", slot, " as the table says");
+      }
+    }
+    ScanOptions options;
+    options.keys_only = true;
+    const absl::StatusOr<std::unique_ptr<Cursor>> cursor = here->under->NewCursor(options);
+    ScanPage page;
+    while ((*cursor)->Next(PageLimits(), &page).ok() && !page.empty()) {
+      for (const ScanEntry& entry : page) {
+        if (table.slots[KeySlot(entry.key)].primary == number) continue;
+        return absl::StrCat(NameOf(place), " still has ", entry.key, " of slot ",
+                            KeySlot(entry.key));
+      }
+    }
+  }
+  return "";
+}
+
+void SimCluster::Log(absl::string_view what) {
+  events_.push_back(absl::StrCat(absl::FormatDuration(world_.Now()), " ", what));
+  if (events_.size() > kEventsKept) events_.pop_front();
+}
+
+std::string SimCluster::RecentEvents() const {
+  std::string text;
+  for (const std::string& event : events_) absl::StrAppend(&text, "  ", event, "\n");
+  return text;
+}
+
+}  // namespace cluster
+}  // namespace kvarts

@@ -1,0 +1,146 @@
+#ifndef KVARTS_CLUSTER_NODE_SIM_SIM_CLUSTER_H_
+#define KVARTS_CLUSTER_NODE_SIM_SIM_CLUSTER_H_
+
+#include <bitset>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/slot.h"
+#include "cluster/coordinator/simulated_coordinator.h"
+#include "cluster/node/node.h"
+#include "cluster/node/node_store.h"
+#include "cluster/table.h"
+#include "net/store_runner.h"
+#include "storage/store.h"
+#include "testing/model/model_store.h"
+#include "testing/sim/sim_transport.h"
+#include "testing/sim/world.h"
+
+namespace kvarts {
+namespace cluster {
+
+struct SimClusterOptions {
+  // What a node has outlives its crash. Else it comes back as another one, with nothing.
+  bool durable = false;
+  absl::Duration join_delay = absl::Milliseconds(100);
+  // Work that may wait for the store takes up to so long.
+  absl::Duration store_delay = absl::Milliseconds(2);
+};
+
+// Not thread-safe. A cluster of real nodes in a simulated world: one process for each place
+// ("node-1"), its store, its client of the coordinator. Nodes listen at "sim:node-1"; RESP
+// addresses, which nobody serves, name places: "node-1:7001" is place 1.
+class SimCluster {
+ public:
+  SimCluster(uint64_t seed, const SimClusterOptions& options);
+  ~SimCluster();
+
+  // One run of a node, from its start to its end.
+  struct Life {
+    int place = 0;
+    Incarnation incarnation;
+    SimProcess* process = nullptr;
+    EventLoop* loop = nullptr;
+    std::unique_ptr<Store> under;
+    std::unique_ptr<StoreRunner> runner;
+    std::unique_ptr<NodeStore> store;
+    std::unique_ptr<Coordinator> coordinator;
+    std::unique_ptr<Node> node;
+    bool is_leaving = false;
+    bool has_left = false;
+    absl::Status start_error;
+  };
+
+  SimWorld* world() { return &world_; }
+  SimTransport* net() { return &net_; }
+  static std::string NameOf(int place);
+  int places() const { return static_cast<int>(places_.size()); }
+  // Null where nothing runs there.
+  std::shared_ptr<Life> life(int place) const;
+  std::vector<int> Running() const;
+
+  // A place that was never used is made. REQUIRES: nothing runs there.
+  void Start(int place);
+  void Crash(int place, SimCrash how);
+  // The node gives all away, and then ends.
+  void Leave(int place);
+
+  // Calls on the coordinator fail so, by chance.
+  void SetCoordinatorFaults(const CoordinatorFaults& faults);
+  // The place's calls are lost.
+  void CutOff(int place, bool is_cut);
+  // All clocks go alike again.
+  void AlignClocks();
+
+  // What the coordinator holds now.
+  const ClusterTable& Table();
+  // Slots that were lost with a node in memory, ever.
+  const std::bitset<kSlots>& lost() const { return lost_; }
+
+  // Looks at these slots after every event, at all of them now and then, from here on.
+  void Watch(const std::set<uint16_t>& slots) { watched_.assign(slots.begin(), slots.end()); }
+  // Runs until `done`, checking what must always hold. False after `most`, or where it did not.
+  bool RunUntil(absl::FunctionRef<bool()> done, absl::Duration most);
+  void RunFor(absl::Duration duration);
+  // What was found to be wrong first; empty where nothing was.
+  const std::string& violation() const { return violation_; }
+  void Violated(absl::string_view what);
+  // A node has told a client at the end of a call that another place holds the slot.
+  void CheckMoved(const Life& teller, uint16_t slot, int to);
+  // A scan of all that a node shows, as clients make it.
+  void CheckScan(int place);
+
+  // Empty where nothing moves, each node serves what the table says, and each key is in the store
+  // of its slot's node alone.
+  std::string Unsettled();
+
+  void Log(absl::string_view what);
+  // The last things that happened.
+  std::string RecentEvents() const;
+
+ private:
+  class Policy;
+  struct Place {
+    bool has_data = false;
+    Incarnation incarnation;
+    std::shared_ptr<ModelData> data;
+    uint64_t openings = 0;
+    std::vector<uint16_t> marked;
+    absl::Duration saved_until;  // saves of the list end one after the other
+    std::shared_ptr<Life> life;
+  };
+
+  void End(Place* place);
+  void TableMayHaveChanged();
+  void CheckSlots(const std::vector<uint16_t>& slots);
+  Incarnation NewIncarnation();
+
+  SimWorld world_;
+  SimTransport net_;
+  const SimClusterOptions options_;
+  EventLoop* coordinator_loop_;
+  std::unique_ptr<Policy> policy_;
+  std::unique_ptr<SimulatedCoordinator> coordinator_;
+  std::deque<Place> places_;
+  std::vector<int> client_places_;  // of the coordinator's clients
+  std::set<Incarnation> dead_;      // in memory, and crashed
+  std::bitset<kSlots> lost_;
+  ClusterTable table_;
+  std::vector<uint16_t> watched_;
+  std::vector<uint16_t> all_slots_;
+  absl::Duration next_full_check_;
+  std::set<std::pair<Incarnation, uint16_t>> served_;
+  std::string violation_;
+  std::deque<std::string> events_;
+};
+
+}  // namespace cluster
+}  // namespace kvarts
+
+#endif  // KVARTS_CLUSTER_NODE_SIM_SIM_CLUSTER_H_
