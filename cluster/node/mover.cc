@@ -181,7 +181,9 @@ void Mover::Begin(const Incarnation& to, std::vector<uint16_t> slots) {
   const std::string address = parts_.internal_address(to);
   job_ = std::make_unique<Job>();
   job_->to = to;
+  if (!address.empty()) job_->to_revision = parts_.table().nodes.at(to).revision;
   job_->slots = std::move(slots);
+  for (const uint16_t slot : job_->slots) confirmed_[slot] = false;
   for (const uint16_t slot : job_->slots) {
     if (job_->groups.empty() || GroupOf(job_->groups.back().front()) != GroupOf(slot)) {
       job_->groups.emplace_back();
@@ -221,6 +223,11 @@ void Mover::Begin(const Incarnation& to, std::vector<uint16_t> slots) {
 void Mover::BeginCopying() {
   unreachable_.clear();
   job_->phase = Phase::kSettling;
+  // The flip of a hold before must have drained, as for Hold().
+  WaitUntilDrained([this] { BeginPass(); });
+}
+
+void Mover::BeginPass() {
   job_->outbox = std::make_shared<Outbox>(parts_.under());
   parts_.store->SetOutbox(job_->outbox);
   parts_.store->SetStates(job_->slots, SlotState::kCopying);
@@ -376,9 +383,13 @@ Coordinator::Transaction Mover::SwitchTransaction(const Group& group) const {
     entry.primary = to;
     entry.previous = me;
   }
-  // Of a node that has gone, or is another one, nothing is made primary.
-  if (next.nodes.count(group.to) == 0) return {};
+  // Of a node that has gone, or was started anew and has dropped its copies, nothing is made primary.
+  const auto it = next.nodes.find(group.to);
+  if (it == next.nodes.end() || it->second.revision != job_->to_revision) return {};
   next.CompareNode(group.to, &transaction);
+  // Were this node started anew, a transaction of its life before must not come after what it
+  // serves by then.
+  next.CompareNode(parts_.me, &transaction);
   next.AddGroup(GroupOf(group.slots.front()), &transaction);
   return transaction;
 }
@@ -483,15 +494,20 @@ void Mover::Abort(const absl::Status& why) {
       back = job->group.slots;
     }
   }
+  // Those too that were marked, and whose copying had not begun.
   for (const uint16_t slot : job->slots) {
-    if (parts_.store->slots()->state(slot) == SlotState::kCopying) back.push_back(slot);
+    if (!owned_[slot] && parts_.store->slots()->Serves(slot)) back.push_back(slot);
   }
+  std::sort(back.begin(), back.end());
+  back.erase(std::unique(back.begin(), back.end()), back.end());
   parts_.store->SetStates(back, SlotState::kServing);
   if (job->outbox != nullptr) job->outbox->Close();
   leftovers_->Unmark(back);
   const absl::Duration now = parts_.loop->Now();
   try_after_ = now + kRetry;
-  if (!absl::IsUnavailable(why) && !absl::IsDeadlineExceeded(why)) {
+  // A node that refuses to talk, since it is another one than was meant, cannot be reached as well.
+  const bool was_opening = job->phase == Phase::kOpening;
+  if (!was_opening && !absl::IsUnavailable(why) && !absl::IsDeadlineExceeded(why)) {
     unreachable_.clear();
     if (!absl::IsFailedPrecondition(why) && !absl::IsAborted(why)) parts_.say(why.message());
     return;
@@ -544,7 +560,12 @@ void Mover::ResolveGroup(const std::shared_ptr<Group>& group) {
     // Another one's: by the switch, or by what a person has told the table since.
     if (entry.primary != to || entry.adopted || entry.previous != me) {
       for (const uint16_t slot : group->slots) confirmed_[slot] = entry.adopted;
-      return end(SlotState::kElsewhere);
+      const bool is_given_out_anew = entry.previous != me;
+      end(SlotState::kElsewhere);
+      // Whoever gave the slots out anew has said by that that what is here is lost; nobody will ask
+      // for it.
+      if (is_given_out_anew) leftovers_->Clean(group->slots, [](const absl::Status&) {});
+      return;
     }
     if (!group->word_sent) return TakeBack(group);
     // The word may have arrived or not: DropOld() asks until the other node says that it serves.
@@ -568,6 +589,8 @@ void Mover::TakeBack(const std::shared_ptr<Group>& group) {
   }
   Coordinator::Transaction transaction;
   next.AddGroup(GroupOf(group->slots.front()), &transaction);
+  // After a restart a node asks the other one to serve: an earlier life must not take back then.
+  next.CompareNode(parts_.me, &transaction);
   parts_.keeper->Commit(
       std::move(transaction), [this, group, alive = std::weak_ptr<bool>(alive_)](
                                   const absl::StatusOr<Coordinator::Outcome>& outcome) {
@@ -603,16 +626,17 @@ void Mover::DropOld() {
     const auto slot = static_cast<uint16_t>(i);
     const SlotEntry& entry = table.slots[slot];
     if (entry.previous != me || entry.primary == me) continue;
-    const bool in_job = job_ != nullptr && job_->phase == Phase::kReleasing && owned_[slot];
-    if (in_job) continue;
     if ((confirmed_[slot] || entry.adopted) && !owned_[slot]) {
       ready.push_back(slot);
     } else if (!confirmed_[slot] && !entry.adopted) {
-      const bool may_take_back =
+      // To ask is to release. What this node has in its hands may be taken back yet, or has been,
+      // by a table newer than this copy; what its job has just switched, the job releases.
+      const bool is_released =
+          !owned_[slot] ||
           std::any_of(frozen_.begin(), frozen_.end(), [slot](const std::shared_ptr<Group>& g) {
-            return !g->word_sent && std::binary_search(g->slots.begin(), g->slots.end(), slot);
+            return g->word_sent && std::binary_search(g->slots.begin(), g->slots.end(), slot);
           });
-      if (!may_take_back) unknown[entry.primary].push_back(slot);
+      if (is_released) unknown[entry.primary].push_back(slot);
     }
   }
   if (!ready.empty() && (job_ == nullptr || job_->groups.empty())) {
@@ -678,6 +702,8 @@ void Mover::CommitDrop(const std::vector<uint16_t>& slots) {
   }
   Coordinator::Transaction transaction;
   if (next.AddChangedGroups(parts_.table(), &transaction) == 0) {
+    // An earlier try was done, and not heard of.
+    for (const uint16_t slot : slots) confirmed_[slot] = false;
     dropping_ = false;
     return;
   }

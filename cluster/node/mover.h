@@ -73,6 +73,8 @@ class Mover {
 
   struct Job {
     Incarnation to;
+    // Of its record when the job began: a node that was started anew has dropped the copies.
+    int64_t to_revision = 0;
     std::vector<uint16_t> slots;
     Phase phase = Phase::kOpening;
     std::shared_ptr<PeerConnection> connection;
@@ -91,6 +93,7 @@ class Mover {
   bool Chosen(Incarnation* to, std::vector<uint16_t>* slots) const;
   void Begin(const Incarnation& to, std::vector<uint16_t> slots);
   void BeginCopying();
+  void BeginPass();
   void WaitUntilDrained(absl::AnyInvocable<void()> then);
   void Pump();
   bool SendSome();

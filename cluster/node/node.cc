@@ -143,6 +143,7 @@ class Node::Impl {
     if (started_ == nullptr) return;
     auto started = std::move(started_);
     started_ = nullptr;
+    is_refused_ = !status.ok();
     started(status);
   }
 
@@ -194,6 +195,7 @@ class Node::Impl {
   }
 
   void TableChanged() {
+    if (is_refused_) return;
     const ClusterTable& table = keeper_.table();
     if (table.revision != last_revision_) changed_at_ = parts_.loop->Now();
     last_revision_ = table.revision;
@@ -308,12 +310,17 @@ class Node::Impl {
         } else if (entry.joining == old) {
           entry.joining = 0;
         }
+        if (entry.previous == old) {
+          // The node that has the slot has all of it.
+          entry.previous = 0;
+          entry.adopted = false;
+        }
       }
+      next->AddChangedGroups(keeper_.table(), transaction);
       if (lost == 0) return;
       options_.say(absl::StrCat(
           lost, " slots were lost with the process that was here before, and are empty now"));
       next->lost_slots += lost;
-      next->AddChangedGroups(keeper_.table(), transaction);
       const bool has_cluster = std::any_of(
           transaction->changes.begin(), transaction->changes.end(),
           [](const Coordinator::Transaction::Change& c) { return c.name == "cluster"; });
@@ -400,9 +407,10 @@ class Node::Impl {
         me != 0 && std::any_of(table.slots.begin(), table.slots.end(), [me](const SlotEntry& s) {
           return s.primary == me || s.previous == me;
         });
+    // One that is silent may be back in a moment: whoever stops this node decides how long to wait.
     const bool has_takers =
         std::any_of(table.nodes.begin(), table.nodes.end(), [this](const auto& node) {
-          return node.second.state == NodeState::kMember && watch_->IsAlive(node.first);
+          return node.second.state == NodeState::kMember && node.first != parts_.me;
         });
     if (is_needed && has_takers) return;
     if (is_needed || table.nodes.count(parts_.me) == 0) {
@@ -478,6 +486,7 @@ class Node::Impl {
   absl::Duration changed_at_;
   absl::AnyInvocable<void(absl::Status)> started_;  // null once it was called
   absl::AnyInvocable<void()> left_;
+  bool is_refused_ = false;  // it has no place in the cluster, and serves nothing
   bool is_registering_ = false;
   bool tried_to_register_ = false;
   bool is_planning_ = false;

@@ -19,6 +19,11 @@ absl::Status NotSo(absl::string_view what) {
   return absl::FailedPreconditionError(absl::StrCat("not by this node's table: ", what));
 }
 
+// Of a node that is not registered any more.
+bool IsOfNobody(const ClusterTable& table, uint16_t number) {
+  return number != 0 && table.nodes.count(table.NameOf(number)) == 0;
+}
+
 // What a stage's payload is cut into. It owns the bytes.
 struct StagedBatch {
   std::string payload;
@@ -91,38 +96,63 @@ void Staging::BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16
   const ClusterTable& table = parts_.table();
   const uint16_t me = table.FindNumber(parts_.me);
   const uint16_t from = table.FindNumber(sender->from);
-  bool dirty = false;
   for (const uint16_t slot : slots) {
     const SlotEntry& entry = table.slots[slot];
     if (me == 0 || from == 0 || entry.primary != from || entry.joining != me) {
       return done(NotSo(absl::StrCat("slot ", slot, " does not move here")));
     }
-    dirty = dirty || leftovers_->is_marked(slot);
   }
   // From here on what an earlier connection still has in its pipe is refused.
   sender->generation = next_generation_++;
   sender->slots = slots;
   for (const uint16_t slot : slots) generations_[slot] = sender->generation;
   const std::weak_ptr<bool> alive = alive_;
-  if (staging_ > 0) {
-    // What it had written already must be there before it is removed.
-    const std::shared_ptr<Timer> timer = parts_.loop->NewTimer();
-    timer->Start(absl::Milliseconds(1),
-                 [this, timer, sender, slots, done = std::move(done), alive]() mutable {
-                   const std::shared_ptr<bool> here = alive.lock();
-                   if (here != nullptr && *here)
-                     BeginNow(sender, std::move(slots), std::move(done));
-                 });
-    return;
-  }
-  auto mark = [this, slots, done = std::move(done), alive](const absl::Status& status) mutable {
+  auto mark = [this, sender, slots, done = std::move(done),
+               alive](const absl::Status& status) mutable {
     const std::shared_ptr<bool> here = alive.lock();
     if (here == nullptr || !*here) return;
     if (!status.ok()) return done(status);
+    // The table may have dropped the plan meanwhile, and what cleans up after it has been asked for.
+    if (!MayStage(*sender, slots)) return done(NotSo("the slots do not move here any more"));
+    for (const uint16_t slot : slots) last_generations_[slot] = sender->generation;
     leftovers_->Mark(slots, std::move(done));
   };
-  if (!dirty) return mark(absl::OkStatus());
-  leftovers_->Clean(slots, std::move(mark));
+  // What was on its way into the store must be there before it is removed.
+  WhenWritten(slots, [this, sender, slots, mark = std::move(mark)]() mutable {
+    const bool dirty = std::any_of(slots.begin(), slots.end(), [this](uint16_t slot) {
+      return leftovers_->is_marked(slot);
+    });
+    if (!dirty || !MayStage(*sender, slots)) return mark(absl::OkStatus());
+    leftovers_->Clean(slots, std::move(mark));
+  });
+}
+
+bool Staging::MayStage(const Sender& sender, const std::vector<uint16_t>& slots) const {
+  return std::all_of(slots.begin(), slots.end(), [&](uint16_t slot) {
+    return generations_[slot] == sender.generation;
+  });
+}
+
+void Staging::WhenWritten(const std::vector<uint16_t>& slots, Task go_on) {
+  std::set<uint64_t> generations;
+  for (const uint16_t slot : slots) {
+    if (writing_.count(last_generations_[slot]) != 0) generations.insert(last_generations_[slot]);
+  }
+  if (generations.empty()) return go_on();
+  waiting_.push_back({std::move(generations), std::move(go_on)});
+}
+
+void Staging::Drop(const std::vector<uint16_t>& slots) {
+  WhenWritten(slots, [this, slots] {
+    std::vector<uint16_t> still;
+    for (const uint16_t slot : slots) {
+      // One that is to come again meanwhile has been, or will be, cleaned for that.
+      if (generations_[slot] == 0 && !pending_[slot] && !parts_.store->slots()->Serves(slot)) {
+        still.push_back(slot);
+      }
+    }
+    if (!still.empty()) leftovers_->Clean(still, [](const absl::Status&) {});
+  });
 }
 
 void Staging::Stage(const std::shared_ptr<Sender>& sender, const PeerStage& stage,
@@ -137,7 +167,7 @@ void Staging::Stage(const std::shared_ptr<Sender>& sender, const PeerStage& stag
     }
   }
   if (!status.ok()) return done(status);
-  ++staging_;
+  ++writing_[sender->generation];
   const auto written = std::make_shared<absl::Status>();
   parts_.OnStore(
       [store = parts_.under(), staged, written] {
@@ -145,10 +175,23 @@ void Staging::Stage(const std::shared_ptr<Sender>& sender, const PeerStage& stag
         options.sync = true;  // the sender takes the answer for "it is there for good"
         *written = store->Write(staged->batch, options, &staged->results);
       },
-      [this, written, done = std::move(done), alive = std::weak_ptr<bool>(alive_)]() mutable {
+      [this, written, generation = sender->generation, done = std::move(done),
+       alive = std::weak_ptr<bool>(alive_)]() mutable {
         const std::shared_ptr<bool> here = alive.lock();
         if (here == nullptr || !*here) return;
-        --staging_;
+        if (--writing_[generation] == 0) {
+          writing_.erase(generation);
+          std::vector<Waiting> waiting;
+          waiting.swap(waiting_);
+          for (Waiting& one : waiting) {
+            one.generations.erase(generation);
+            if (one.generations.empty()) {
+              one.go_on();
+            } else {
+              waiting_.push_back(std::move(one));
+            }
+          }
+        }
         done(*written);
       });
 }
@@ -208,6 +251,7 @@ void Staging::TableChanged() {
     const SlotEntry& entry = table.slots[slot];
     if (parts_.is_leaving(slot)) continue;
     const bool mine = me != 0 && entry.primary == me;
+    waits = waits || (mine && IsOfNobody(table, entry.previous));
     if (mine && !states->Serves(slot)) {
       if (pending_[slot] || states->state(slot) == SlotState::kElsewhere ||
           states->state(slot) == SlotState::kDown) {
@@ -238,7 +282,7 @@ void Staging::TableChanged() {
     for (const uint16_t slot : to_drop) generations_[slot] = 0;
     parts_.publish();
     parts_.store->SetStates(to_drop, SlotState::kElsewhere);
-    leftovers_->Clean(to_drop, [](const absl::Status&) {});
+    Drop(to_drop);
   }
   if (waits && !adopting_) {
     adopting_ = true;
@@ -254,9 +298,16 @@ void Staging::Adopt() {
   bool any = false;
   for (int slot = 0; slot < kSlots; ++slot) {
     SlotEntry& entry = next.slots[slot];
-    if (!pending_[slot] || entry.primary != me || entry.adopted || entry.previous == 0) continue;
-    entry.adopted = true;  // and keeps its epoch: the data are the same
-    any = true;
+    if (me == 0 || entry.primary != me || entry.previous == 0) continue;
+    if (pending_[slot] && !entry.adopted) {
+      entry.adopted = true;  // and keeps its epoch: the data are the same
+      any = true;
+    } else if (!pending_[slot] && IsOfNobody(parts_.table(), entry.previous)) {
+      // The one before is gone for good: nobody else forgets it.
+      entry.previous = 0;
+      entry.adopted = false;
+      any = true;
+    }
   }
   if (!any) return;
   Coordinator::Transaction transaction;

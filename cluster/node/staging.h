@@ -3,7 +3,9 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,7 +45,18 @@ class Staging {
   void TableChanged();
 
  private:
+  // A set of generations whose writes are waited for.
+  struct Waiting {
+    std::set<uint64_t> generations;
+    Task go_on;
+  };
+
   void BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16_t> slots, Done done);
+  bool MayStage(const Sender& sender, const std::vector<uint16_t>& slots) const;
+  // Calls `go_on` once no copy of these slots is being written: at once where none is. For whoever
+  // has seen to it that no new one begins.
+  void WhenWritten(const std::vector<uint16_t>& slots, Task go_on);
+  void Drop(const std::vector<uint16_t>& slots);
   void Serve(const std::vector<uint16_t>& slots);
   void Adopt();
 
@@ -52,7 +65,9 @@ class Staging {
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   uint64_t next_generation_ = 1;
   std::array<uint64_t, kSlots> generations_{};  // who may stage a slot; 0: nobody
-  int staging_ = 0;                             // writes of copies that are under way
+  std::array<uint64_t, kSlots> last_generations_{};  // who has staged a slot last
+  std::map<uint64_t, int> writing_;                  // writes of copies under way, by generation
+  std::vector<Waiting> waiting_;
   std::array<bool, kSlots> pending_{};          // this node's by the table, and not yet served
   std::unique_ptr<Timer> adopt_timer_;
   bool adopting_ = false;

@@ -48,6 +48,7 @@ void TableKeeper::ReadNow() {
   }
   reading_ = true;
   again_ = false;
+  floor_at_read_ = floor_;
   coordinator_->Read(kTimeout, [this, alive = std::weak_ptr<bool>(alive_)](
                                    absl::StatusOr<Coordinator::Contents> contents) {
     const std::shared_ptr<bool> here = alive.lock();
@@ -64,9 +65,15 @@ void TableKeeper::Took(absl::StatusOr<Coordinator::Contents> contents) {
   bool is_new = false;
   if (contents.ok()) {
     heard_ = loop_->Now();
-    if (contents->revision < revision()) {
+    if (contents->revision < floor_ && floor_at_read_ < floor_) {
+      // From before what this node has done meanwhile: the read that follows tells more.
+      timer_->Start(kRetry, [this] { ReadNow(); });
+      return;
+    }
+    if (contents->revision < std::max(revision(), floor_)) {
       error = absl::FailedPreconditionError(absl::StrCat(
-          "the coordinator has revision ", contents->revision, ", and this node knows ", revision(),
+          "the coordinator has revision ", contents->revision, ", and this node knows ",
+          std::max(revision(), floor_),
           ": was it restored from a backup? Its table is not followed"));
     } else {
       absl::StatusOr<ClusterTable> table = ClusterTable::Parse(*contents);
@@ -123,6 +130,9 @@ void TableKeeper::Commit(Coordinator::Transaction transaction, Coordinator::Comm
                          const std::shared_ptr<bool> here = alive.lock();
                          if (here == nullptr || !*here) return;
                          if (outcome.ok()) heard_ = loop_->Now();
+                         if (outcome.ok() && outcome->succeeded) {
+                           floor_ = std::max(floor_, outcome->revision);
+                         }
                          done(std::move(outcome));
                          if (*here) ReadNow();
                        });

@@ -44,7 +44,8 @@ class TableKeeper {
   // Calls `done` once the copy is at least of `revision`; false after `timeout`.
   void WaitFor(int64_t revision, absl::Duration timeout, absl::AnyInvocable<void(bool)> done);
 
-  // Coordinator::Commit(); a read follows.
+  // Coordinator::Commit(); a read follows. Once a transaction is known to be done, no copy from
+  // before it is taken any more.
   void Commit(Coordinator::Transaction transaction, Coordinator::CommitDone done);
 
   // Since when nothing was heard of the coordinator.
@@ -70,6 +71,8 @@ class TableKeeper {
   std::unique_ptr<Timer> timer_;
   std::unique_ptr<Timer> waiters_timer_;
   std::vector<Waiter> waiters_;
+  int64_t floor_ = 0;          // of the newest transaction that is known to be done
+  int64_t floor_at_read_ = 0;  // what it was when the read began
   bool reading_ = false;
   bool again_ = false;
   absl::Duration heard_;
