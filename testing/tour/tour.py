@@ -4,14 +4,16 @@
   ./bazelw build //apps/... && testing/tour/tour.py [--all]
 
 A block's lines that begin with "$ " are typed into one shell, in their order; what is
-below each has to come out, and nothing else. Figures of a measurement are compared by
-their shape. A server without "&" has a terminal of its own, until the text says Ctrl-C.
+below each has to come out, and nothing else. Figures of a measurement, the random ids and
+free ports of a cluster's nodes, and who of them holds what, are compared by their shape. A
+server without "&" has a terminal of its own, until the text says Ctrl-C.
 
 What stands in for the user's machine, in a temporary folder:
 - bazelw: the programs are built already; `run` runs them, `build` and `test` do nothing.
 - The ports: servers listen on 127.A.B.C and ports that the first one is given. Commands
   and outputs are translated, so that a server that runs on this machine is not met. All
   servers have the same ports, as the user's have: one that is not stopped is in the way.
+  Nodes of a cluster listen on the same address, and on free ports unless told otherwise.
 
 Commands that need curl or redis-cli are left out where that is not installed; with --all
 that is a failure.
@@ -28,7 +30,8 @@ import subprocess
 import sys
 import tempfile
 
-_PROGRAMS = ("group_by", "kv_bench", "kv_build", "kv_client", "kv_repl", "kv_server")
+_PROGRAMS = ("group_by", "kv_bench", "kv_build", "kv_client", "kv_cluster", "kv_node", "kv_repl",
+             "kv_server")
 _OPTIONAL = ("curl", "redis-cli")
 # Of one step; what is waited for comes, or the tour has failed.
 _SECONDS = 120
@@ -60,12 +63,23 @@ def parse(text):
 
 
 def shape(line):
-    """The line without what was measured: times, sizes and rates. Counts stay."""
+    """The line without what was measured or picked: times, sizes, rates, ids. Counts stay."""
+    address = r"127\.0\.0\.1:\d+"
+    node = re.match(rf"[0-9a-f]{{12}} +(\w+) +(\w+) +\d+ +\d+ +{address} +{address} +(\S+)$", line)
+    if node:
+        return "node %s %s %s" % node.groups()
+    line = re.sub(r"(?<![-\w])[0-9a-f]{12}(?:[0-9a-f]{28})?(?![-\w])", "ID", line)
+    line = re.sub(r"\b127\.0\.0\.1:\d{5}\b", "FREE", line)
+    line = re.sub(r"^(cluster ID, revision|node ID has) \d+", r"\1 N", line)
     unit = r"(?:ns|us|ms|s|B|[KMG]iB|\w+/s)\b"
     line = re.sub(rf"\d+(?:\.\d+)? [kMG]\b|\d+\.\d+|\d+(?= {unit}|/s)", "N", line)
     line = re.sub(r"\bN (?:ns|us|ms|s)\b", "N time", line)
     line = re.sub(r"\bN (?:B|[KMG]iB)\b", "N size", line)
     return re.sub(r" +", " ", line)
+
+
+def is_ready(line):
+    return line.startswith("ready ")
 
 
 class Ports:
@@ -83,6 +97,7 @@ class Ports:
 
     def _write(self):
         with open(self.path, "w") as f:
+            f.write(f"host={self.host}\n")
             for name, address in self.real.items():
                 f.write(f"{name}={address}\n")
 
@@ -108,7 +123,7 @@ class Ports:
         for name, address in self.real.items():
             if self.known:
                 text = text.replace(address, self.README[name])
-        return text
+        return text.replace(f"{self.host}:", "127.0.0.1:")
 
 
 class Terminal:
@@ -159,13 +174,13 @@ class Terminal:
                 return
 
     def run(self, command, ready):
-        """Its exit code, and what it said. `ready`: also waits for a ready line."""
+        """Its exit code, and what it said. `ready`: how many ready lines it also waits for."""
         said = {"out": [], "err": []}
         self.steps += 1
         mark = f"@{self.steps}@"
         self._type(command)
         self._type(f"__code=$?; echo '{mark}' >&2; echo \"{mark}$__code\"; (exit $__code)")
-        code, missing = [], {"out", "err"} | ({"ready"} if ready else set())
+        code, missing = [], {"out", "err"} | {f"ready {i}" for i in range(ready)}
 
         def taken(name, line):
             before, found, after = line.partition(mark)
@@ -175,10 +190,10 @@ class Terminal:
                     code.append(int(after))
             if before or not found:  # before: the last line had no end
                 said[name].append(before)
-            if name == "out" and line.startswith("ready "):
-                missing.discard("ready")
+            if name == "out" and is_ready(line):
+                missing.discard(f"ready {sum(is_ready(s) for s in said['out']) - 1}")
             # A server that cannot start is not waited for.
-            if ready and name == "err" and re.match(r"kv_server: .*in use", line):
+            if ready and name == "err" and re.match(r"kv_(server|node): .*in use", line):
                 raise Failure(line)
             return not missing
 
@@ -193,7 +208,7 @@ class Terminal:
 
         def taken(name, line):
             said[name].append(line)
-            return name == "out" and line.startswith("ready ")
+            return name == "out" and is_ready(line)
 
         self._until(taken)
         return said
@@ -235,7 +250,9 @@ class Tour:
                      'exec bazel-bin/apps/"$program" "$@";; esac')
         os.makedirs(os.path.join(self.folder, "bazel-bin/apps"))
         flags = {"kv_server": "--listen=tcp://$native --resp=$resp --http=$http",
-                 "kv_client": "--store=tcp://$native", "kv_bench": "--store=tcp://$native"}
+                 "kv_client": "--store=tcp://$native", "kv_bench": "--store=tcp://$native",
+                 "kv_node": "--listen=tcp://$host:0 --resp=$host:0 --http=$host:0 "
+                            "--internal=$host:0"}
         for name in _PROGRAMS:
             self._script(f"bazel-bin/apps/{name}",
                          f". '{self.ports.path}'; "
@@ -273,14 +290,14 @@ class Tour:
             return
         print(f"$ {command}", flush=True)
         try:
-            ready = any(line.startswith("ready ") for line in expected)
-            if ready and not command.endswith("&"):
+            ready = sum(map(is_ready, expected))
+            if ready and not command.endswith(("&", "& done")):
                 self.server = Terminal(self.folder, jobs=False)
                 code, said = 0, self.server.serve(self.ports.into(command))
             else:
                 code, said = self.main.run(self.ports.into(command), ready)
             for line in said["out"]:
-                if line.startswith("ready "):
+                if is_ready(line):
                     self.ports.learn(line)
             self.compare(command, expected, code, said)
         except Failure as failure:
@@ -294,6 +311,8 @@ class Tour:
         errors = [line for line in said["err"]
                   if not re.match(r"[a-z][a-z ]*: ([\d.]+%?|[\d.]+ .*)(, | in )|\[\d+\]"
                                   r"|bash: line \d+: +\d+ Killed ", line)]
+        # Whether redis-cli is sent on depends on who holds the key.
+        said["out"] = [line for line in said["out"] if not line.startswith("-> Redirected to ")]
         for name, want, got in (
                 ("standard output", [e for e in expected if not is_error(e)], said["out"]),
                 ("standard error", [e for e in expected if is_error(e)], errors)):
