@@ -383,7 +383,8 @@ Coordinator::Transaction Mover::SwitchTransaction(const Group& group) const {
     entry.primary = to;
     entry.previous = me;
   }
-  // Of a node that has gone, or was started anew and has dropped its copies, nothing is made primary.
+  // Of a node that has gone, or was started anew and has dropped its copies, nothing is made
+  // primary.
   const auto it = next.nodes.find(group.to);
   if (it == next.nodes.end() || it->second.revision != job_->to_revision) return {};
   next.CompareNode(group.to, &transaction);
@@ -625,6 +626,12 @@ void Mover::DropOld() {
   for (int i = 0; i < kSlots; ++i) {
     const auto slot = static_cast<uint16_t>(i);
     const SlotEntry& entry = table.slots[slot];
+    if (confirmed_[slot] && entry.previous != me && entry.primary != me && entry.joining != me &&
+        !owned_[slot] && leftovers_->is_marked(slot)) {
+      // The other node was lost after it had said that it serves, and the slot given out anew.
+      ready.push_back(slot);
+      continue;
+    }
     if (entry.previous != me || entry.primary == me) continue;
     if ((confirmed_[slot] || entry.adopted) && !owned_[slot]) {
       ready.push_back(slot);

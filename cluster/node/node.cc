@@ -164,7 +164,10 @@ class Node::Impl {
   }
 
   absl::Status CheckHello(const PeerHello& hello) {
-    if (!keeper_.has_table()) return absl::UnavailableError("this node has no table yet");
+    // Before it is registered it drops what an earlier life had staged: nothing new must be there.
+    if (!keeper_.has_table() || started_ != nullptr) {
+      return absl::UnavailableError("this node has not registered yet");
+    }
     if (hello.cluster_id() != keeper_.table().cluster_id) return NoPlace("another cluster's node");
     if (hello.to() != parts_.me) return NoPlace("meant for another node, which was here before");
     const int64_t skew = hello.now_ms() - absl::ToUnixMillis(options_.clock->Now());

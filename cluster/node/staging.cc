@@ -112,25 +112,24 @@ void Staging::BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16
     const std::shared_ptr<bool> here = alive.lock();
     if (here == nullptr || !*here) return;
     if (!status.ok()) return done(status);
-    // The table may have dropped the plan meanwhile, and what cleans up after it has been asked for.
+    // The table may have dropped the plan meanwhile, and what cleans up after it has been asked
+    // for.
     if (!MayStage(*sender, slots)) return done(NotSo("the slots do not move here any more"));
     for (const uint16_t slot : slots) last_generations_[slot] = sender->generation;
     leftovers_->Mark(slots, std::move(done));
   };
   // What was on its way into the store must be there before it is removed.
   WhenWritten(slots, [this, sender, slots, mark = std::move(mark)]() mutable {
-    const bool dirty = std::any_of(slots.begin(), slots.end(), [this](uint16_t slot) {
-      return leftovers_->is_marked(slot);
-    });
+    const bool dirty = std::any_of(slots.begin(), slots.end(),
+                                   [this](uint16_t slot) { return leftovers_->is_marked(slot); });
     if (!dirty || !MayStage(*sender, slots)) return mark(absl::OkStatus());
     leftovers_->Clean(slots, std::move(mark));
   });
 }
 
 bool Staging::MayStage(const Sender& sender, const std::vector<uint16_t>& slots) const {
-  return std::all_of(slots.begin(), slots.end(), [&](uint16_t slot) {
-    return generations_[slot] == sender.generation;
-  });
+  return std::all_of(slots.begin(), slots.end(),
+                     [&](uint16_t slot) { return generations_[slot] == sender.generation; });
 }
 
 void Staging::WhenWritten(const std::vector<uint16_t>& slots, Task go_on) {

@@ -64,11 +64,11 @@ class Staging {
   Leftovers* const leftovers_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   uint64_t next_generation_ = 1;
-  std::array<uint64_t, kSlots> generations_{};  // who may stage a slot; 0: nobody
+  std::array<uint64_t, kSlots> generations_{};       // who may stage a slot; 0: nobody
   std::array<uint64_t, kSlots> last_generations_{};  // who has staged a slot last
   std::map<uint64_t, int> writing_;                  // writes of copies under way, by generation
   std::vector<Waiting> waiting_;
-  std::array<bool, kSlots> pending_{};          // this node's by the table, and not yet served
+  std::array<bool, kSlots> pending_{};  // this node's by the table, and not yet served
   std::unique_ptr<Timer> adopt_timer_;
   bool adopting_ = false;
 };

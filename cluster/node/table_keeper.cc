@@ -71,10 +71,10 @@ void TableKeeper::Took(absl::StatusOr<Coordinator::Contents> contents) {
       return;
     }
     if (contents->revision < std::max(revision(), floor_)) {
-      error = absl::FailedPreconditionError(absl::StrCat(
-          "the coordinator has revision ", contents->revision, ", and this node knows ",
-          std::max(revision(), floor_),
-          ": was it restored from a backup? Its table is not followed"));
+      error = absl::FailedPreconditionError(
+          absl::StrCat("the coordinator has revision ", contents->revision,
+                       ", and this node knows ", std::max(revision(), floor_),
+                       ": was it restored from a backup? Its table is not followed"));
     } else {
       absl::StatusOr<ClusterTable> table = ClusterTable::Parse(*contents);
       error = table.status();

@@ -2,17 +2,15 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <map>
-#include <string>
 #include <utility>
-#include <vector>
 
 namespace kvarts {
 namespace {
 
 class FewStampsStore final : public Store {
  public:
-  explicit FewStampsStore(std::unique_ptr<Store> under) : under_(std::move(under)) {}
+  FewStampsStore(std::unique_ptr<Store> under, std::shared_ptr<GivenStamps> given)
+      : under_(std::move(under)), seen_(std::move(given)) {}
 
   Capabilities capabilities() const override { return under_->capabilities(); }
 
@@ -45,27 +43,28 @@ class FewStampsStore final : public Store {
 
  private:
   uint64_t NumberOf(absl::string_view key, const Stamp& stamp) {
-    std::vector<Stamp>& seen = seen_[std::string(key)];
+    std::vector<Stamp>& seen = (*seen_)[std::string(key)];
     const auto it = std::find(seen.begin(), seen.end(), stamp);
     if (it != seen.end()) return static_cast<uint64_t>(it - seen.begin() + 1);
     seen.push_back(stamp);
     return seen.size();
   }
   Stamp StampOf(absl::string_view key, const Stamp& number) const {
-    const auto it = seen_.find(std::string(key));
-    const bool is_known = it != seen_.end() && number.low == 0 && number.high > 0 &&
+    const auto it = seen_->find(std::string(key));
+    const bool is_known = it != seen_->end() && number.low == 0 && number.high > 0 &&
                           number.high <= it->second.size();
     return is_known ? it->second[number.high - 1] : Stamp{~uint64_t{0}, ~uint64_t{0}};
   }
 
   const std::unique_ptr<Store> under_;
-  std::map<std::string, std::vector<Stamp>> seen_;
+  const std::shared_ptr<GivenStamps> seen_;
 };
 
 }  // namespace
 
-std::unique_ptr<Store> NewFewStampsStore(std::unique_ptr<Store> under) {
-  return std::make_unique<FewStampsStore>(std::move(under));
+std::unique_ptr<Store> NewFewStampsStore(std::unique_ptr<Store> under,
+                                         std::shared_ptr<GivenStamps> given) {
+  return std::make_unique<FewStampsStore>(std::move(under), std::move(given));
 }
 
 }  // namespace kvarts

@@ -68,10 +68,9 @@ void SimClients::ReadAll() {
 
 std::vector<HistoryOperation> SimClients::HistoryWithout(const std::bitset<kSlots>& slots) const {
   std::vector<HistoryOperation> operations = history_.operations();
-  operations.erase(
-      std::remove_if(operations.begin(), operations.end(),
-                     [&](const HistoryOperation& o) { return slots[KeySlot(o.key)]; }),
-      operations.end());
+  operations.erase(std::remove_if(operations.begin(), operations.end(),
+                                  [&](const HistoryOperation& o) { return slots[KeySlot(o.key)]; }),
+                   operations.end());
   return operations;
 }
 
@@ -165,15 +164,14 @@ void SimClients::Attempt(const std::shared_ptr<Call>& call) {
     End(call);
   });
   if (world_->Chance(options_.loss)) return;
-  world_->After(world_->Between(absl::Microseconds(30), absl::Microseconds(200)),
-                [this, call, attempt, place] {
-                  const std::shared_ptr<SimCluster::Life> life = cluster_->life(place);
-                  if (life == nullptr) {
-                    return Answered(call, attempt, absl::UnavailableError("nobody is there"), {},
-                                    {}, false);
-                  }
-                  life->loop->Post([this, call, attempt, life] { Execute(call, life, attempt); });
-                });
+  world_->After(world_->Between(absl::Microseconds(30), absl::Microseconds(200)), [this, call,
+                                                                                   attempt, place] {
+    const std::shared_ptr<SimCluster::Life> life = cluster_->life(place);
+    if (life == nullptr) {
+      return Answered(call, attempt, absl::UnavailableError("nobody is there"), {}, {}, false);
+    }
+    life->loop->Post([this, call, attempt, life] { Execute(call, life, attempt); });
+  });
 }
 
 void SimClients::Execute(const std::shared_ptr<Call>& call,
@@ -207,8 +205,8 @@ void SimClients::Execute(const std::shared_ptr<Call>& call,
     options.atomic = true;
   }
   store->Submit(request->batch, options, &request->results,
-                [this, call, attempt, request, weak = std::weak_ptr<SimCluster::Life>(life)](
-                    absl::Status status) {
+                [this, call, attempt, request,
+                 weak = std::weak_ptr<SimCluster::Life>(life)](absl::Status status) {
                   const std::shared_ptr<SimCluster::Life> here = weak.lock();
                   if (here == nullptr || here->process->crashed()) return;
                   const bool existed = status.ok() && !request->results.results.empty() &&
@@ -283,9 +281,9 @@ void SimClients::Answered(const std::shared_ptr<Call>& call, int attempt,
       call->stamp = stamp;
       call->is_writing = true;
       // Some think long enough for the slot to move meanwhile.
-      return TryAgain(call, world_->Chance(0.3) ? world_->Between(absl::ZeroDuration(),
-                                                                  absl::Seconds(2))
-                                                : absl::ZeroDuration());
+      return TryAgain(call, world_->Chance(0.3)
+                                ? world_->Between(absl::ZeroDuration(), absl::Seconds(2))
+                                : absl::ZeroDuration());
     }
     case Kind::kRead:
       history_.Ok(call->number, now,

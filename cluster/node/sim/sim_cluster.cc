@@ -1,13 +1,12 @@
 #include "cluster/node/sim/sim_cluster.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <utility>
 
-#include "absl/memory/memory.h"
-#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "cluster/node/sim/few_stamps_store.h"
 
 namespace kvarts {
 namespace cluster {
@@ -81,6 +80,9 @@ class SimCluster::Policy final : public CoordinatorPolicy {
 
 SimCluster::SimCluster(uint64_t seed, const SimClusterOptions& options)
     : world_(seed), net_(&world_), options_(options) {
+  if (const char* const slot = std::getenv("KVARTS_SIM_TRACE_SLOT")) {
+    if (!absl::SimpleAtoi(slot, &trace_slot_)) trace_slot_ = -1;
+  }
   for (int slot = 0; slot < kSlots; ++slot) all_slots_.push_back(static_cast<uint16_t>(slot));
   coordinator_loop_ = world_.NewLoop(world_.NewProcess("coordinator"));
   policy_ = std::make_unique<Policy>(this);
@@ -136,6 +138,7 @@ void SimCluster::Start(int number) {
     place->has_data = true;
     place->incarnation = NewIncarnation();
     place->data = NewModelData();
+    place->stamps = std::make_shared<GivenStamps>();
     place->openings = 0;
     place->marked.clear();
   }
@@ -148,9 +151,8 @@ void SimCluster::Start(int number) {
   ModelStoreOptions model;
   model.clock = life->process->clock();
   model.data = place->data;
-  life->under = NewFewStampsStore(NewModelStore(model));
-  life->runner =
-      std::make_unique<LateRunner>(&world_, life->under.get(), options_.store_delay);
+  life->under = NewFewStampsStore(NewModelStore(model), place->stamps);
+  life->runner = std::make_unique<LateRunner>(&world_, life->under.get(), options_.store_delay);
   life->store = std::make_unique<NodeStore>(life->under.get(), nullptr);
   life->coordinator = coordinator_->NewClient(life->loop);
   client_places_.push_back(number);
@@ -177,14 +179,18 @@ void SimCluster::Start(int number) {
                               absl::AnyInvocable<void(absl::Status)> done) {
       place->saved_until = std::max(place->saved_until, world_.Now()) +
                            world_.Between(absl::Microseconds(10), options_.store_delay);
-      world_.After(place->saved_until - world_.Now(),
-                   [place, weak, slots, done = std::move(done)]() mutable {
-                     const std::shared_ptr<Life> here = weak.lock();
-                     if (here == nullptr || here->process->crashed()) return;
-                     place->marked = slots;
-                     here->loop->Post(
-                         [done = std::move(done)]() mutable { done(absl::OkStatus()); });
-                   });
+      world_.After(place->saved_until - world_.Now(), [this, place, weak, slots,
+                                                       done = std::move(done)]() mutable {
+        const std::shared_ptr<Life> here = weak.lock();
+        if (here == nullptr || here->process->crashed()) return;
+        place->marked = slots;
+        if (trace_slot_ >= 0) {
+          Log(absl::StrCat(NameOf(here->place), " has ",
+                           std::count(slots.begin(), slots.end(), trace_slot_) == 0 ? "un" : "",
+                           "marked the slot"));
+        }
+        here->loop->Post([done = std::move(done)]() mutable { done(absl::OkStatus()); });
+      });
     };
   }
   life->node = std::make_unique<Node>(&net_, life->loop, life->runner.get(), life->store.get(),
@@ -277,6 +283,17 @@ void SimCluster::TableMayHaveChanged() {
     absl::StatusOr<ClusterTable> table = ClusterTable::Parse(contents);
     if (!table.ok()) return Violated(table.status().message());
     table_ = *std::move(table);
+    if (trace_slot_ >= 0) {
+      const SlotEntry& entry = table_.slots[trace_slot_];
+      const auto name = [this](uint16_t number) {
+        return number == 0 ? "-" : ToHex(table_.NameOf(number)).substr(0, 6);
+      };
+      const std::string line =
+          absl::StrCat("the slot: ", name(entry.primary), " joining ", name(entry.joining),
+                       " previous ", name(entry.previous), entry.adopted ? " adopted" : "");
+      if (line != traced_) Log(absl::StrCat(line, ", revision ", table_.revision));
+      traced_ = line;
+    }
   } else if (dead_.empty()) {
     return;
   }
@@ -341,13 +358,15 @@ void SimCluster::CheckMoved(const Life& teller, uint16_t slot, int to) {
       table_.NameOf(entry.previous) != teller.incarnation) {
     return;
   }
+  // After a restart the old node does not take back, and the new one's clients wait there.
+  if (places_[static_cast<size_t>(teller.place)].openings != 1) return;
   // It serves it, or did before it was started anew.
   if (target->store->slots()->Serves(slot)) {
     served_.insert({target->incarnation, slot});
   } else if (served_.count({target->incarnation, slot}) == 0 &&
              places_[static_cast<size_t>(to)].openings == 1) {
-    Violated(absl::StrCat(NameOf(teller.place), " says that slot ", slot, " moved to ",
-                          NameOf(to), ", which does not serve it"));
+    Violated(absl::StrCat(NameOf(teller.place), " says that slot ", slot, " moved to ", NameOf(to),
+                          ", which does not serve it"));
   }
 }
 
@@ -361,9 +380,16 @@ void SimCluster::CheckScan(int place) {
   while ((*cursor)->Next(PageLimits(), &page).ok() && !page.empty()) {
     for (const ScanEntry& entry : page) {
       const uint16_t slot = KeySlot(entry.key);
-      if (here->store->slots()->Serves(slot)) continue;
+      // What is held or down, and is the node's own, is none of these.
+      const uint16_t primary = Table().slots[slot].primary;
+      if (here->store->slots()->Serves(slot) ||
+          (primary != 0 && table_.NameOf(primary) == here->incarnation)) {
+        continue;
+      }
       return Violated(absl::StrCat("a scan of ", NameOf(place), " shows ", entry.key, " of slot ",
-                                   slot, ", which it does not serve"));
+                                   slot, ", which it does not serve: state ",
+                                   static_cast<int>(here->store->slots()->state(slot)),
+                                   ", foreign ", here->store->slots()->foreign()));
     }
   }
 }

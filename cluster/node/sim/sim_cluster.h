@@ -15,6 +15,7 @@
 #include "cluster/coordinator/simulated_coordinator.h"
 #include "cluster/node/node.h"
 #include "cluster/node/node_store.h"
+#include "cluster/node/sim/few_stamps_store.h"
 #include "cluster/table.h"
 #include "net/store_runner.h"
 #include "storage/store.h"
@@ -110,6 +111,7 @@ class SimCluster {
     bool has_data = false;
     Incarnation incarnation;
     std::shared_ptr<ModelData> data;
+    std::shared_ptr<GivenStamps> stamps;
     uint64_t openings = 0;
     std::vector<uint16_t> marked;
     absl::Duration saved_until;  // saves of the list end one after the other
@@ -138,6 +140,8 @@ class SimCluster {
   std::set<std::pair<Incarnation, uint16_t>> served_;
   std::string violation_;
   std::deque<std::string> events_;
+  int trace_slot_ = -1;  // whose story is told among the events
+  std::string traced_;
 };
 
 }  // namespace cluster

@@ -79,12 +79,9 @@ class Chaos {
   }
   int Any() {
     const std::vector<int> running = cluster_->Running();
-    return running.empty() ? -1
-                           : running[world_->random()->Below(running.size())];
+    return running.empty() ? -1 : running[world_->random()->Below(running.size())];
   }
-  absl::Duration Some() {
-    return world_->Chance(0.5) ? absl::Milliseconds(300) : absl::Seconds(4);
-  }
+  absl::Duration Some() { return world_->Chance(0.5) ? absl::Milliseconds(300) : absl::Seconds(4); }
 
   void Act() {
     const int a = Any();
@@ -160,7 +157,8 @@ class Chaos {
       default: {
         int staying = 0;
         for (const int place : cluster_->Running()) {
-          if (!cluster_->life(place)->is_leaving) ++staying;
+          const std::shared_ptr<SimCluster::Life> life = cluster_->life(place);
+          if (!life->is_leaving && cluster_->Table().IsMember(life->incarnation)) ++staying;
         }
         if (staying < 3 || cluster_->life(a)->is_leaving) return;
         left_[a] = true;
@@ -192,8 +190,7 @@ SimRunResult RunSeed(uint64_t seed, const SimRunOptions& options) {
   const int first = 2 + static_cast<int>(world->random()->Below(2));
   for (int place = 0; place < first; ++place) cluster.Start(place);
   SimClientOptions client_options;
-  client_options.operations =
-      std::max(0, options.operations - client_options.cold_keys);
+  client_options.operations = std::max(0, options.operations - client_options.cold_keys);
   SimClients clients(&cluster, client_options);
   cluster.Watch(clients.slots());
   Chaos chaos(&cluster, options.durable);
@@ -244,9 +241,9 @@ SimRunResult RunSeed(uint64_t seed, const SimRunOptions& options) {
   result.crashes = chaos.crashes();
   result.lost_slots = cluster.lost().count();
   if (!cluster.violation().empty()) {
-    result.violation = absl::StrCat("seed ", seed, options.durable ? ", durable" : ", in memory",
-                                    ": ", cluster.violation(), "\nthe last events:\n",
-                                    cluster.RecentEvents());
+    result.violation =
+        absl::StrCat("seed ", seed, options.durable ? ", durable" : ", in memory", ": ",
+                     cluster.violation(), "\nthe last events:\n", cluster.RecentEvents());
   }
   return result;
 }

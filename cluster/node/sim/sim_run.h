@@ -22,9 +22,9 @@ struct SimRunResult {
   uint64_t lost_slots = 0;
 };
 
-// A cluster under clients and faults, as the seed has it: a safety phase in which nodes join, leave,
-// crash, stall, lose sight of each other and of the coordinator; then a liveness phase without
-// faults, at whose end nothing may be left under way.
+// A cluster under clients and faults, as the seed has it: a safety phase in which nodes join,
+// leave, crash, stall, lose sight of each other and of the coordinator; then a liveness phase
+// without faults, at whose end nothing may be left under way.
 SimRunResult RunSeed(uint64_t seed, const SimRunOptions& options);
 
 }  // namespace cluster
