@@ -13,6 +13,7 @@ namespace cluster {
 namespace {
 
 constexpr size_t kEventsKept = 60;
+constexpr absl::Duration kCheckEvery = absl::Microseconds(500);
 constexpr absl::Duration kFullCheckEvery = absl::Milliseconds(500);
 
 // Runs work later, in any order, as a pool of threads does: each in one piece.
@@ -294,9 +295,10 @@ void SimCluster::TableMayHaveChanged() {
       if (line != traced_) Log(absl::StrCat(line, ", revision ", table_.revision));
       traced_ = line;
     }
-  } else if (dead_.empty()) {
+  } else if (dead_.size() == dead_seen_) {
     return;
   }
+  dead_seen_ = dead_.size();
   std::vector<bool> is_dead(table_.names.size() + 1, false);
   bool any = false;
   for (size_t i = 0; i < table_.names.size(); ++i) {
@@ -333,7 +335,10 @@ void SimCluster::CheckSlots(const std::vector<uint16_t>& slots) {
 bool SimCluster::RunUntil(absl::FunctionRef<bool()> done, absl::Duration most) {
   const auto check = [&] {
     if (coordinator_->contents().revision != table_.revision) TableMayHaveChanged();
-    CheckSlots(watched_);
+    if (world_.Now() >= next_check_) {
+      next_check_ = world_.Now() + kCheckEvery;
+      CheckSlots(watched_);
+    }
     if (world_.Now() >= next_full_check_) {
       next_full_check_ = world_.Now() + kFullCheckEvery;
       CheckSlots(all_slots_);

@@ -2,6 +2,7 @@
 #define KVARTS_CLUSTER_NODE_SIM_SIM_CLUSTER_H_
 
 #include <bitset>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -84,7 +85,7 @@ class SimCluster {
   // Slots that were lost with a node in memory, ever.
   const std::bitset<kSlots>& lost() const { return lost_; }
 
-  // Looks at these slots after every event, at all of them now and then, from here on.
+  // Looks at these slots twice a millisecond, at all of them now and then, from here on.
   void Watch(const std::set<uint16_t>& slots) { watched_.assign(slots.begin(), slots.end()); }
   // Runs until `done`, checking what must always hold. False after `most`, or where it did not.
   bool RunUntil(absl::FunctionRef<bool()> done, absl::Duration most);
@@ -132,10 +133,12 @@ class SimCluster {
   std::deque<Place> places_;
   std::vector<int> client_places_;  // of the coordinator's clients
   std::set<Incarnation> dead_;      // in memory, and crashed
+  size_t dead_seen_ = 0;
   std::bitset<kSlots> lost_;
   ClusterTable table_;
   std::vector<uint16_t> watched_;
   std::vector<uint16_t> all_slots_;
+  absl::Duration next_check_;
   absl::Duration next_full_check_;
   std::set<std::pair<Incarnation, uint16_t>> served_;
   std::string violation_;

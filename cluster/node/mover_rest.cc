@@ -1,0 +1,220 @@
+// What is left of jobs that ended: groups whose switch has no known outcome, and what was given
+// away and is still here.
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "cluster/node/mover.h"
+
+namespace kvarts {
+namespace cluster {
+namespace {
+
+constexpr absl::Duration kSilence = absl::Seconds(2);
+constexpr absl::Duration kDownAfter = absl::Milliseconds(500);
+constexpr absl::Duration kRetry = absl::Milliseconds(200);
+
+}  // namespace
+
+void Mover::Resolve() {
+  for (const std::shared_ptr<Group>& group : std::vector<std::shared_ptr<Group>>(frozen_)) {
+    if (!group->is_down && parts_.loop->Now() > group->held_since + kDownAfter) {
+      group->is_down = true;
+      parts_.store->SetStates(group->slots, SlotState::kDown);
+    }
+    ResolveGroup(group);
+    if (!*alive_) return;
+  }
+}
+
+void Mover::ResolveGroup(const std::shared_ptr<Group>& group) {
+  if (!parts_.keeper->has_table()) return;
+  const ClusterTable& table = parts_.table();
+  const SlotEntry& entry = table.slots[group->slots.front()];
+  const uint16_t me = table.FindNumber(parts_.me);
+  const uint16_t to = table.FindNumber(group->to);
+  const auto end = [&](SlotState state) {
+    frozen_.erase(std::remove(frozen_.begin(), frozen_.end(), group), frozen_.end());
+    Unfreeze(*group, state);
+  };
+  if (entry.primary != me) {
+    if (group->revision == 0) group->revision = static_cast<int64_t>(entry.epoch);
+    // Another one's: by the switch, or by what a person has told the table since.
+    if (entry.primary != to || entry.adopted || entry.previous != me) {
+      for (const uint16_t slot : group->slots) confirmed_[slot] = entry.adopted;
+      const bool is_given_out_anew = entry.previous != me;
+      end(SlotState::kElsewhere);
+      // Whoever gave the slots out anew has said by that that what is here is lost; nobody will ask
+      // for it.
+      if (is_given_out_anew) leftovers_->Clean(group->slots, [](const absl::Status&) {});
+      return;
+    }
+    if (!group->word_sent) return TakeBack(group);
+    // The word may have arrived or not: DropOld() asks until the other node says that it serves.
+    if (confirmed_[group->slots.front()]) return end(SlotState::kElsewhere);
+    return;
+  }
+  if (group->revision != 0 && table.revision < group->revision) return;
+  // Not switched, by this table. A try that is still on its way compares what another transaction
+  // changes: after that it cannot take place.
+  TakeBack(group);
+}
+
+// Makes the slots this node's own without a plan, in a transaction that compares what the table
+// has: it succeeds where neither the switch nor the other node's adoption came or comes between.
+void Mover::TakeBack(const std::shared_ptr<Group>& group) {
+  ClusterTable next = parts_.table();
+  const uint16_t me = next.NumberOf(parts_.me);
+  for (const uint16_t slot : group->slots) {
+    next.slots[slot] = {};
+    next.slots[slot].primary = me;
+  }
+  Coordinator::Transaction transaction;
+  next.AddGroup(GroupOf(group->slots.front()), &transaction);
+  // After a restart a node asks the other one to serve: an earlier life must not take back then.
+  next.CompareNode(parts_.me, &transaction);
+  parts_.keeper->Commit(
+      std::move(transaction), [this, group, alive = std::weak_ptr<bool>(alive_)](
+                                  const absl::StatusOr<Coordinator::Outcome>& outcome) {
+        const std::shared_ptr<bool> here = alive.lock();
+        if (here == nullptr || !*here) return;
+        if (!outcome.ok() || !outcome->succeeded) return;  // Resolve() tries again
+        const auto it = std::find(frozen_.begin(), frozen_.end(), group);
+        if (it == frozen_.end()) return;
+        frozen_.erase(it);
+        for (const uint16_t slot : group->slots) {
+          parts_.store->slots()->SetEpoch(slot, static_cast<uint64_t>(outcome->revision));
+        }
+        leftovers_->Unmark(group->slots);
+        parts_.keeper->WaitFor(outcome->revision, absl::Seconds(10),
+                               [this, group, weak = std::weak_ptr<bool>(alive_)](bool) {
+                                 const std::shared_ptr<bool> still = weak.lock();
+                                 if (still != nullptr && *still) {
+                                   Unfreeze(*group, SlotState::kServing);
+                                 }
+                               });
+      });
+}
+
+// Slots that this node had before another one, and still has the data of.
+void Mover::DropOld() {
+  if (dropping_) return;
+  const ClusterTable& table = parts_.table();
+  const uint16_t me = table.FindNumber(parts_.me);
+  if (me == 0) return;
+  std::vector<uint16_t> ready;
+  std::map<uint16_t, std::vector<uint16_t>> unknown;
+  for (int i = 0; i < kSlots; ++i) {
+    const auto slot = static_cast<uint16_t>(i);
+    const SlotEntry& entry = table.slots[slot];
+    if (confirmed_[slot] && entry.previous != me && entry.primary != me && entry.joining != me &&
+        !owned_[slot] && leftovers_->is_marked(slot)) {
+      // The other node was lost after it had said that it serves, and the slot given out anew.
+      ready.push_back(slot);
+      continue;
+    }
+    if (entry.previous != me || entry.primary == me) continue;
+    if ((confirmed_[slot] || entry.adopted) && !owned_[slot]) {
+      ready.push_back(slot);
+    } else if (!confirmed_[slot] && !entry.adopted) {
+      // To ask is to release. What this node has in its hands may be taken back yet, or has been,
+      // by a table newer than this copy; what its job has just switched, the job releases.
+      const bool is_released =
+          !owned_[slot] ||
+          std::any_of(frozen_.begin(), frozen_.end(), [slot](const std::shared_ptr<Group>& g) {
+            return g->word_sent && std::binary_search(g->slots.begin(), g->slots.end(), slot);
+          });
+      if (is_released) unknown[entry.primary].push_back(slot);
+    }
+  }
+  if (!ready.empty() && (job_ == nullptr || job_->groups.empty())) {
+    dropping_ = true;
+    leftovers_->Clean(ready, [this, ready](const absl::Status& cleaned) {
+      if (!cleaned.ok()) {
+        dropping_ = false;
+        return parts_.say(absl::StrCat("what moved away cannot be removed: ", cleaned.message()));
+      }
+      CommitDrop(ready);
+    });
+    return;
+  }
+  if (unknown.empty() || asking_ != nullptr || parts_.loop->Now() < try_after_) return;
+  const auto& [to, slots] = *unknown.begin();
+  AskAndDrop(table.NameOf(to), slots);
+}
+
+void Mover::AskAndDrop(const Incarnation& to, const std::vector<uint16_t>& slots) {
+  const std::string address = parts_.internal_address(to);
+  if (address.empty()) return;
+  const int64_t revision = parts_.keeper->revision();
+  const auto end = [this, alive = std::weak_ptr<bool>(alive_)] {
+    const std::shared_ptr<bool> here = alive.lock();
+    if (here == nullptr || !*here) return;
+    const std::shared_ptr<PeerConnection> asked = std::move(asking_);
+    asking_ = nullptr;
+    if (asked != nullptr) asked->Close();
+    try_after_ = parts_.loop->Now() + kRetry;
+  };
+  asking_ = PeerConnection::Open(
+      parts_.transport, parts_.loop, address, parts_.hello(to), kSilence,
+      [this, slots, revision, end,
+       alive = std::weak_ptr<bool>(alive_)](const absl::Status& opened) {
+        const std::shared_ptr<bool> here = alive.lock();
+        if (here == nullptr || !*here) return;
+        if (!opened.ok()) return end();
+        PeerRequest request;
+        AddRanges(slots, request.mutable_release()->mutable_slots());
+        request.mutable_release()->set_revision(revision);
+        asking_->Send(std::move(request), {},
+                      [this, slots, end, alive](const absl::StatusOr<PeerResponse>& answer) {
+                        const std::shared_ptr<bool> still = alive.lock();
+                        if (still == nullptr || !*still) return;
+                        if (answer.ok()) {
+                          for (const uint16_t slot : slots) confirmed_[slot] = true;
+                        }
+                        end();
+                        Resolve();
+                      });
+      },
+      [end](const absl::Status&) { end(); });
+}
+
+void Mover::CommitDrop(const std::vector<uint16_t>& slots) {
+  ClusterTable next = parts_.table();
+  const uint16_t me = next.FindNumber(parts_.me);
+  for (const uint16_t slot : slots) {
+    SlotEntry& entry = next.slots[slot];
+    if (me == 0 || entry.previous != me) continue;
+    entry.previous = 0;
+    entry.adopted = false;
+  }
+  Coordinator::Transaction transaction;
+  if (next.AddChangedGroups(parts_.table(), &transaction) == 0) {
+    // An earlier try was done, and not heard of.
+    for (const uint16_t slot : slots) confirmed_[slot] = false;
+    dropping_ = false;
+    return;
+  }
+  parts_.keeper->Commit(
+      std::move(transaction), [this, slots, alive = std::weak_ptr<bool>(alive_)](
+                                  const absl::StatusOr<Coordinator::Outcome>& outcome) {
+        const std::shared_ptr<bool> here = alive.lock();
+        if (here == nullptr || !*here) return;
+        if (outcome.ok() && outcome->succeeded) {
+          for (const uint16_t slot : slots) confirmed_[slot] = false;
+          dropping_ = false;
+          return;
+        }
+        // Somebody changed a group beside it: again with the table that is read next.
+        parts_.keeper->WaitFor(parts_.keeper->revision() + 1, kRetry,
+                               [this, slots, weak = std::weak_ptr<bool>(alive_)](bool) {
+                                 const std::shared_ptr<bool> still = weak.lock();
+                                 if (still != nullptr && *still) CommitDrop(slots);
+                               });
+      });
+}
+
+}  // namespace cluster
+}  // namespace kvarts
