@@ -87,7 +87,6 @@ std::string ShortId(const Incarnation& node) { return cluster::ToHex(node).subst
 // What there is, and what nodes say of themselves.
 struct Seen {
   bool is_alive = false;
-  bool is_gone = false;  // another process is at its address
   std::optional<uint64_t> keys;
 };
 
@@ -143,10 +142,10 @@ class Commands {
   Seen Look(const Incarnation& node, const NodeInfo& info, bool count) {
     Seen seen;
     const absl::Status probed = cluster::ProbeNode(
-        transport_, loop_, absl::StrCat("tcp://", HostPort(info.host, info.internal_port)),
-        table_.cluster_id, node, kProbeTime);
-    seen.is_alive = probed.ok();
-    seen.is_gone = absl::IsFailedPrecondition(probed);
+        transport_, loop_, cluster::InternalAddress(info), table_.cluster_id, node, kProbeTime);
+    // Somebody who answers with anything else may be the node, and is not given up.
+    seen.is_alive = !absl::IsUnavailable(probed) && !absl::IsDeadlineExceeded(probed) &&
+                    !absl::IsNotFound(probed);
     if (!seen.is_alive || !count || info.native_port == 0) return seen;
     RemoteOptions remote;
     remote.timeout = remote.connect_timeout = kProbeTime;
@@ -400,9 +399,10 @@ class Commands {
           slot.joining = 0;
           slot.epoch = 0;
         } else if (slot.previous == number) {
-          // Its copy is gone with it, and the primary need not wait for its word.
+          // Its copy is gone with it, and the primary, which has all of it, need not wait for its
+          // word.
           slot.previous = 0;
-          slot.adopted = false;
+          slot.adopted = true;
           slot.epoch = 0;
         }
       }
@@ -452,10 +452,19 @@ class Commands {
     }));
     KVARTS_RETURN_IF_ERROR(WaitForMoves(FLAGS_force ? Incarnation() : node));
     KVARTS_RETURN_IF_ERROR(Commit([&](Coordinator::Transaction* transaction) -> absl::Status {
-      if (table_.nodes.count(node) == 0 || FLAGS_timeout == "0") return absl::OkStatus();
+      // Who did not wait leaves it in the table until it has nothing left.
+      if (table_.nodes.count(node) == 0) return absl::OkStatus();
+      if (table_.CountOf(table_.FindNumber(node)) > 0 && table_.FindNumber(node) != 0) {
+        return absl::OkStatus();
+      }
       table_.RemoveNode(node, transaction);
       return absl::OkStatus();
     }));
+    if (table_.nodes.count(node) != 0) {
+      absl::PrintF("node %s gives its slots away; remove it again when it has none\n",
+                   ShortId(node));
+      return 0;
+    }
     absl::PrintF("node %s is out of the cluster\n", ShortId(node));
     return 0;
   }
@@ -474,7 +483,7 @@ class Commands {
       absl::PrintF("node %s%s is dead, with %d slots%s\n", ShortId(node),
                    it == table_.nodes.end()
                        ? ""
-                       : absl::StrCat(" at ", HostPort(it->second.host, it->second.internal_port)),
+                       : absl::StrCat(" at ", cluster::InternalAddress(it->second)),
                    count,
                    it != table_.nodes.end() && it->second.durable
                        ? "; its data are on its disk: start it again, and nothing is lost"

@@ -229,6 +229,7 @@ cluster::NodeInfo InfoOf(const ServingAddresses& addresses, bool durable) {
   for (const HostAndPort& at : {resp, native, http}) {
     if (info.host.empty()) info.host = at.host;
   }
+  info.internal_host = Split(ToAddress(FLAGS_internal)).host;
   info.durable = durable;
   info.store = FLAGS_store;
   return info;
@@ -324,7 +325,7 @@ class RunningNode {
 };
 
 // A durable node is the one it was, opened once more; one in memory is a new one.
-absl::StatusOr<cluster::NodeFile> TakeIdentity(const std::string& path) {
+absl::StatusOr<cluster::NodeFile> TakeIdentity(const std::string& path, Store* store) {
   cluster::NodeFile file;
   if (path.empty()) {
     file.incarnation = cluster::NewIncarnation();
@@ -335,6 +336,20 @@ absl::StatusOr<cluster::NodeFile> TakeIdentity(const std::string& path) {
   if (found.has_value()) {
     file = *found;
   } else {
+    // Entries of another life would come up in slots that this node is given as empty.
+    KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<Cursor> cursor, store->NewCursor(ScanOptions()));
+    ScanPage page;
+    KVARTS_RETURN_IF_ERROR(cursor->Next(PageLimits(), &page));
+    if (!page.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "--store=", FLAGS_store, ": holds entries, and is not a node's: there is no ", path,
+          ". Begin with an empty directory, and load the entries into the cluster: kv_client "
+          "--store=",
+          FLAGS_store,
+          " scan --format=ndjson | kv_client "
+          "--store=cluster:",
+          FLAGS_coordinator, " load -"));
+    }
     file.incarnation = cluster::NewIncarnation();
   }
   ++file.openings;
@@ -365,7 +380,8 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   KVARTS_ASSIGN_OR_RETURN(std::unique_ptr<EventLoops> loops, EventLoops::New(1));
   RunningNode node(std::move(loops), under->get());
   KVARTS_RETURN_IF_ERROR(node.Open(serving->transport(), flags.serving.threads));
-  KVARTS_ASSIGN_OR_RETURN(const cluster::NodeFile file, TakeIdentity(flags.node_file));
+  KVARTS_ASSIGN_OR_RETURN(const cluster::NodeFile file,
+                          TakeIdentity(flags.node_file, under->get()));
 
   cluster::NodeOptions options;
   options.incarnation = file.incarnation;
@@ -394,11 +410,10 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   }
   view.Set(node.store());
   const absl::Status joined = node.Join(serving->transport(), std::move(options), stop.get());
-  if (absl::IsCancelled(joined)) {
-    serving->Abandon();
-    return 0;
-  }
   if (!joined.ok()) {
+    serving->Abandon();
+    view.Set(nullptr);
+    if (absl::IsCancelled(joined)) return 0;
     return absl::Status(joined.code(),
                         absl::StrCat("--coordinator=", FLAGS_coordinator, ": ", joined.message()));
   }

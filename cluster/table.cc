@@ -73,6 +73,7 @@ absl::Status ReadNode(absl::string_view name, const Coordinator::Value& value,
   info.native_port = static_cast<int>(record.native_port());
   info.resp_port = static_cast<int>(record.resp_port());
   info.http_port = static_cast<int>(record.http_port());
+  info.internal_host = record.internal_host();
   info.internal_port = static_cast<int>(record.internal_port());
   info.resp_tls = record.resp_tls();
   info.durable = record.durable();
@@ -124,10 +125,17 @@ absl::Status ReadGroup(absl::string_view name, const Coordinator::Value& value,
 
 std::string ToHex(absl::string_view bytes) { return absl::BytesToHexString(bytes); }
 
+std::string InternalAddress(const NodeInfo& node) {
+  const bool is_v6 = node.internal_host.find(':') != std::string::npos;
+  return absl::StrCat("tcp://", is_v6 ? "[" : "", node.internal_host, is_v6 ? "]" : "", ":",
+                      node.internal_port);
+}
+
 bool operator==(const NodeInfo& a, const NodeInfo& b) {
   const auto tie = [](const NodeInfo& n) {
-    return std::tie(n.state, n.host, n.native_port, n.resp_port, n.http_port, n.internal_port,
-                    n.resp_tls, n.durable, n.openings, n.weight, n.registered_ms, n.store);
+    return std::tie(n.state, n.host, n.native_port, n.resp_port, n.http_port, n.internal_host,
+                    n.internal_port, n.resp_tls, n.durable, n.openings, n.weight, n.registered_ms,
+                    n.store);
   };
   return tie(a) == tie(b);
 }
@@ -194,6 +202,7 @@ void ClusterTable::AddNode(const Incarnation& node, Coordinator::Transaction* tr
   record.set_native_port(static_cast<uint32_t>(info.native_port));
   record.set_resp_port(static_cast<uint32_t>(info.resp_port));
   record.set_http_port(static_cast<uint32_t>(info.http_port));
+  record.set_internal_host(info.internal_host);
   record.set_internal_port(static_cast<uint32_t>(info.internal_port));
   record.set_resp_tls(info.resp_tls);
   record.set_durable(info.durable);

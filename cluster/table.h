@@ -37,6 +37,8 @@ struct NodeInfo {
   int native_port = 0;
   int resp_port = 0;
   int http_port = 0;
+  // Where other nodes reach it, which need not be where clients do.
+  std::string internal_host;
   int internal_port = 0;
   bool resp_tls = false;
   bool durable = false;
@@ -97,6 +99,9 @@ struct ClusterTable {
   // Those groups in which a slot differs from `before`. Returns how many.
   int AddChangedGroups(const ClusterTable& before, Coordinator::Transaction* transaction) const;
 };
+
+// "tcp://HOST:PORT" of what a node has for other nodes.
+std::string InternalAddress(const NodeInfo& node);
 
 inline int GroupOf(int slot) { return slot / kSlotsPerGroup; }
 

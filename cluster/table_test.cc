@@ -39,6 +39,7 @@ ClusterTable Example() {
     info.native_port = 7000 + c;
     info.resp_port = 1;
     info.http_port = 2;
+    info.internal_host = "127.0.0.2";
     info.internal_port = 3;
     info.resp_tls = c == 'a';
     info.durable = true;

@@ -1,5 +1,6 @@
 #include "cluster/node/leftovers.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/slot.h"
@@ -84,6 +85,12 @@ void Leftovers::Unmark(const std::vector<uint16_t>& slots) {
   for (const uint16_t slot : slots) marked_.reset(slot);
   // What a crash keeps of the old list does no harm: a slot that is the node's is not cleaned.
   Changed([](const absl::Status&) {});
+}
+
+bool Leftovers::WillClean(uint16_t slot) const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [slot](const Job& job) {
+    return std::binary_search(job.slots.begin(), job.slots.end(), slot);
+  });
 }
 
 void Leftovers::Clean(const std::vector<uint16_t>& slots,

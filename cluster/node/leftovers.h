@@ -33,6 +33,8 @@ class Leftovers {
   void Settle();
 
   bool is_marked(uint16_t slot) const { return marked_[slot]; }
+  // Whether entries of the slot are being removed, or will be.
+  bool WillClean(uint16_t slot) const;
   void Mark(const std::vector<uint16_t>& slots, absl::AnyInvocable<void(absl::Status)> done);
   // They are the node's: nothing foreign is in them.
   void Unmark(const std::vector<uint16_t>& slots);

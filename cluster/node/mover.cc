@@ -11,7 +11,9 @@ namespace kvarts {
 namespace cluster {
 namespace {
 
-constexpr absl::Duration kSilence = absl::Seconds(2);
+// How long the other node may take for one request: it may have to clean up first, or to wait for a
+// disk. Whether it is alive PeerWatch says sooner.
+constexpr absl::Duration kSilence = absl::Seconds(10);
 // Copies on their way, and what of one message.
 constexpr size_t kWindow = 4 << 20;
 constexpr size_t kMessage = 256 << 10;
@@ -122,6 +124,9 @@ bool Mover::is_idle() const {
 void Mover::Tick() {
   tick_timer_->Start(kTick, [this] {
     Tick();
+    if (job_ != nullptr && !parts_.is_alive(job_->to)) {
+      Abort(absl::UnavailableError("the node is not alive"));
+    }
     Resolve();
     TableChanged();
     Pump();
@@ -281,6 +286,8 @@ void Mover::Pump() {
   while (job_->unacknowledged < kWindow && SendSome()) {
   }
   if (!job_->pass_done && !job_->pass_running && job_->outbox->bytes() < kAhead) PassStep();
+  // Asked before what is left is counted: a call that ends in between has put its write there.
+  const bool is_drained = parts_.store->slots()->calls()->Drained();
   const size_t left = job_->outbox->bytes() + job_->unacknowledged;
   const absl::Duration now = parts_.loop->Now();
   if (job_->phase == Phase::kCopying && job_->pass_done && left < kLag && now >= job_->not_before) {
@@ -298,7 +305,7 @@ void Mover::Pump() {
     if (job_->pass_done) pump_timer_->Start(absl::Milliseconds(1), [this] { Pump(); });
     return;
   }
-  if (!parts_.store->slots()->calls()->Drained() || left > 0) {
+  if (!is_drained || left > 0) {
     if (now > job_->group.held_since + kMostHold) {
       // Requests wait no longer than this; copying goes on.
       const Group group = job_->group;

@@ -19,6 +19,12 @@ constexpr absl::Duration kRetry = absl::Milliseconds(200);
 }  // namespace
 
 void Mover::Resolve() {
+  // Clients wait no longer than this for a switch, or the word after it, that takes its time.
+  if (job_ != nullptr && job_->phase > Phase::kHolding && !job_->group.is_down &&
+      parts_.loop->Now() > job_->group.held_since + kDownAfter) {
+    job_->group.is_down = true;
+    parts_.store->SetStates(job_->group.slots, SlotState::kDown);
+  }
   for (const std::shared_ptr<Group>& group : std::vector<std::shared_ptr<Group>>(frozen_)) {
     if (!group->is_down && parts_.loop->Now() > group->held_since + kDownAfter) {
       group->is_down = true;
@@ -57,6 +63,12 @@ void Mover::ResolveGroup(const std::shared_ptr<Group>& group) {
     return;
   }
   if (group->revision != 0 && table.revision < group->revision) return;
+  if (group->word_sent) {
+    // The other node may have served them since: what is here is old. A person has given the slots
+    // out anew, and as empty.
+    end(SlotState::kElsewhere);
+    return leftovers_->Clean(group->slots, [](const absl::Status&) {});
+  }
   // Not switched, by this table. A try that is still on its way compares what another transaction
   // changes: after that it cannot take place.
   TakeBack(group);

@@ -169,7 +169,9 @@ class Node::Impl {
       return absl::UnavailableError("this node has not registered yet");
     }
     if (hello.cluster_id() != keeper_.table().cluster_id) return NoPlace("another cluster's node");
-    if (hello.to() != parts_.me) return NoPlace("meant for another node, which was here before");
+    if (hello.to() != parts_.me) {
+      return absl::NotFoundError("meant for another node, which was here before");
+    }
     const int64_t skew = hello.now_ms() - absl::ToUnixMillis(options_.clock->Now());
     if (skew > kMostClockSkewMs || skew < -kMostClockSkewMs) {
       return NoPlace(absl::StrCat("the clocks of the two nodes differ by ", skew,
@@ -194,7 +196,7 @@ class Node::Impl {
     const auto it = keeper_.table().nodes.find(node);
     if (it == keeper_.table().nodes.end()) return {};
     if (options_.address_of != nullptr) return options_.address_of(it->second);
-    return absl::StrCat("tcp://", HostPort(it->second.host, it->second.internal_port));
+    return InternalAddress(it->second);
   }
 
   void TableChanged() {
@@ -213,6 +215,7 @@ class Node::Impl {
       if (!IsRegistered()) return Register();
       DropStrangers();
     }
+    if (IsOpenedElsewhere()) return;
     Publish();
     mover_->TableChanged();
     GiveUpLost();
@@ -235,6 +238,26 @@ class Node::Impl {
     const auto it = keeper_.table().nodes.find(parts_.me);
     return registered_revision_ != 0 && it != keeper_.table().nodes.end() &&
            it->second.revision >= registered_revision_;
+  }
+
+  // A copy of this node's directory was opened after this one, and has its place: two may not
+  // serve it.
+  bool IsOpenedElsewhere() {
+    const auto it = keeper_.table().nodes.find(parts_.me);
+    if (it == keeper_.table().nodes.end() || it->second.openings <= options_.info.openings) {
+      return false;
+    }
+    if (!is_refused_) {
+      is_refused_ = true;
+      options_.say(
+          "another process has opened a copy of this node's data, and has its place in "
+          "the cluster: this one serves nothing any more");
+      std::vector<uint16_t> all;
+      for (int slot = 0; slot < kSlots; ++slot) all.push_back(static_cast<uint16_t>(slot));
+      mover_->Stop();
+      parts_.store->SetStates(all, SlotState::kDown);
+    }
+    return true;
   }
 
   // Copies that a durable node had when it was stopped, and that are not its own.
@@ -316,7 +339,7 @@ class Node::Impl {
         if (entry.previous == old) {
           // The node that has the slot has all of it.
           entry.previous = 0;
-          entry.adopted = false;
+          entry.adopted = true;
         }
       }
       next->AddChangedGroups(keeper_.table(), transaction);
@@ -346,6 +369,7 @@ class Node::Impl {
     options_.say(absl::StrCat(lost.size(), " slots were given to other nodes by force"));
     leftovers_->Mark(lost, [](const absl::Status&) {});
     parts_.store->SetStates(lost, SlotState::kElsewhere);
+    leftovers_->Clean(lost, [](const absl::Status&) {});
   }
 
   std::vector<Incarnation> Dead() const {
@@ -369,7 +393,8 @@ class Node::Impl {
   }
 
   void Plan() {
-    if (stopped_ || is_planning_ || started_ != nullptr || !keeper_.has_table()) return;
+    if (stopped_ || is_planning_ || is_refused_ || started_ != nullptr || !keeper_.has_table())
+      return;
     const ClusterTable& table = keeper_.table();
     const auto it = table.nodes.find(parts_.me);
     if (it == table.nodes.end() || table.cluster_id != cluster_id_) return;

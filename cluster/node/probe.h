@@ -17,8 +17,10 @@ namespace cluster {
 
 // Whether the node lives at its address for other nodes. Waits, on any thread but the loop's.
 //   OK                   it does
-//   kFailedPrecondition  another one does: this one's process is gone
-//   kUnavailable and others: nobody answers, which may be the network
+//   kNotFound            another one does: this one's process is gone
+//   kUnavailable, kDeadlineExceeded: nobody answers, which may be the network
+//   others               somebody answers, and it may be the node: the clocks differ by too much,
+//   say
 absl::Status ProbeNode(Transport* transport, EventLoop* loop, absl::string_view address,
                        absl::string_view cluster_id, const Incarnation& node,
                        absl::Duration timeout);

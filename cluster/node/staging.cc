@@ -250,11 +250,18 @@ void Staging::TableChanged() {
     const SlotEntry& entry = table.slots[slot];
     if (parts_.is_leaving(slot)) continue;
     const bool mine = me != 0 && entry.primary == me;
-    waits = waits || (mine && IsOfNobody(table, entry.previous));
+    waits = waits ||
+            (mine && (IsOfNobody(table, entry.previous) || (entry.previous == 0 && entry.adopted)));
     if (mine && !states->Serves(slot)) {
       if (pending_[slot] || states->state(slot) == SlotState::kElsewhere ||
           states->state(slot) == SlotState::kDown) {
-        if (entry.previous == 0 || entry.adopted) {
+        if (leftovers_->WillClean(slot)) {
+          // What is written would be removed with the rest: Clean() ends first.
+        } else if (entry.previous == 0 && !entry.adopted && !pending_[slot] &&
+                   generations_[slot] != 0) {
+          // It was given out anew while its copy was on its way here: as empty, not as half of it.
+          to_drop.push_back(slot);
+        } else if (entry.previous == 0 || entry.adopted) {
           to_serve.push_back(slot);
         } else if (!pending_[slot]) {
           pending_[slot] = true;
@@ -297,7 +304,15 @@ void Staging::Adopt() {
   bool any = false;
   for (int slot = 0; slot < kSlots; ++slot) {
     SlotEntry& entry = next.slots[slot];
-    if (me == 0 || entry.primary != me || entry.previous == 0) continue;
+    if (me == 0 || entry.primary != me) continue;
+    if (entry.previous == 0) {
+      // What it was adopted from is gone: the word has done its work once the slot is served.
+      if (entry.adopted && parts_.store->slots()->Serves(static_cast<uint16_t>(slot))) {
+        entry.adopted = false;
+        any = true;
+      }
+      continue;
+    }
     if (pending_[slot] && !entry.adopted) {
       entry.adopted = true;  // and keeps its epoch: the data are the same
       any = true;

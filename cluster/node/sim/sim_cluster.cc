@@ -377,6 +377,8 @@ void SimCluster::CheckMoved(const Life& teller, uint16_t slot, int to) {
 
 void SimCluster::CheckScan(int place) {
   const std::shared_ptr<Life> here = life(place);
+  // A page waits while a slot is held, and nothing may wait here.
+  if (here->store->slots()->count(SlotState::kHeld) > 0) return;
   ScanOptions options;
   options.keys_only = true;
   const absl::StatusOr<std::unique_ptr<Cursor>> cursor = here->store->NewCursor(options);

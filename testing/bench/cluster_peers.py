@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""How long a fourth node takes to get its share, beside Redis Cluster.
+
+    ./bazelw build //apps:kv_node //apps:kv_cluster //apps:kv_client
+    testing/bench/cluster_peers.py --entries=1000000 --rounds=3
+
+Each round, in turns: three kv_node processes in memory are loaded with entries of
+36 and 64 bytes, a fourth one starts, and the time from its start to the last
+switch is taken (the table, from the coordinator's file, has nothing joining any
+more); then the same with three redis-servers in cluster mode and `redis-cli
+--cluster rebalance`, with its default pipeline and with 1000. Everything is on
+loopback, on this machine. Prints each round and the medians.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+
+BIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bazel-bin/apps")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def make_data(path, entries):
+    rng = random.Random(1)
+    with open(path, "w") as out:
+        for _ in range(entries):
+            out.write("%s %s\n" % (uuid.UUID(int=rng.getrandbits(128), version=4), "v" * 64))
+
+
+class Processes:
+    """Ends what it started, by process id."""
+
+    def __init__(self):
+        self.all = []
+
+    def start(self, command, **options):
+        process = subprocess.Popen(command, **options)
+        self.all.append(process)
+        return process
+
+    def end(self):
+        for process in self.all:
+            process.send_signal(signal.SIGKILL)
+        for process in self.all:
+            process.wait()
+
+
+def kvarts_round(directory, data, entries):
+    processes = Processes()
+    coordinator = "--coordinator=file:%s/table" % directory
+    cluster = [BIN + "/kv_cluster", coordinator]
+
+    def status():
+        out = subprocess.run(cluster + ["status", "--json"], check=True, capture_output=True)
+        return json.loads(out.stdout)
+
+    def start():
+        node = processes.start(
+            [BIN + "/kv_node", coordinator, "--join_delay=0s"], stdout=subprocess.PIPE, text=True
+        )
+        node.stdout.readline()
+
+    def await_even(nodes):
+        while True:
+            now = status()
+            counts = [node["slots"] for node in now["nodes"]]
+            even = len(counts) == nodes and max(counts) - min(counts) <= 1
+            if even and now["slots_moving"] == 0:
+                return now
+
+    try:
+        subprocess.run(cluster + ["create"], check=True, capture_output=True)
+        for _ in range(3):
+            start()
+        await_even(3)
+        subprocess.run(
+            [BIN + "/kv_client", "--store=cluster:file:%s/table" % directory, "load", data],
+            check=True,
+            capture_output=True,
+        )
+        began = time.monotonic()
+        start()
+        now = await_even(4)
+        took = time.monotonic() - began
+        while now["slots_to_drop"] != 0:
+            now = status()
+        keys = sum(node["keys"] for node in now["nodes"])
+        if keys != entries:
+            sys.exit("kvarts: %d entries after the move, %d before" % (keys, entries))
+        return took
+    finally:
+        processes.end()
+
+
+def redis_round(directory, data, entries, pipeline):
+    processes = Processes()
+    ports = [free_port() for _ in range(4)]
+
+    def cli(*words):
+        return subprocess.run(["redis-cli", *words], check=True, capture_output=True, text=True)
+
+    try:
+        for port in ports:
+            home = os.path.join(directory, str(port))
+            os.mkdir(home)
+            processes.start(
+                ["redis-server", "--port", str(port), "--cluster-enabled", "yes", "--dir", home]
+                + ["--save", "", "--cluster-port", str(free_port())],
+                stdout=subprocess.DEVNULL,
+            )
+        addresses = ["127.0.0.1:%d" % port for port in ports]
+        for port in ports:
+            while subprocess.run(
+                ["redis-cli", "-p", str(port), "PING"], capture_output=True
+            ).stdout.strip() != b"PONG":
+                time.sleep(0.05)
+        cli("--cluster", "create", *addresses[:3], "--cluster-yes")
+        while "cluster_state:ok" not in cli("-p", str(ports[2]), "CLUSTER", "INFO").stdout:
+            time.sleep(0.1)
+        load_redis(data, ports[:3], cli)
+        cli("--cluster", "add-node", addresses[3], addresses[0])
+        while "cluster_known_nodes:4" not in cli("-p", str(ports[3]), "CLUSTER", "INFO").stdout:
+            time.sleep(0.1)
+        time.sleep(2)  # gossip: without it the tool finds nodes that do not agree
+        began = time.monotonic()
+        words = ["--cluster", "rebalance", addresses[0], "--cluster-use-empty-masters"]
+        if pipeline:
+            words += ["--cluster-pipeline", str(pipeline)]
+        cli(*words)
+        took = time.monotonic() - began
+        keys = sum(int(cli("-p", str(port), "DBSIZE").stdout) for port in ports)
+        if keys != entries:
+            sys.exit("redis: %d entries after the move, %d before" % (keys, entries))
+        return took
+    finally:
+        processes.end()
+
+
+def load_redis(data, ports, cli):
+    """Each node gets its keys by redis-cli --pipe."""
+    table = [0] * 256
+    for i in range(256):
+        crc = i << 8
+        for _ in range(8):
+            crc = ((crc << 1) ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+        table[i] = crc
+    owner = [0] * 16384
+    for port in ports:
+        for line in cli("-p", str(port), "CLUSTER", "NODES").stdout.splitlines():
+            words = line.split()
+            if "myself" not in words[2]:
+                continue
+            for run in words[8:]:
+                first, _, last = run.partition("-")
+                for slot in range(int(first), int(last or first) + 1):
+                    owner[slot] = port
+    pipes = {
+        port: subprocess.Popen(
+            ["redis-cli", "-p", str(port), "--pipe"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        for port in ports
+    }
+    with open(data) as lines:
+        for line in lines:
+            key, _, value = line.rstrip("\n").partition(" ")
+            crc = 0
+            for byte in key.encode():
+                crc = ((crc << 8) & 0xFFFF) ^ table[(crc >> 8) ^ byte]
+            command = "*3\r\n$3\r\nSET\r\n$36\r\n%s\r\n$%d\r\n%s\r\n" % (key, len(value), value)
+            pipes[owner[crc % 16384]].stdin.write(command.encode())
+    for pipe in pipes.values():
+        pipe.stdin.close()
+        if pipe.wait() != 0:
+            sys.exit("redis-cli --pipe failed")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--entries", type=int, default=1000000)
+    parser.add_argument("--rounds", type=int, default=3)
+    flags = parser.parse_args()
+    results = {"kvarts": [], "redis": [], "redis, pipeline 1000": []}
+    top = tempfile.mkdtemp(prefix="cluster_peers.")
+    try:
+        data = os.path.join(top, "data")
+        make_data(data, flags.entries)
+        for round_number in range(flags.rounds):
+            for name, run in [
+                ("kvarts", lambda d: kvarts_round(d, data, flags.entries)),
+                ("redis", lambda d: redis_round(d, data, flags.entries, 0)),
+                ("redis, pipeline 1000", lambda d: redis_round(d, data, flags.entries, 1000)),
+            ]:
+                directory = tempfile.mkdtemp(dir=top)
+                took = run(directory)
+                shutil.rmtree(directory)
+                results[name].append(took)
+                print("round %d  %-22s %8.2f s" % (round_number + 1, name, took), flush=True)
+        kvarts = statistics.median(results["kvarts"])
+        for name, times in results.items():
+            median = statistics.median(times)
+            print("median   %-22s %8.2f s  %6.1f x" % (name, median, median / kvarts))
+    finally:
+        shutil.rmtree(top)
+
+
+if __name__ == "__main__":
+    main()
