@@ -272,6 +272,40 @@ TEST_F(NodeStoreTest, AnAtomicBatchOfSeveralSlotsIsInvalid) {
   EXPECT_EQ(node_->Write(range, options, nullptr).code(), StatusCode::kInvalidArgument);
 }
 
+TEST_F(NodeStoreTest, EveryCallIsUnderWayWhileTheStoreUnderItWorks) {
+  PutAll();
+  InFlight* const calls = node_->slots()->calls();
+  int looks = 0;
+  const auto look = [&] {
+    calls->Flip();
+    EXPECT_FALSE(calls->Drained());
+    ++looks;
+  };
+  below_->after_read = look;
+  EXPECT_TRUE(StatusOf("foo").ok());
+  EXPECT_TRUE(calls->Drained());
+  below_->after_write = look;
+  EXPECT_TRUE(node_->Put("foo", "v").ok());
+  EXPECT_TRUE(calls->Drained());
+  WriteBatch batch;
+  batch.Put("foo", "v");
+  below_->after_write = look;
+  node_->Submit(batch, {}, nullptr, [](const absl::Status& end) { EXPECT_TRUE(end.ok()); });
+  EXPECT_TRUE(calls->Drained());
+  EXPECT_TRUE(node_
+                  ->Modify("foo", {},
+                           [&](const ReadResult&) {
+                             look();
+                             return Modification::Nothing();
+                           })
+                  .ok());
+  EXPECT_TRUE(calls->Drained());
+  below_->after_page = look;
+  EXPECT_TRUE(Scan().ok());
+  EXPECT_TRUE(calls->Drained());
+  EXPECT_EQ(looks, 5);
+}
+
 TEST_F(NodeStoreTest, WhatComesToBeServedInTheMiddleOfAReadWasReadTooEarly) {
   GiveFooAway();
   below_->after_read = [this] {

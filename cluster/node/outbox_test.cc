@@ -259,7 +259,7 @@ void WriteRandomly(NodeStore* node, std::mt19937* random, int64_t later) {
 // Each round moves all slots once: a pass beside writers, a hold, and the copy must be equal. Few
 // keys, and a pass over them again and again, make every order of reads and writes happen.
 TEST(OutboxTest, BesideRandomWritesAndAPassTheCopyBecomesTheSame) {
-  constexpr int kRounds = 3000;
+  constexpr int kRounds = 1500;
   constexpr int kWriters = 2;
   const std::vector<uint16_t> slots = SlotsOfKeys();
   const int64_t later = absl::ToUnixMillis(absl::Now()) + 100000000;
@@ -286,6 +286,7 @@ TEST(OutboxTest, BesideRandomWritesAndAPassTheCopyBecomesTheSame) {
     while (!node.slots()->calls()->Drained()) std::this_thread::yield();
     do {
       for (const char* key : kKeys) Add(outbox.get(), key);
+      std::this_thread::yield();  // the outbox's lock is not fair to writers
     } while (writing > 0);
     for (std::thread& writer : writers) writer.join();
     taker.Finish();
@@ -297,7 +298,7 @@ TEST(OutboxTest, BesideRandomWritesAndAPassTheCopyBecomesTheSame) {
 // As a move ends: slots are held under writers, and what is acknowledged until then is in the copy
 // once the calls are drained. Then the hold ends without a move, and all goes on.
 TEST(OutboxTest, OnceAHoldIsDrainedTheCopyHasAllThatWasWritten) {
-  constexpr int kHolds = 3000;
+  constexpr int kHolds = 2000;
   const int64_t later = absl::ToUnixMillis(absl::Now()) + 100000000;
   const auto source = NewMemoryStore();
   const auto target = NewMemoryStore();
