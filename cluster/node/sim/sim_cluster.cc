@@ -377,7 +377,7 @@ void SimCluster::CheckMoved(const Life& teller, uint16_t slot, int to) {
 
 void SimCluster::CheckScan(int place) {
   const std::shared_ptr<Life> here = life(place);
-  // A page waits while a slot is held, and nothing may wait here.
+  // A scan would wait here for what this thread is to do.
   if (here->store->slots()->count(SlotState::kHeld) > 0) return;
   ScanOptions options;
   options.keys_only = true;
