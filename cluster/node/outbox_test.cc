@@ -259,7 +259,7 @@ void WriteRandomly(NodeStore* node, std::mt19937* random, int64_t later) {
 // Each round moves all slots once: a pass beside writers, a hold, and the copy must be equal. Few
 // keys, and a pass over them again and again, make every order of reads and writes happen.
 TEST(OutboxTest, BesideRandomWritesAndAPassTheCopyBecomesTheSame) {
-  constexpr int kRounds = 1500;
+  constexpr int kRounds = 300;
   constexpr int kWriters = 2;
   const std::vector<uint16_t> slots = SlotsOfKeys();
   const int64_t later = absl::ToUnixMillis(absl::Now()) + 100000000;
