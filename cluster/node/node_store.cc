@@ -446,6 +446,7 @@ bool NodeStore::TryToSubmit(HeldWrite* write, bool was_held) {
               copied = std::move(look.copied),
               done = std::move(done)](absl::Status status) mutable {
     if (part != nullptr) status = Finish(part.get(), status, all);
+    part.reset();  // it shares the errors with who is told of the end
     if (ABSL_PREDICT_TRUE(copied.empty())) {
       guard.Release();
       done(std::move(status));
