@@ -1,6 +1,8 @@
 #ifndef KVARTS_CLUSTER_PLACEMENT_H_
 #define KVARTS_CLUSTER_PLACEMENT_H_
 
+#include "base/language.h"
+
 #include <cstdint>
 #include <vector>
 
