@@ -157,7 +157,7 @@ TEST_F(HoldsTest, AWriteThatComesWhileHeldOnesGoOnIsBehindThem) {
 
 // The release comes at every moment of a Submit(): also between its look at the slot and its wait.
 TEST_F(HoldsTest, AWriteThatIsSubmittedWhileTheHoldEndsIsNotForgotten) {
-  constexpr int kRounds = 400;
+  constexpr int kRounds = 300;
   // So many keys behind the held one that the look at them takes a while.
   Submitted::Pairs pairs(2000, {"bar", "1"});
   pairs[0].first = "foo";
