@@ -438,7 +438,7 @@ bool NodeStore::TryToSubmit(HeldWrite* write, bool was_held) {
     }
     look.outbox->Add(look.copied);
     guard.Release();
-    look.outbox->WhenRoom([done = std::move(done), status]() mutable { done(status); });
+    look.outbox->WhenRoom([done = std::move(done), status]() mutable { done(std::move(status)); });
     return true;
   }
   CountSubmitted(1);
@@ -458,8 +458,9 @@ bool NodeStore::TryToSubmit(HeldWrite* write, bool was_held) {
           done = std::move(done), status = std::move(status)]() mutable {
       outbox->Add(copied);
       guard.Release();
-      outbox->WhenRoom(
-          [done = std::move(done), status = std::move(status)]() mutable { done(status); });
+      outbox->WhenRoom([done = std::move(done), status = std::move(status)]() mutable {
+        done(std::move(status));
+      });
       CountSubmitted(-1);
     });
   };
