@@ -300,7 +300,7 @@ NodeStore::Part NodeStore::TakePart(const WriteBatch& batch, bool atomic, const 
   for (size_t i = 0; i < batch.preconditions().size(); ++i) {
     Precondition p = batch.preconditions()[i];
     if (look.states[mutations + i] < SlotState::kServing) {
-      refuse(p.key, look.states[mutations + i]);
+      refuse(p.key, look.states[mutations + i]).IgnoreError();  // kept in `refused`
     }
     p.stamp.low ^= look.masks[i];
     part.batch.Add(p);
