@@ -227,8 +227,12 @@ void Mover::Begin(const Incarnation& to, std::vector<uint16_t> slots) {
 void Mover::BeginCopying() {
   unreachable_.clear();
   job_->phase = Phase::kSettling;
-  // The flip of a hold before must have drained, as for Hold().
-  WaitUntilDrained([this] { BeginPass(); });
+  // The flip of a hold before must have drained, as for Hold(). Then calls that saw a job before
+  // this one copying end, which would put their writes into this one's outbox.
+  WaitUntilDrained([this] {
+    parts_.store->slots()->calls()->Flip();
+    WaitUntilDrained([this] { BeginPass(); });
+  });
 }
 
 void Mover::BeginPass() {
