@@ -308,6 +308,19 @@ TEST_P(ClusterTest, KeysOfASlotAreCountedAndListed) {
             "-ERR value is not an integer or out of range\r\n");
 }
 
+// redis-cli --cluster check --cluster-search-multiple-owners asks every node of every slot.
+TEST_P(ClusterTest, SlotsOfOtherNodesHaveNoKeysHere) {
+  Ask({"SET", "foo", "1"});
+  MoveAway(12182);
+  slots_->TakeDown(5061);  // of "bar"
+  for (const char* slot : {"12182", "5061"}) {
+    EXPECT_EQ(Ask({"CLUSTER", "COUNTKEYSINSLOT", slot}), ":0\r\n");
+    EXPECT_EQ(Ask({"CLUSTER", "GETKEYSINSLOT", slot, "10"}), "*0\r\n");
+  }
+  MoveBack(12182);
+  EXPECT_EQ(Ask({"CLUSTER", "COUNTKEYSINSLOT", "12182"}), ":1\r\n");
+}
+
 TEST_P(ClusterTest, PlacingSlotsIsTheCoordinators) {
   const std::vector<std::vector<absl::string_view>> commands = {
       {"MEET", "127.0.0.1", "1"},

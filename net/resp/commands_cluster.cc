@@ -11,6 +11,7 @@
 #include "net/cluster_map.h"
 #include "net/resp/cluster_replies.h"
 #include "net/resp/handlers.h"
+#include "net/resp/key_slots.h"
 
 namespace kvarts {
 namespace resp {
@@ -62,19 +63,22 @@ bool TakeSlot(CommandCall* call, absl::string_view error, uint16_t* slot) {
   return true;
 }
 
-// Calls `visit` with the keys of a slot, until it returns false.
+// Calls `visit` with this node's keys of a slot, until it returns false. As in Redis, a slot of
+// another node has none; `visit` may have seen some where it went there meanwhile.
 template <typename Visit>
 absl::Status VisitSlot(CommandCall* call, uint16_t slot, Visit visit) {
   ScanOptions options;
   options.keys_only = true;
   options.slots.push_back({slot, slot});
   const auto cursor = call->store()->NewCursor(options);
+  if (IsElsewhere(cursor.status())) return absl::OkStatus();
   if (!cursor.ok()) return cursor.status();
   PageLimits limits;
   limits.entries = kKeysPerPage;
   ScanPage* const page = &call->scratch->page;
   while (true) {
     absl::Status status = (*cursor)->Next(limits, page);
+    if (IsElsewhere(status)) return absl::OkStatus();
     if (!status.ok() || page->empty()) return status;
     call->work += page->size();
     for (const ScanEntry& entry : *page) {

@@ -138,4 +138,16 @@ absl::Status SlotStore::Modify(absl::string_view key, const WriteOptions& option
   return under().Modify(key, options, function);
 }
 
+absl::StatusOr<std::unique_ptr<Cursor>> SlotStore::NewCursor(const ScanOptions& options) {
+  {
+    MutexLock lock(&mu_);
+    for (const auto& [slot, status] : elsewhere_) {
+      for (const SlotRange& range : options.slots) {
+        if (range.first <= slot && slot <= range.last) return status;
+      }
+    }
+  }
+  return under().NewCursor(options);
+}
+
 }  // namespace kvarts

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "base/mutex.h"
 #include "storage/layers/forwarding_store.h"
 #include "storage/slot_status.h"
@@ -18,7 +19,8 @@ namespace kvarts {
 
 // Thread-safe. What a node's store looks like to the protocols, over another store: batches of one
 // slot, and errors of storage/slot_status.h for keys of slots that it does not hold. It holds all
-// at first. Entries of slots that it gives up stay where they are, and are in scans.
+// at first. Entries of slots that it gives up stay where they are, and are in scans, save in those
+// that ask for slots: where it does not hold one of these, its error is the scan's.
 class SlotStore final : public ForwardingStore {
  public:
   // REQUIRES: `under` has atomic batches of any keys.
@@ -43,6 +45,7 @@ class SlotStore final : public ForwardingStore {
               WriteDone done) override;
   absl::Status Modify(absl::string_view key, const WriteOptions& options,
                       Modifier function) override;
+  absl::StatusOr<std::unique_ptr<Cursor>> NewCursor(const ScanOptions& options) override;
 
  private:
   // What may go to the store under this one, and the errors of what may not, by place.
