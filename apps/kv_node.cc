@@ -29,6 +29,7 @@
 #include "cluster/node/node_file.h"
 #include "cluster/node/node_store.h"
 #include "gflags/gflags.h"
+#include "net/cluster_map.h"
 #include "net/store_runner.h"
 #include "net/tcp/tcp.h"
 #include "net/waiting.h"
@@ -56,8 +57,9 @@ DEFINE_int32(threads, 0,
              "0: one for each core.");
 DEFINE_bool(manual, false, "Take no slots before kv_cluster add names this node.");
 DEFINE_string(drain_timeout, "30s",
-              "At SIGTERM, how long a node in memory may take to give its slots to others. A "
-              "durable one keeps them, and stops at once.");
+              "At SIGTERM, how long a node in memory may take to give its slots to others; then "
+              "it tells clients for 2.5 s where they are. A durable one keeps them, and stops at "
+              "once.");
 DEFINE_string(join_delay, "5s",
               "How long this node is up before it takes slots from others: one that crashes again "
               "and again must not move them each time.");
@@ -89,6 +91,11 @@ constexpr char kUsage[] =
 
 // For requests under way at the end.
 constexpr absl::Duration kDrainTime = absl::Seconds(25);
+
+// How long a node that gave all away goes on telling clients where. Other nodes read the table at
+// least every 2 s: one that has an older one sends clients here, and were this node gone, it would
+// call those slots down. Clients that have requests on the way would find a connection closed.
+constexpr absl::Duration kFarewell = absl::Milliseconds(2500);
 
 void Say(absl::string_view sentence) {
   std::fputs(absl::StrCat("kv_node: ", OneLine(sentence), "\n").c_str(), stderr);
@@ -422,7 +429,15 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   KVARTS_RETURN_IF_ERROR(FlushStandardOutput());
 
   stop->Wait();
-  if (flags.node_file.empty()) node.Leave(flags.drain_timeout);
+  if (flags.node_file.empty()) {
+    node.Leave(flags.drain_timeout);
+    const std::shared_ptr<const ClusterMap> map = node.store()->map();
+    const bool has_others =
+        std::any_of(map->nodes.begin(), map->nodes.end(), [&](const ClusterNode& other) {
+          return other.is_alive && &other - map->nodes.data() != map->myself;
+        });
+    if (has_others) absl::SleepFor(kFarewell);
+  }
   // Before the sessions end: requests that are held go on, with an error.
   node.Stop();
   serving->Drain(kDrainTime);
