@@ -485,7 +485,8 @@ TEST_F(KvNodeTest, KilledAtAnyMomentOfAMoveNothingIsLost) {
 }
 
 TEST_F(KvNodeTest, WhatIsWrongIsSaidInOneLine) {
-  const auto ends_with = [&](std::vector<std::string> words, int code, absl::string_view text) {
+  const auto ends_with = [&](const std::vector<std::string>& words, int code,
+                             absl::string_view text) {
     const ProcessResult result = RunProcess(words);
     EXPECT_EQ(result.exit_code, code) << result.err;
     EXPECT_THAT(result.err, HasSubstr(std::string(text)));

@@ -62,7 +62,7 @@ std::string Delete(absl::string_view key) {
   return absl::StrCat("{\"requestDeleteRange\":{\"key\":", EtcdBytes(key), "}}");
 }
 // "key" and "range_end" for all that begins with `prefix`, whose last byte is not FF.
-std::string Prefix(std::string prefix) {
+std::string Prefix(const std::string& prefix) {
   std::string end = prefix;
   ++end.back();
   return absl::StrCat("\"key\":", EtcdBytes(prefix), ",\"rangeEnd\":", EtcdBytes(end));
@@ -190,11 +190,10 @@ class EtcdCoordinator final : public Coordinator {
     client_.Call(
         kTxn,
         Txn("", absl::StrCat(Put(probe_, ""), ",{\"requestRange\":{", Prefix(table_), "}}"), ""),
-        Patience(*call),
-        [this, call](EtcdClient::Answer answer) { OnRead(call, std::move(answer)); });
+        Patience(*call), [this, call](const EtcdClient::Answer& answer) { OnRead(call, answer); });
   }
 
-  void OnRead(ReadIterator call, EtcdClient::Answer answer) {
+  void OnRead(ReadIterator call, const EtcdClient::Answer& answer) {
     if (!answer.status.ok() && !answer.is_final &&
         TryLater(&*call, [this, call] { TryRead(call); })) {
       return;

@@ -34,8 +34,9 @@ absl::StatusOr<Coordinator::Contents> WaitingCoordinator::Read(absl::Duration ti
   Coordinator::Contents contents;
   loops_->loop(0)->Post([&] {
     coordinator_->Read(timeout, [&](absl::StatusOr<Coordinator::Contents> read) {
+      const absl::Status status = read.status();
       if (read.ok()) contents = *std::move(read);
-      waiter.Done(read.status());
+      waiter.Done(status);
     });
   });
   KVARTS_RETURN_IF_ERROR(waiter.Wait());

@@ -35,7 +35,7 @@ TEST(InFlightTest, AGuardThatIsMovedIsOneCallStill) {
   InFlight::Guard first(&calls);
   InFlight::Guard second(std::move(first));
   calls.Flip();
-  first.Release();
+  first.Release();  // NOLINT(bugprone-use-after-move): it holds nothing
   EXPECT_FALSE(calls.Drained());
   InFlight::Guard third;
   third = std::move(second);

@@ -150,6 +150,7 @@ class Node::Impl {
   void Tick() {
     timer_->Start(kTick, [this] {
       Tick();
+      if (keeper_.has_table()) CheckLeft();
       Plan();
     });
   }
@@ -216,7 +217,6 @@ class Node::Impl {
       DropStrangers();
     }
     if (IsOpenedElsewhere()) return;
-    Publish();
     mover_->TableChanged();
     GiveUpLost();
     staging_->TableChanged();
@@ -368,6 +368,7 @@ class Node::Impl {
     if (lost.empty()) return;
     options_.say(absl::StrCat(lost.size(), " slots were given to other nodes by force"));
     leftovers_->Mark(lost, [](const absl::Status&) {});
+    Publish();
     parts_.store->SetStates(lost, SlotState::kElsewhere);
     leftovers_->Clean(lost, [](const absl::Status&) {});
   }

@@ -99,7 +99,7 @@ class HoldsTest : public testing::Test {
   static std::unique_ptr<NodeStore> NewNode(Store* below) {
     return std::make_unique<NodeStore>(below, [](Task) { FAIL() << "the store does not block"; });
   }
-  void Set(std::vector<uint16_t> slots, SlotState state) { node_->SetStates(slots, state); }
+  void Set(const std::vector<uint16_t>& slots, SlotState state) { node_->SetStates(slots, state); }
   // Runs `call` on another thread, which must not return before a hold of "foo" ended in `state`.
   void CallWhileHeld(SlotState state, const std::function<void()>& call) {
     Set({kFoo}, SlotState::kHeld);

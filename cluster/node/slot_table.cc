@@ -73,7 +73,10 @@ absl::Status SlotTable::WhyNot(uint16_t slot, SlotState state) const {
   if (state != SlotState::kElsewhere) return SlotDownError();
   const std::shared_ptr<const ClusterMap> map = this->map();
   const ClusterNode* const owner = map->OwnerOf(slot);
-  if (owner == nullptr || map->owner[slot] == map->myself || !owner->is_alive) {
+  if (owner == nullptr || !owner->is_alive) return SlotDownError();
+  // The slot has come here since its state was looked at, and the client is to ask here again;
+  // else it is being cleaned first, and nobody's yet.
+  if (map->owner[slot] == map->myself && this->state(slot) == SlotState::kElsewhere) {
     return SlotDownError();
   }
   MovedSlot moved;

@@ -233,8 +233,9 @@ void Staging::Serve(const std::vector<uint16_t>& slots) {
     parts_.store->slots()->SetEpoch(slot, parts_.table().slots[slot].epoch);
   }
   leftovers_->Unmark(slots);
-  parts_.publish();
+  // In this order: a map that names this node says so of slots that it serves, or holds.
   parts_.store->SetStates(slots, SlotState::kServing);
+  parts_.publish();
 }
 
 void Staging::TableChanged() {
@@ -282,8 +283,8 @@ void Staging::TableChanged() {
     }
     if (generations_[slot] != 0 && (me == 0 || entry.joining != me)) to_drop.push_back(slot);
   }
-  Serve(to_serve);
   if (!to_hold.empty()) parts_.store->SetStates(to_hold, SlotState::kHeld);
+  Serve(to_serve);
   if (!to_drop.empty()) {
     for (const uint16_t slot : to_drop) generations_[slot] = 0;
     parts_.publish();

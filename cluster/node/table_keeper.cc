@@ -11,6 +11,8 @@ namespace {
 
 constexpr absl::Duration kPeriod = absl::Seconds(2);
 constexpr absl::Duration kRetry = absl::Milliseconds(200);
+// Where somebody waits for a newer table, which a hint may not announce.
+constexpr absl::Duration kAwaited = absl::Milliseconds(20);
 constexpr absl::Duration kTimeout = absl::Seconds(3);
 
 }  // namespace
@@ -84,7 +86,8 @@ void TableKeeper::Took(absl::StatusOr<Coordinator::Contents> contents) {
   }
   if (!error.ok() && error != last_error_) say_(error.message());
   last_error_ = error;
-  timer_->Start(error.ok() ? kPeriod : kRetry, [this] { ReadNow(); });
+  const bool is_awaited = error.ok() && !waiters_.empty();
+  timer_->Start(is_awaited ? kAwaited : error.ok() ? kPeriod : kRetry, [this] { ReadNow(); });
   if (!is_new) return;
   const std::weak_ptr<bool> alive = alive_;
   changed_();

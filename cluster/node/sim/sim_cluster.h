@@ -68,10 +68,10 @@ class SimCluster {
   std::vector<int> Running() const;
 
   // A place that was never used is made. REQUIRES: nothing runs there.
-  void Start(int place);
-  void Crash(int place, SimCrash how);
+  void Start(int number);
+  void Crash(int number, SimCrash how);
   // The node gives all away, and then ends.
-  void Leave(int place);
+  void Leave(int number);
 
   // Calls on the coordinator fail so, by chance.
   void SetCoordinatorFaults(const CoordinatorFaults& faults);
