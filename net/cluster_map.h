@@ -24,10 +24,10 @@ struct ClusterNode {
   int http_port = 0;
   int internal_port = 0;  // between nodes
   bool resp_tls = false;
-  bool is_alive = true;    // as the node that made this map sees it
-  bool is_member = true;   // false: registered, and takes no slots
+  bool is_alive = true;   // as the node that made this map sees it
+  bool is_member = true;  // false: registered, and takes no slots
   bool is_leaving = false;
-  uint64_t epoch = 0;      // of its newest slot
+  uint64_t epoch = 0;  // of its newest slot
 };
 
 // Constant once made, and shared. Which node holds which slot, at one revision of the cluster's
