@@ -68,7 +68,7 @@ SlotStore::Plan SlotStore::PlanOf(const WriteBatch& batch, const WriteOptions& o
   std::optional<uint16_t> slot;
   bool several = false;
   MutexLock lock(&mu_);
-  const auto visit = [&](absl::string_view key) {
+  const auto visit = [&](absl::string_view key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (!slot.has_value()) slot = KeySlot(key);
     several = several || KeySlot(key) != *slot;
     plan.errors.push_back(StatusOf(key));

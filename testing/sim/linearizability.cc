@@ -133,7 +133,7 @@ Search::Search(const Operations& operations, uint64_t most_steps) : most_steps_(
     if (step.kind == HistoryOperation::kRead) observed.insert(step.result);
     tells_what_is_not = tells_what_is_not || step.kind == HistoryOperation::kIncrement ||
                         (step.sure && step.done.has_value());
-    (step.sure ? sure_ : maybe_).push_back(std::move(step));
+    (step.sure ? sure_ : maybe_).push_back(step);
   }
   left_ = sure_.size();
   // A put that may have happened, and whose value nobody looked for, helps no order unless

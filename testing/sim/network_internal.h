@@ -111,7 +111,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   void Schedule(int side, size_t bytes);
   void Arrive(int side);
-  void Deliver(int from, const Message& message);
+  void Deliver(int side, const Message& message);
   void Discard(int side);
   void Wake(int side);
 

@@ -231,7 +231,7 @@ TEST_F(SimTransportTest, StreamThatItsOwnCallbackOwnsIsGoneAfterACrash) {
   b_loop_->Post([&] {
     Stream* const stream = owner->stream.get();
     stream->Read(absl::MakeSpan(owner->buffer), absl::InfiniteDuration(),
-                 [owner = std::move(owner)](absl::StatusOr<size_t>) { FAIL(); });
+                 [kept = std::exchange(owner, nullptr)](const absl::StatusOr<size_t>&) { FAIL(); });
     world_.Crash(b_, SimCrash::kKilled);
     EXPECT_FALSE(watch.expired());  // inside its task
   });
