@@ -112,7 +112,10 @@ def redis_round(directory, data, entries, pipeline):
     ports = [free_port() for _ in range(4)]
 
     def cli(*words):
-        return subprocess.run(["redis-cli", *words], check=True, capture_output=True, text=True)
+        done = subprocess.run(["redis-cli", *words], capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit("redis-cli %s: %s%s" % (" ".join(words), done.stdout[-600:], done.stderr))
+        return done
 
     try:
         for port in ports:
@@ -134,9 +137,16 @@ def redis_round(directory, data, entries, pipeline):
             time.sleep(0.1)
         load_redis(data, ports[:3], cli)
         cli("--cluster", "add-node", addresses[3], addresses[0])
-        while "cluster_known_nodes:4" not in cli("-p", str(ports[3]), "CLUSTER", "INFO").stdout:
-            time.sleep(0.1)
-        time.sleep(2)  # gossip: without it the tool finds nodes that do not agree
+        # Until gossip has come around: the tool moves nothing while nodes do not agree.
+        for address in addresses:
+            check = ["redis-cli", "--cluster", "check", address]
+            while "4 masters" not in (
+                out := subprocess.run(check, capture_output=True, text=True).stdout
+            ) or "[ERR]" in out:
+                time.sleep(0.5)
+        for port in ports:  # a new node refuses keys while it calls the cluster down
+            while "cluster_state:ok" not in cli("-p", str(port), "CLUSTER", "INFO").stdout:
+                time.sleep(0.1)
         began = time.monotonic()
         words = ["--cluster", "rebalance", addresses[0], "--cluster-use-empty-masters"]
         if pipeline:
