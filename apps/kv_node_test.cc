@@ -371,6 +371,52 @@ TEST_F(KvNodeTest, ACopyOfADirectoryIsNotTheNode) {
   EXPECT_THAT(copy->process.Errors(), HasSubstr("a copy"));
 }
 
+TEST_F(KvNodeTest, OfANodeAndACopyOfItsDirectoryTheOlderStops) {
+  Create();
+  const auto one = Start(Sstable(1));
+  ASSERT_NE(one->ready, "");
+  AwaitEven(1);
+  EXPECT_EQ(Ask(one->resp, "SET key value"), "+OK\r\n");
+  ASSERT_EQ(RunProcess({"/bin/cp", "-r", dir_ + "/store1", dir_ + "/store2"}).exit_code, 0);
+  const auto copy = Start(Sstable(2));
+  ASSERT_NE(copy->ready, "") << copy->process.Errors();
+  std::string answer;
+  for (const absl::Time end = absl::Now() + kPatience; absl::Now() < end;) {
+    answer = Ask(one->resp, "SET key other");
+    if (absl::StartsWith(answer, "-CLUSTERDOWN")) break;
+  }
+  EXPECT_THAT(answer, HasSubstr("-CLUSTERDOWN"));
+  EXPECT_THAT(one->process.Errors(), HasSubstr("serves nothing any more"));
+  EXPECT_EQ(Ask(copy->resp, "GET key"), "$5\r\nvalue\r\n");
+}
+
+TEST_F(KvNodeTest, ADirectoryOfOtherEntriesIsNotANodes) {
+  Create();
+  ASSERT_EQ(
+      RunProcess({"apps/kv_client", absl::StrCat("--store=", Sstable(1)), "put", "key", "value"})
+          .exit_code,
+      0);
+  const auto node = Start(Sstable(1));
+  EXPECT_EQ(node->ready, "");
+  EXPECT_EQ(node->process.Wait(), 1);
+  EXPECT_THAT(node->process.Errors(), HasSubstr("holds entries, and is not a node's"));
+}
+
+TEST_F(KvNodeTest, AnAdvertisedHostIsShownToClientsAndNodesReachEachOtherAllTheSame) {
+  Create();
+  // Nobody is at that address: it is for documentation (RFC 5737).
+  const auto one = Start("memory:", {"--advertise=192.0.2.1"});
+  const auto two = Start("memory:", {"--advertise=192.0.2.2"});
+  const std::string json = AwaitEven(2);
+  EXPECT_EQ(NumberIn(json, "slots_down"), 0) << json;
+  const std::string slots = Ask(one->resp, "CLUSTER SLOTS");
+  EXPECT_THAT(slots, HasSubstr("192.0.2.1"));
+  EXPECT_THAT(slots, HasSubstr("192.0.2.2"));
+  EXPECT_EQ(slots.find("127.0.0.1"), std::string::npos) << slots;
+  const std::string moved = Ask(one->resp, "SET foo bar") + Ask(two->resp, "SET foo bar");
+  EXPECT_THAT(moved, HasSubstr("-MOVED 12182 192.0.2."));
+}
+
 TEST_F(KvNodeTest, SlotsOfADeadNodeInMemoryAreDownUntilTheLossIsAccepted) {
   Create();
   const auto one = Start("memory:");
