@@ -369,8 +369,9 @@ class Node::Impl {
     options_.say(absl::StrCat(lost.size(), " slots were given to other nodes by force"));
     leftovers_->Mark(lost, [](const absl::Status&) {});
     Publish();
+    // Hidden, and not removed: a table alone, which may be one restored from a backup, is no reason
+    // to destroy what may be the only copy.
     parts_.store->SetStates(lost, SlotState::kElsewhere);
-    leftovers_->Clean(lost, [](const absl::Status&) {});
   }
 
   std::vector<Incarnation> Dead() const {
