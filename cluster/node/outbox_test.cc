@@ -211,10 +211,12 @@ std::vector<uint16_t> SlotsOfKeys() {
 void WriteRandomly(NodeStore* node, std::mt19937* random, int64_t later) {
   const std::string key = absl::StrCat("k", (*random)() % 4);
   const std::string value = absl::StrCat((*random)());
-  const std::string type = absl::StrCat("t/", (*random)() % 3);
-  const Metadata metadata =
-      Metadata::Of((*random)() % 2 == 0 ? 0 : later + static_cast<int64_t>((*random)() % 100000),
-                   (*random)() % 2 == 0 ? "" : type);
+  // What the batch borrows lives until its end.
+  const std::string other = absl::StrCat("k", (*random)() % 4);
+  const std::string type =
+      (*random)() % 2 == 0 ? std::string() : absl::StrCat("t/", (*random)() % 3);
+  const Metadata metadata = Metadata::Of(
+      (*random)() % 2 == 0 ? 0 : later + static_cast<int64_t>((*random)() % 100000), type);
   WriteBatch batch;
   switch ((*random)() % 8) {
     case 0:
@@ -233,14 +235,12 @@ void WriteRandomly(NodeStore* node, std::mt19937* random, int64_t later) {
                                })
                       .ok());
       return;
-    case 4: {
-      const std::string other = absl::StrCat("k", (*random)() % 4);
+    case 4:
       batch.Put(key, value);
       batch.Put(other, value, metadata);
       batch.Delete(key);
       batch.Put(key, "last");
       break;
-    }
     default:
       batch.Put(key, value, metadata);
   }
