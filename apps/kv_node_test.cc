@@ -501,16 +501,29 @@ TEST_F(KvNodeTest, KilledAtAnyMomentOfAMoveNothingIsLost) {
     ASSERT_NE(client, nullptr);
     Fill(client.get());
   }
-  // A third one comes; now it, now one that gives, is killed a moment later and comes back.
+  // A third one comes; now it, now one that gives, is killed at another moment of the moves, which
+  // is told by how many slots have come, and comes back.
   nodes.push_back(Start(Sstable(2)));
+  int killed_in_a_move = 0;
   for (int round = 0; round < (kSanitized ? 3 : 8); ++round) {
     const size_t victim = round % 2 == 0 ? 2 : round / 2 % 2;
-    absl::SleepFor(absl::Milliseconds(7 * round));
+    const int wanted = kSlots / 3 * round / 10;
+    std::string json;
+    for (const absl::Time end = absl::Now() + kPatience; absl::Now() < end;) {
+      json = Cluster("status", {"--json"}).out;
+      if (Nodes(json)[nodes[2]->resp].slots >= wanted) break;
+    }
     nodes[victim]->process.Signal(SIGKILL);
     nodes[victim]->process.Wait();
+    json = Cluster("status", {"--json"}).out;
+    if (NumberIn(json, "slots_moving") > 0 || NumberIn(json, "slots_to_drop") > 0) {
+      ++killed_in_a_move;
+    }
     nodes[victim] = Start(Sstable(static_cast<int>(victim)));
     ASSERT_NE(nodes[victim]->ready, "") << nodes[victim]->process.Errors();
   }
+  EXPECT_GT(killed_in_a_move, 0) << "it was never tried";
+  RecordProperty("killed_in_a_move", killed_in_a_move);
   AwaitEven(3);
   const std::unique_ptr<Store> client = Client(*nodes[0]);
   ASSERT_NE(client, nullptr);
