@@ -45,6 +45,8 @@ class Mover {
 
   // Slots whose requests this alone decides upon: held, switched and not yet released.
   bool Owns(uint16_t slot) const { return owned_[slot]; }
+  // Whether another node has served the slot since, and its old copy is still here.
+  bool GaveAway(uint16_t slot) const { return confirmed_[slot] && leftovers_->is_marked(slot); }
   // Whether anything moves out, or is left to be dropped.
   bool is_idle() const;
   // Bytes of copies sent since the start, and slots given away; for figures.

@@ -121,9 +121,10 @@ void Mover::DropOld() {
   for (int i = 0; i < kSlots; ++i) {
     const auto slot = static_cast<uint16_t>(i);
     const SlotEntry& entry = table.slots[slot];
-    if (confirmed_[slot] && entry.previous != me && entry.primary != me && entry.joining != me &&
-        !owned_[slot] && leftovers_->is_marked(slot)) {
-      // The other node was lost after it had said that it serves, and the slot given out anew.
+    if (GaveAway(slot) && entry.previous != me && entry.joining != me && !owned_[slot] &&
+        !parts_.store->slots()->Serves(slot)) {
+      // The other node was lost after it had said that it serves, and the slot given out anew,
+      // maybe to this node: what is here is old all the same.
       ready.push_back(slot);
       continue;
     }

@@ -35,6 +35,8 @@ struct NodeParts {
   std::function<bool(const Incarnation& node)> is_alive;
   // Whether this node is giving the slot away, and alone knows what to do with its requests.
   std::function<bool(uint16_t slot)> is_leaving;
+  // Whether another node has served the slot since this one did, and the old copy is still here.
+  std::function<bool(uint16_t slot)> gave_away;
   // Clients are told who holds what from now on.
   std::function<void()> publish;
   std::function<void(absl::string_view)> say;

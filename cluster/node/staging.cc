@@ -256,8 +256,8 @@ void Staging::TableChanged() {
     if (mine && !states->Serves(slot)) {
       if (pending_[slot] || states->state(slot) == SlotState::kElsewhere ||
           states->state(slot) == SlotState::kDown) {
-        if (leftovers_->WillClean(slot)) {
-          // What is written would be removed with the rest: Clean() ends first.
+        if (leftovers_->WillClean(slot) || parts_.gave_away(slot)) {
+          // What is here is removed first, and what was written would be with it.
         } else if (entry.previous == 0 && !entry.adopted && !pending_[slot] &&
                    generations_[slot] != 0) {
           // It was given out anew while its copy was on its way here: as empty, not as half of it.

@@ -1,6 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/slot.h"
@@ -54,7 +58,33 @@ class NodeMovesTest : public testing::Test {
     }
   }
 
+  // All of one node that the table has becomes another's, without its data.
+  void GiveAway(int from, int to) {
+    ClusterTable next = cluster_.Table();
+    const uint16_t lost = next.FindNumber(incarnations_[from]);
+    const uint16_t taker = next.NumberOf(incarnations_[to]);
+    for (SlotEntry& entry : next.slots) {
+      if (entry.primary == lost) {
+        entry = {};
+        entry.primary = taker;
+      } else if (entry.joining == lost) {
+        entry.joining = 0;
+      }
+    }
+    Coordinator::Transaction transaction;
+    ASSERT_GT(next.AddChangedGroups(cluster_.Table(), &transaction), 0);
+    cluster_.Tell(std::move(transaction));
+  }
+  void StartAt(int place) {
+    cluster_.Start(place);
+    incarnations_[place] = cluster_.life(place)->incarnation;
+  }
+  static uint64_t EntriesUnder(const SimCluster::Life& life) {
+    return life.under->Stats()->entries;
+  }
+
   SimCluster cluster_{1, SimClusterOptions()};
+  std::map<int, Incarnation> incarnations_;
 };
 
 TEST_F(NodeMovesTest, AFourthNodeTakesItsShareAndALeavingOneGivesAllAway) {
@@ -69,6 +99,88 @@ TEST_F(NodeMovesTest, AFourthNodeTakesItsShareAndALeavingOneGivesAllAway) {
   cluster_.Leave(1);
   Settle();
   EXPECT_EQ(cluster_.life(1), nullptr);
+  ExpectAll();
+}
+
+TEST_F(NodeMovesTest, SlotsGivenOutAnewWhileTheirCopyIsOnItsWayAreEmptyNotHalfOfIt) {
+  StartAt(0);
+  Settle();
+  PutAll();
+  StartAt(1);
+  const auto node = cluster_.life(1);
+  ASSERT_TRUE(
+      cluster_.RunUntil([&] { return EntriesUnder(*node) > 0 && node->node->status().slots == 0; },
+                        absl::Seconds(10)));
+  cluster_.Crash(0, SimCrash::kKilled);
+  GiveAway(0, 1);
+  Settle();
+  EXPECT_EQ(node->node->status().slots, kSlots);
+  EXPECT_EQ(EntriesUnder(*node), 0u);
+}
+
+TEST_F(NodeMovesTest, WhatWasReleasedIsNotServedFromTheOldCopyThoughTheSlotsComeBack) {
+  StartAt(0);
+  Settle();
+  PutAll();
+  StartAt(1);
+  const auto taker = cluster_.life(1);
+  // The word has come, and the answer to it gets lost with the node.
+  ASSERT_TRUE(
+      cluster_.RunUntil([&] { return taker->node->status().slots > 0; }, absl::Seconds(10)));
+  std::vector<uint16_t> released;
+  for (int slot = 0; slot < kSlots; ++slot) {
+    const auto here = static_cast<uint16_t>(slot);
+    if (taker->store->slots()->Serves(here)) released.push_back(here);
+  }
+  cluster_.Crash(1, SimCrash::kKilled);
+  GiveAway(1, 0);
+  Settle();
+  NodeStore* const store = cluster_.life(0)->store.get();
+  int there = 0;
+  for (int i = 0; i < kKeys; ++i) {
+    const bool was_released = std::binary_search(released.begin(), released.end(), KeySlot(Key(i)));
+    const auto value = store->Get(Key(i));
+    ASSERT_TRUE(value.ok()) << value.status();
+    EXPECT_EQ(value->has_value(), !was_released) << Key(i);
+    if (value->has_value()) ++there;
+  }
+  EXPECT_LT(there, kKeys);
+  EXPECT_GT(there, 0);
+}
+
+TEST_F(NodeMovesTest, WhatATableGivesAwayByForceIsHiddenAndNotDestroyed) {
+  StartAt(0);
+  StartAt(1);
+  Settle();
+  PutAll();
+  const auto node = cluster_.life(0);
+  const uint64_t before = EntriesUnder(*node);
+  ASSERT_GT(before, 0u);
+  GiveAway(0, 1);
+  cluster_.world()->RunFor(absl::Seconds(1));  // before anybody plans what to give it again
+  EXPECT_EQ(node->node->status().slots, 0);
+  EXPECT_EQ(node->store->Stats()->entries, 0u);
+  EXPECT_EQ(EntriesUnder(*node), before);
+}
+
+TEST_F(NodeMovesTest, ClientsAreToldThatSlotsAreDownWhereASwitchHasNoOutcomeForHalfASecond) {
+  StartAt(0);
+  Settle();
+  PutAll();
+  StartAt(1);
+  SlotTable* const slots = cluster_.life(0)->store->slots();
+  ASSERT_TRUE(
+      cluster_.RunUntil([&] { return slots->count(SlotState::kCopying) > 0; }, absl::Seconds(10)));
+  cluster_.CutOff(0, true);
+  cluster_.CutOff(1, true);
+  ASSERT_TRUE(
+      cluster_.RunUntil([&] { return slots->count(SlotState::kHeld) > 0; }, absl::Seconds(1)));
+  cluster_.RunFor(absl::Milliseconds(700));
+  EXPECT_EQ(slots->count(SlotState::kHeld), 0);
+  EXPECT_GT(slots->count(SlotState::kDown), 0);
+  cluster_.CutOff(0, false);
+  cluster_.CutOff(1, false);
+  Settle();
   ExpectAll();
 }
 

@@ -93,6 +93,10 @@ SimCluster::SimCluster(uint64_t seed, const SimClusterOptions& options)
   table.empty_on_loss = true;
   Coordinator::Transaction transaction;
   table.AddCluster(&transaction);
+  Tell(std::move(transaction));
+}
+
+void SimCluster::Tell(Coordinator::Transaction transaction) {
   client_places_.push_back(-1);
   const std::unique_ptr<Coordinator> client = coordinator_->NewClient(coordinator_loop_);
   client->Commit(std::move(transaction), absl::Seconds(1),

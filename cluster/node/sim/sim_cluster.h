@@ -80,6 +80,8 @@ class SimCluster {
   // All clocks go alike again.
   void AlignClocks();
 
+  // A person tells the coordinator, whom nothing keeps from it.
+  void Tell(Coordinator::Transaction transaction);
   // What the coordinator holds now.
   const ClusterTable& Table();
   // Slots that were lost with a node in memory, ever.
