@@ -45,6 +45,10 @@ class Mover {
 
   // Slots whose requests this alone decides upon: held, switched and not yet released.
   bool Owns(uint16_t slot) const { return owned_[slot]; }
+  // The slots' old copies are gone, and new ones come: nothing is known of them.
+  void Forget(const std::vector<uint16_t>& slots) {
+    for (const uint16_t slot : slots) confirmed_[slot] = false;
+  }
   // Whether another node has served the slot since, and its old copy is still here.
   bool GaveAway(uint16_t slot) const { return confirmed_[slot] && leftovers_->is_marked(slot); }
   // Whether anything moves out, or is left to be dropped.

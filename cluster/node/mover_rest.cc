@@ -121,7 +121,10 @@ void Mover::DropOld() {
   for (int i = 0; i < kSlots; ++i) {
     const auto slot = static_cast<uint16_t>(i);
     const SlotEntry& entry = table.slots[slot];
-    if (GaveAway(slot) && entry.previous != me && entry.joining != me && !owned_[slot] &&
+    // One that comes to this node again is the other copy, whatever was given away before.
+    const bool comes =
+        entry.joining == me || (entry.primary == me && (entry.previous != 0 || entry.adopted));
+    if (GaveAway(slot) && entry.previous != me && !comes && !owned_[slot] &&
         !parts_.store->slots()->Serves(slot)) {
       // The other node was lost after it had said that it serves, and the slot given out anew,
       // maybe to this node: what is here is old all the same.

@@ -61,6 +61,7 @@ class Node::Impl {
     parts_.internal_address = [this](const Incarnation& node) { return AddressOf(node); };
     parts_.is_alive = [this](const Incarnation& node) { return watch_->IsAlive(node); };
     parts_.is_leaving = [this](uint16_t slot) { return mover_->Owns(slot); };
+    parts_.begin_anew = [this](const std::vector<uint16_t>& slots) { mover_->Forget(slots); };
     parts_.gave_away = [this](uint16_t slot) { return mover_->GaveAway(slot); };
     parts_.publish = [this] { Publish(); };
     parts_.say = options_.say;

@@ -37,6 +37,8 @@ struct NodeParts {
   std::function<bool(uint16_t slot)> is_leaving;
   // Whether another node has served the slot since this one did, and the old copy is still here.
   std::function<bool(uint16_t slot)> gave_away;
+  // The old copies are gone, and new ones are about to come.
+  std::function<void(const std::vector<uint16_t>& slots)> begin_anew;
   // Clients are told who holds what from now on.
   std::function<void()> publish;
   std::function<void(absl::string_view)> say;

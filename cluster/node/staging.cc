@@ -116,6 +116,7 @@ void Staging::BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16
     // for.
     if (!MayStage(*sender, slots)) return done(NotSo("the slots do not move here any more"));
     for (const uint16_t slot : slots) last_generations_[slot] = sender->generation;
+    parts_.begin_anew(slots);
     leftovers_->Mark(slots, std::move(done));
   };
   // What was on its way into the store must be there before it is removed.
@@ -256,7 +257,8 @@ void Staging::TableChanged() {
     if (mine && !states->Serves(slot)) {
       if (pending_[slot] || states->state(slot) == SlotState::kElsewhere ||
           states->state(slot) == SlotState::kDown) {
-        if (leftovers_->WillClean(slot) || parts_.gave_away(slot)) {
+        const bool is_empty = entry.previous == 0 && !entry.adopted;
+        if (leftovers_->WillClean(slot) || (is_empty && parts_.gave_away(slot))) {
           // What is here is removed first, and what was written would be with it.
         } else if (entry.previous == 0 && !entry.adopted && !pending_[slot] &&
                    generations_[slot] != 0) {
