@@ -57,6 +57,14 @@ void Rebalance(const std::vector<Incarnation>& dead, ClusterTable* table) {
     weights.push_back(info.weight);
   }
   if (members.empty()) return;
+  // Who leaves is given nothing any more.
+  for (SlotEntry& slot : table->slots) {
+    if (slot.joining == 0) continue;
+    const auto to = table->nodes.find(table->NameOf(slot.joining));
+    if (to == table->nodes.end() || to->second.state != NodeState::kLeaving) continue;
+    slot.joining = 0;
+    slot.epoch = 0;
+  }
   const std::vector<int> counts = Planned(*table);
   std::vector<int> current;
   for (const uint16_t member : members) current.push_back(counts[member]);

@@ -21,7 +21,8 @@ std::vector<int> Shares(int slots, const std::vector<double>& weights,
 // `table` has its share and everybody else has none, and gives slots of nobody to members at once
 // (there is no data to move). Slots under way count for where they go, and stay. Neighbouring
 // slots go together, and one giver's slots to as few takers as the counts allow. The `dead` give
-// nothing, since their data cannot be read, and are given nothing. Epochs of changed entries
+// nothing, since their data cannot be read, and are given nothing; what is on its way to one that
+// leaves stays where it is, or goes elsewhere. Epochs of changed entries
 // become 0.
 void Rebalance(const std::vector<Incarnation>& dead, ClusterTable* table);
 

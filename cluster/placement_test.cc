@@ -122,6 +122,20 @@ TEST(PlacementTest, SlotsUnderWayAreNotPlannedAgain) {
   for (const SlotEntry& slot : table.slots) EXPECT_EQ(slot.joining, 0);
 }
 
+TEST(PlacementTest, WhatIsOnItsWayToANodeThatLeavesGoesElsewhere) {
+  ClusterTable table;
+  for (int n = 1; n <= 2; ++n) AddMember(n, 1, &table);
+  Rebalance({}, &table);
+  AddMember(3, 1, &table);
+  Rebalance({}, &table);
+  table.nodes[Name(3)].state = NodeState::kLeaving;
+  Rebalance({}, &table);
+  for (const SlotEntry& slot : table.slots) EXPECT_NE(slot.joining, table.FindNumber(Name(3)));
+  Move(&table);
+  EXPECT_EQ(CountOf(table, 1), kSlots / 2);
+  EXPECT_EQ(CountOf(table, 2), kSlots / 2);
+}
+
 }  // namespace
 }  // namespace cluster
 }  // namespace kvarts

@@ -25,6 +25,14 @@ constexpr absl::string_view kNodePrefix = "node/";
 constexpr absl::string_view kSlotsPrefix = "slots/";
 constexpr size_t kIncarnationBytes = 20;
 
+// Once a name: parts of one transaction may rest on the same record.
+void Compare(const std::string& name, int64_t revision, Coordinator::Transaction* transaction) {
+  for (const auto& compare : transaction->compares) {
+    if (compare.name == name) return;
+  }
+  transaction->compares.push_back({name, revision});
+}
+
 std::string NodeName(const Incarnation& node) { return absl::StrCat(kNodePrefix, ToHex(node)); }
 std::string GroupName(int group) { return absl::StrFormat("slots/%02d", group); }
 
@@ -190,7 +198,7 @@ void ClusterTable::AddCluster(Coordinator::Transaction* transaction) const {
   record.set_on_loss(empty_on_loss ? 1 : 0);
   record.set_lost_slots(lost_slots);
   record.set_capabilities(capabilities);
-  transaction->compares.push_back({kClusterName, cluster_revision});
+  Compare(kClusterName, cluster_revision, transaction);
   transaction->changes.push_back({kClusterName, record.SerializeAsString()});
 }
 
@@ -210,20 +218,23 @@ void ClusterTable::AddNode(const Incarnation& node, Coordinator::Transaction* tr
   record.set_weight(info.weight);
   record.set_registered_ms(info.registered_ms);
   record.set_store(info.store);
-  transaction->compares.push_back({NodeName(node), info.revision});
+  Compare(NodeName(node), info.revision, transaction);
   transaction->changes.push_back({NodeName(node), record.SerializeAsString()});
 }
 
 void ClusterTable::RemoveNode(const Incarnation& node,
                               Coordinator::Transaction* transaction) const {
-  transaction->compares.push_back({NodeName(node), nodes.at(node).revision});
+  Compare(NodeName(node), nodes.at(node).revision, transaction);
   transaction->changes.push_back({NodeName(node), std::nullopt});
+  for (int group = 0; group < kSlotGroups; ++group) {
+    Compare(GroupName(group), group_revisions[group], transaction);
+  }
 }
 
 void ClusterTable::CompareNode(const Incarnation& node,
                                Coordinator::Transaction* transaction) const {
   const auto it = nodes.find(node);
-  transaction->compares.push_back({NodeName(node), it == nodes.end() ? 0 : it->second.revision});
+  Compare(NodeName(node), it == nodes.end() ? 0 : it->second.revision, transaction);
 }
 
 void ClusterTable::AddGroup(int group, Coordinator::Transaction* transaction) const {
@@ -251,7 +262,7 @@ void ClusterTable::AddGroup(int group, Coordinator::Transaction* transaction) co
     run->set_adopted(entry.adopted);
     run->set_epoch(entry.epoch);
   }
-  transaction->compares.push_back({GroupName(group), group_revisions[group]});
+  Compare(GroupName(group), group_revisions[group], transaction);
   transaction->changes.push_back({GroupName(group), record.SerializeAsString()});
 }
 

@@ -92,6 +92,7 @@ struct ClusterTable {
   // Changes for a transaction. Each compares what it replaces, as this copy has it.
   void AddCluster(Coordinator::Transaction* transaction) const;
   void AddNode(const Incarnation& node, Coordinator::Transaction* transaction) const;
+  // Compares all slots as well: none may have come to the node since this copy was read.
   void RemoveNode(const Incarnation& node, Coordinator::Transaction* transaction) const;
   void AddGroup(int group, Coordinator::Transaction* transaction) const;
   // That nobody changes these meanwhile.

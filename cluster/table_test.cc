@@ -108,6 +108,25 @@ TEST(TableTest, OnlySlotsThatChangeGetANewEpoch) {
   EXPECT_EQ(again->slots[6].epoch, 1u);
 }
 
+TEST(TableTest, ANodeIsRemovedOnlyWhereNoSlotHasComeToItMeanwhile) {
+  ClusterTable table = Example();
+  Coordinator::Transaction transaction;
+  table.AddCluster(&transaction);
+  for (const auto& [node, info] : table.nodes) table.AddNode(node, &transaction);
+  table.AddChangedGroups(ClusterTable(), &transaction);
+  Coordinator::Contents contents;
+  Apply(transaction, &contents);
+  const auto read = ClusterTable::Parse(contents);
+  ASSERT_TRUE(read.ok());
+  Coordinator::Transaction removal;
+  read->RemoveNode(std::string(20, 'b'), &removal);
+  int groups = 0;
+  for (const auto& compare : removal.compares) {
+    if (compare.name.rfind("slots/", 0) == 0) ++groups;
+  }
+  EXPECT_EQ(groups, kSlotGroups);
+}
+
 TEST(TableTest, ACutGroupOfSlotsIsNamed) {
   const ClusterTable table = Example();
   Coordinator::Transaction transaction;

@@ -437,12 +437,13 @@ class Node::Impl {
     const uint16_t me = table.FindNumber(parts_.me);
     const bool is_needed =
         me != 0 && std::any_of(table.slots.begin(), table.slots.end(), [me](const SlotEntry& s) {
-          return s.primary == me || s.previous == me;
+          return s.primary == me || s.joining == me || s.previous == me;
         });
-    // One that is silent may be back in a moment: whoever stops this node decides how long to wait.
+    // One that is silent may be back in a moment, and one that is no member yet may become one:
+    // whoever stops this node decides how long to wait.
     const bool has_takers =
         std::any_of(table.nodes.begin(), table.nodes.end(), [this](const auto& node) {
-          return node.second.state == NodeState::kMember && node.first != parts_.me;
+          return node.second.state != NodeState::kLeaving && node.first != parts_.me;
         });
     if (is_needed && has_takers) return;
     if (is_needed || table.nodes.count(parts_.me) == 0) {
