@@ -12,7 +12,8 @@ namespace kvarts {
 namespace cluster {
 namespace {
 
-constexpr absl::Duration kSilence = absl::Seconds(2);
+// Of a node that is only asked, and has nothing to do for the answer.
+constexpr absl::Duration kAskSilence = absl::Seconds(2);
 constexpr absl::Duration kDownAfter = absl::Milliseconds(500);
 constexpr absl::Duration kRetry = absl::Milliseconds(200);
 
@@ -174,7 +175,7 @@ void Mover::AskAndDrop(const Incarnation& to, const std::vector<uint16_t>& slots
     try_after_ = parts_.loop->Now() + kRetry;
   };
   asking_ = PeerConnection::Open(
-      parts_.transport, parts_.loop, address, parts_.hello(to), kSilence,
+      parts_.transport, parts_.loop, address, parts_.hello(to), kAskSilence,
       [this, slots, revision, end,
        alive = std::weak_ptr<bool>(alive_)](const absl::Status& opened) {
         const std::shared_ptr<bool> here = alive.lock();
