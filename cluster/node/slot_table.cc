@@ -76,7 +76,7 @@ absl::Status SlotTable::WhyNot(uint16_t slot, SlotState state) const {
   if (owner == nullptr || !owner->is_alive) return SlotDownError();
   // The slot has come here since its state was looked at, and the client is to ask here again;
   // else it is being cleaned first, and nobody's yet.
-  if (map->owner[slot] == map->myself && this->state(slot) == SlotState::kElsewhere) {
+  if (map->owner[slot] == map->myself && state_behind_hold(slot) == SlotState::kElsewhere) {
     return SlotDownError();
   }
   MovedSlot moved;
