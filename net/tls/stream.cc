@@ -32,11 +32,12 @@ static_assert(kOwedBytes > kAheadBytes + 2 * kRecordBytes);
 // through memory. Outlives its stream while a call of it is under way.
 class TlsCore : public std::enable_shared_from_this<TlsCore> {
  public:
-  TlsCore(std::unique_ptr<Stream> inner, SslPtr ssl)
+  TlsCore(std::unique_ptr<Stream> inner, SslPtr ssl, Proof proof)
       : loop_(inner->loop()),
         peer_(inner->peer()),
         inner_(std::move(inner)),
         ssl_(std::move(ssl)),
+        proof_(proof),
         in_(BIO_new(BIO_s_mem())),
         out_(BIO_new(BIO_s_mem())),
         deadlines_(loop_, [this](Deadlines::Direction direction) { Expired(direction); }) {
@@ -147,8 +148,13 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
                        : below_);
       return;
     }
-    const int64_t verified = SSL_get_verify_result(ssl_.get());
     const std::string errors = SslErrors();
+    if (proof_ == Proof::kSharedSecret) {
+      // Neither end learns more than that: the other has another secret, none, or no TLS at all.
+      return Fail(absl::UnavailableError(
+          absl::StrCat("the two ends do not have one shared secret (TLS: ", errors, ")")));
+    }
+    const int64_t verified = SSL_get_verify_result(ssl_.get());
     Fail(absl::UnavailableError(absl::StrCat(
         "TLS handshake failed: ",
         verified != X509_V_OK ? X509_verify_cert_error_string(verified) : errors.c_str())));
@@ -319,6 +325,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
   const std::string peer_;
   std::unique_ptr<Stream> inner_;
   const SslPtr ssl_;
+  const Proof proof_;
   BIO* const in_;   // from below
   BIO* const out_;  // to below
   Deadlines deadlines_;
@@ -391,8 +398,8 @@ std::string SslErrors() {
   return text.empty() ? "unknown error" : text;
 }
 
-std::unique_ptr<Stream> NewTlsStream(std::unique_ptr<Stream> inner, SslPtr ssl) {
-  auto core = std::make_shared<TlsCore>(std::move(inner), std::move(ssl));
+std::unique_ptr<Stream> NewTlsStream(std::unique_ptr<Stream> inner, SslPtr ssl, Proof proof) {
+  auto core = std::make_shared<TlsCore>(std::move(inner), std::move(ssl), proof);
   core->Begin();
   return std::make_unique<TlsStream>(std::move(core));
 }

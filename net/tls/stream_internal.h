@@ -21,9 +21,13 @@ using SslContextPtr = std::unique_ptr<SSL_CTX, SslDeleter>;
 // What OpenSSL has to say about the last failure of this thread; forgets it.
 std::string SslErrors();
 
+// How ends prove who they are.
+enum class Proof : unsigned char { kCertificate, kSharedSecret };
+
 // A stream of plain bytes over `inner`, one of TLS. `ssl` has its role (client or
-// server) and what it verifies, and no BIO. Begins the handshake.
-std::unique_ptr<Stream> NewTlsStream(std::unique_ptr<Stream> inner, SslPtr ssl);
+// server) and what it verifies, and no BIO; `proof` is for what people are told. Begins
+// the handshake.
+std::unique_ptr<Stream> NewTlsStream(std::unique_ptr<Stream> inner, SslPtr ssl, Proof proof);
 
 }  // namespace net_internal
 }  // namespace kvarts

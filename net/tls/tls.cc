@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/x509v3.h>
 #include <unistd.h>
 
+#include <array>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -17,6 +19,7 @@ namespace kvarts {
 namespace {
 
 using net_internal::NewTlsStream;
+using net_internal::Proof;
 using net_internal::SslContextPtr;
 using net_internal::SslErrors;
 using net_internal::SslPtr;
@@ -74,6 +77,77 @@ absl::StatusOr<SslContextPtr> ClientContext(const TlsOptions& options) {
   return context;
 }
 
+constexpr absl::string_view kPskIdentity = "kvarts";
+constexpr size_t kPskBytes = 32;
+// Fixed, so that a process which is asked for nothing but the secret can derive the key.
+constexpr absl::string_view kPskSalt = "kvarts shared secret 1";
+constexpr int kPskIterations = 100000;
+
+using PskKey = std::array<unsigned char, kPskBytes>;
+
+// The place of a key in a context, which owns it: streams outlive their transport.
+int PskIndex() {
+  static const int index =
+      CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, nullptr, nullptr, nullptr,
+                              // NOLINTNEXTLINE(google-runtime-int): OpenSSL's
+                              [](void*, void* key, CRYPTO_EX_DATA*, int, long, void*) {
+                                delete static_cast<PskKey*>(key);
+                              });
+  return index;
+}
+
+// A new one for each handshake, which changes it. Null: out of memory.
+SSL_SESSION* NewPskSession(SSL* ssl) {
+  const auto* const key =
+      static_cast<const PskKey*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), PskIndex()));
+  constexpr unsigned char kAes128GcmSha256[] = {0x13, 0x01};
+  SSL_SESSION* const session = SSL_SESSION_new();
+  if (session == nullptr) return nullptr;
+  if (SSL_SESSION_set1_master_key(session, key->data(), key->size()) == 1 &&
+      SSL_SESSION_set_cipher(session, SSL_CIPHER_find(ssl, kAes128GcmSha256)) == 1 &&
+      SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION) == 1) {
+    return session;
+  }
+  SSL_SESSION_free(session);
+  return nullptr;
+}
+
+int UsePsk(SSL* ssl, const EVP_MD* digest, const unsigned char** identity, size_t* size,
+           SSL_SESSION** session) {
+  *session = nullptr;
+  // The server wants another hash than the key is for: there is no key then.
+  if (digest != nullptr && EVP_MD_get_type(digest) != NID_sha256) return 1;
+  *identity = reinterpret_cast<const unsigned char*>(kPskIdentity.data());
+  *size = kPskIdentity.size();
+  *session = NewPskSession(ssl);
+  return *session != nullptr ? 1 : 0;
+}
+
+int FindPsk(SSL* ssl, const unsigned char* identity, size_t size, SSL_SESSION** session) {
+  *session = nullptr;
+  if (absl::string_view(reinterpret_cast<const char*>(identity), size) != kPskIdentity) return 1;
+  *session = NewPskSession(ssl);
+  return *session != nullptr ? 1 : 0;
+}
+
+absl::StatusOr<SslContextPtr> SecretContext(const SSL_METHOD* method, const PskKey& key) {
+  KVARTS_ASSIGN_OR_RETURN(SslContextPtr context, NewContext(method));
+  SSL_CTX* const c = context.get();
+  SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION);
+  // The one suite that the key is for: a server picks by its own order, and drops a key of another.
+  if (SSL_CTX_set_ciphersuites(c, "TLS_AES_128_GCM_SHA256") != 1) {
+    return absl::InternalError(absl::StrCat("OpenSSL: ", SslErrors()));
+  }
+  auto owned = std::make_unique<PskKey>(key);
+  if (SSL_CTX_set_ex_data(c, PskIndex(), owned.get()) != 1) {
+    return absl::ResourceExhaustedError(SslErrors());
+  }
+  owned.release();  // NOLINT(bugprone-unused-return-value): the context has it
+  SSL_CTX_set_psk_use_session_callback(c, UsePsk);
+  SSL_CTX_set_psk_find_session_callback(c, FindPsk);
+  return context;
+}
+
 // HOST of "tcp://HOST:PORT", without brackets; empty for other addresses.
 std::string HostOf(absl::string_view address) {
   if (!absl::ConsumePrefix(&address, "tcp://")) return "";
@@ -93,8 +167,8 @@ bool ExpectHost(SSL* ssl, const std::string& host) {
 // Thread-safe: all is constant.
 class TlsTransport final : public Transport {
  public:
-  TlsTransport(Transport* under, SslContextPtr server, SslContextPtr client)
-      : under_(under), server_(std::move(server)), client_(std::move(client)) {}
+  TlsTransport(Transport* under, SslContextPtr server, SslContextPtr client, Proof proof)
+      : under_(under), server_(std::move(server)), client_(std::move(client)), proof_(proof) {}
 
   absl::StatusOr<std::unique_ptr<Listener>> Listen(absl::Span<EventLoop* const> loops,
                                                    absl::string_view address,
@@ -103,35 +177,38 @@ class TlsTransport final : public Transport {
     if (server_ == nullptr) {
       return absl::FailedPreconditionError("listening with TLS takes a certificate and its key");
     }
-    return under_->Listen(
-        loops, address, options,
-        [context = server_, accept = std::move(accept)](std::unique_ptr<Stream> stream) mutable {
-          SslPtr ssl(SSL_new(context.get()));
-          if (ssl == nullptr) return;  // out of memory: closes the stream
-          SSL_set_accept_state(ssl.get());
-          accept(NewTlsStream(std::move(stream), std::move(ssl)));
-        });
+    return under_->Listen(loops, address, options,
+                          [context = server_, proof = proof_,
+                           accept = std::move(accept)](std::unique_ptr<Stream> stream) mutable {
+                            SslPtr ssl(SSL_new(context.get()));
+                            if (ssl == nullptr) return;  // out of memory: closes the stream
+                            SSL_set_accept_state(ssl.get());
+                            accept(NewTlsStream(std::move(stream), std::move(ssl), proof));
+                          });
   }
 
   void Connect(EventLoop* loop, absl::string_view address, absl::Duration timeout,
                ConnectCallback callback) override {
-    under_->Connect(loop, address, timeout,
-                    [context = client_, host = HostOf(address), callback = std::move(callback)](
-                        absl::StatusOr<std::unique_ptr<Stream>> stream) mutable {
-                      if (!stream.ok()) return callback(std::move(stream));
-                      SslPtr ssl(SSL_new(context.get()));
-                      if (ssl == nullptr || !ExpectHost(ssl.get(), host)) {
-                        return callback(absl::ResourceExhaustedError(SslErrors()));
-                      }
-                      SSL_set_connect_state(ssl.get());
-                      callback(NewTlsStream(*std::move(stream), std::move(ssl)));
-                    });
+    under_->Connect(
+        loop, address, timeout,
+        [context = client_, proof = proof_,
+         host = proof_ == Proof::kCertificate ? HostOf(address) : "",
+         callback = std::move(callback)](absl::StatusOr<std::unique_ptr<Stream>> stream) mutable {
+          if (!stream.ok()) return callback(std::move(stream));
+          SslPtr ssl(SSL_new(context.get()));
+          if (ssl == nullptr || !ExpectHost(ssl.get(), host)) {
+            return callback(absl::ResourceExhaustedError(SslErrors()));
+          }
+          SSL_set_connect_state(ssl.get());
+          callback(NewTlsStream(*std::move(stream), std::move(ssl), proof));
+        });
   }
 
  private:
   Transport* const under_;
   const std::shared_ptr<SSL_CTX> server_;  // null: cannot listen
   const std::shared_ptr<SSL_CTX> client_;
+  const Proof proof_;
 };
 
 }  // namespace
@@ -146,7 +223,30 @@ absl::StatusOr<std::unique_ptr<Transport>> NewTlsTransport(Transport* under,
     KVARTS_ASSIGN_OR_RETURN(server, ServerContext(options));
   }
   KVARTS_ASSIGN_OR_RETURN(SslContextPtr client, ClientContext(options));
-  return std::make_unique<TlsTransport>(under, std::move(server), std::move(client));
+  return std::make_unique<TlsTransport>(under, std::move(server), std::move(client),
+                                        Proof::kCertificate);
+}
+
+absl::StatusOr<std::unique_ptr<Transport>> NewSharedSecretTransport(Transport* under,
+                                                                    absl::string_view secret) {
+  if (secret.size() < kMinSecretBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("a shared secret of ", secret.size(),
+                                                   " bytes: expected ", kMinSecretBytes,
+                                                   " or more, at random"));
+  }
+  PskKey key;
+  if (PKCS5_PBKDF2_HMAC(secret.data(), static_cast<int>(secret.size()),
+                        reinterpret_cast<const unsigned char*>(kPskSalt.data()),
+                        static_cast<int>(kPskSalt.size()), kPskIterations, EVP_sha256(), kPskBytes,
+                        key.data()) != 1) {
+    return absl::InternalError(absl::StrCat("OpenSSL: ", SslErrors()));
+  }
+  KVARTS_ASSIGN_OR_RETURN(SslContextPtr server, SecretContext(TLS_server_method(), key));
+  KVARTS_ASSIGN_OR_RETURN(SslContextPtr client, SecretContext(TLS_client_method(), key));
+  // A server that shows a certificate instead is not trusted: there are no roots.
+  SSL_CTX_set_verify(client.get(), SSL_VERIFY_PEER, nullptr);
+  return std::make_unique<TlsTransport>(under, std::move(server), std::move(client),
+                                        Proof::kSharedSecret);
 }
 
 }  // namespace kvarts

@@ -3,10 +3,12 @@
 
 #include "base/language.h"
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "net/transport.h"
 
 namespace kvarts {
@@ -39,6 +41,23 @@ struct TlsOptions {
 // A stream costs OpenSSL's own 10 to 50 KB and 16 KiB while it reads.
 absl::StatusOr<std::unique_ptr<Transport>> NewTlsTransport(Transport* under,
                                                            const TlsOptions& options);
+
+// Bytes that a shared secret has at least.
+inline constexpr size_t kMinSecretBytes = 16;
+
+// TLS 1.3 alone, around another transport, which must outlive it, without certificates: both ends
+// prove to each other that they know `secret`, which is not sent (a pre-shared key with an
+// ephemeral Diffie-Hellman exchange: RFC 8446, section 2.2), before a byte of either is read. Who
+// does not know it, or speaks plainly, gets kUnavailable with a word about the secret.
+//
+// Whoever records a handshake can try secrets on it for as long as they like (RFC 9257, section
+// 4.2): the secret should be random. kInvalidArgument where it is shorter than kMinSecretBytes;
+// the key is derived from it slowly (PBKDF2, RFC 8018), which takes some 30 ms here, once.
+//
+// All else is as with NewTlsTransport(); any transport's addresses will do, their names are not
+// looked at.
+absl::StatusOr<std::unique_ptr<Transport>> NewSharedSecretTransport(Transport* under,
+                                                                    absl::string_view secret);
 
 }  // namespace kvarts
 

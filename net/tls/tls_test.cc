@@ -40,11 +40,15 @@ TlsOptions GoodOptions() {
   return options;
 }
 
+constexpr absl::string_view kSecret = "0123456789abcdef";
+
 // TLS and what is below it as one.
 class Both final : public Transport {
  public:
   explicit Both(std::unique_ptr<Transport> under)
       : under_(std::move(under)), tls_(*NewTlsTransport(under_.get(), GoodOptions())) {}
+  Both(std::unique_ptr<Transport> under, absl::string_view secret)
+      : under_(std::move(under)), tls_(*NewSharedSecretTransport(under_.get(), secret)) {}
   absl::StatusOr<std::unique_ptr<Listener>> Listen(absl::Span<EventLoop* const> loops,
                                                    absl::string_view address,
                                                    const ListenOptions& options,
@@ -76,6 +80,12 @@ TransportUnderTest MakeTlsOverTcp() {
   return test;
 }
 
+TransportUnderTest MakeSecretOverTcp() {
+  TransportUnderTest test = MakeTlsOverTcp();
+  test.transport = std::make_unique<Both>(NewTcpTransport(), kSecret);
+  return test;
+}
+
 TransportUnderTest MakeTlsOverLoopback() {
   TransportUnderTest test;
   test.transport = std::make_unique<Both>(NewLoopbackTransport());
@@ -91,6 +101,10 @@ TransportUnderTest MakeTlsOverLoopback() {
 
 INSTANTIATE_TEST_SUITE_P(TlsOverTcp, TransportSuite,
                          testing::ValuesIn(TransportSuiteParams("TlsOverTcp", MakeTlsOverTcp)),
+                         TransportSuiteName);
+INSTANTIATE_TEST_SUITE_P(SecretOverTcp, TransportSuite,
+                         testing::ValuesIn(TransportSuiteParams("SecretOverTcp",
+                                                                MakeSecretOverTcp)),
                          TransportSuiteName);
 INSTANTIATE_TEST_SUITE_P(TlsOverLoopback, TransportSuite,
                          testing::ValuesIn(TransportSuiteParams("TlsOverLoopback",
@@ -236,6 +250,69 @@ TEST_F(TlsTest, WhatIsNoTlsEndsTheServersStream) {
     server.reset();
     accepted_.Update([](auto* stream) { stream->reset(); });
   }
+}
+
+TEST_F(TlsTest, BothEndsProveTheirSecret) {
+  const auto new_transport = [&](absl::string_view secret) {
+    auto transport = NewSharedSecretTransport(tcp_.get(), secret);
+    EXPECT_TRUE(transport.ok()) << transport.status();
+    return *std::move(transport);
+  };
+  const auto same = new_transport(kSecret);
+  const auto alike = new_transport(kSecret);
+  const auto other = new_transport("0123456789abcdeg");
+  auto certified = NewTlsTransport(tcp_.get(), GoodOptions());
+  ASSERT_TRUE(certified.ok());
+  const struct {
+    const char* what;
+    Transport* server;
+    Transport* client;
+    bool is_good;
+  } cases[] = {
+      {"one secret", same.get(), alike.get(), true},
+      {"two secrets", same.get(), other.get(), false},
+      {"a client with a certificate's root", same.get(), certified->get(), false},
+      {"a server with a certificate", certified->get(), same.get(), false},
+      {"a client that speaks plainly", same.get(), tcp_.get(), false},
+      {"a server that speaks plainly", tcp_.get(), same.get(), false},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.what);
+    const std::string address = Listen(c.server);
+    TestStream client = Connect(c.client, address);
+    // Such a server never ends the handshake, which a write waits for.
+    const bool is_plain = c.server == tcp_.get();
+    if (!is_plain) client.Write("hello, who is there?").IgnoreError();
+    std::shared_ptr<TestStream> server;
+    ASSERT_TRUE(accepted_.Await([&](const auto& held) {
+      server = held;
+      return held != nullptr;
+    }));
+    if (c.is_good) {
+      const auto heard = server->Read(20);
+      EXPECT_TRUE(heard.ok()) << heard.status();
+      EXPECT_EQ(heard.value_or(""), "hello, who is there?");
+      EXPECT_TRUE(server->Write("me").ok());
+      EXPECT_EQ(client.Read(2).value_or(""), "me");
+    } else {
+      if (is_plain) {
+        EXPECT_TRUE(server->Write("-ERR what?\r\n").ok());
+      } else {
+        EXPECT_EQ(server->Read(20).status().code(), absl::StatusCode::kUnavailable);
+      }
+      const absl::Status told = client.Read(2).status();
+      if (c.client == same.get() || c.client == other.get()) {
+        EXPECT_EQ(told.code(), absl::StatusCode::kUnavailable);
+        EXPECT_THAT(told.message(), HasSubstr("do not have one shared secret"));
+      }
+      server->Close();
+    }
+    server.reset();
+    accepted_.Update([](auto* stream) { stream->reset(); });
+    RunOn(loops_->loop(0), [this] { listener_.reset(); });
+  }
+  EXPECT_EQ(NewSharedSecretTransport(tcp_.get(), "0123456789abcde").status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 // A peer that says nothing is told from one that is slow by the reader's deadline.
