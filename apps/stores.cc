@@ -283,24 +283,30 @@ OpenResult OpenRespSpec(Transport* transport, StoreSpec& spec) {
   return OpenRespStore(transport, server.address, resp);
 }
 
-// Of "HOST:PORT,HOST:PORT?password_file=PATH", or a coordinator and what is behind it.
+// Over nodes that are named by HOST:PORT, or by a coordinator.
 OpenResult OpenClusterSpec(const StoresOptions& options, StoreSpec& spec) {
-  KVARTS_RETURN_IF_ERROR(spec.Finish());
   ClusterStoreOptions cluster;
+  const std::string password_file = spec.Take("password_file");
+  TlsOptions tls;
+  tls.ca_file = spec.Take("ca");
+  KVARTS_ASSIGN_OR_RETURN(const bool with_tls, spec.TakeBool("tls", !tls.ca_file.empty()));
+  KVARTS_RETURN_IF_ERROR(spec.Finish());
+  if (!with_tls && !tls.ca_file.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("store \"", spec.text(), "\": \"ca\" is for TLS, and \"tls\" is false"));
+  }
+  if (!password_file.empty()) {
+    KVARTS_ASSIGN_OR_RETURN(cluster.password, ReadPasswordFile(password_file));
+  }
+  if (with_tls) {
+    KVARTS_ASSIGN_OR_RETURN(cluster.own_transport, NewTlsTransport(options.transport, tls));
+  }
   std::vector<std::string> seeds;
   const std::string& target = spec.target();
   if (absl::StartsWith(target, "file:") || absl::StartsWith(target, "etcd:")) {
     KVARTS_ASSIGN_OR_RETURN(seeds, ClusterSeeds(target, options.transport));
   } else {
-    const std::pair<absl::string_view, absl::string_view> parts =
-        absl::StrSplit(target, absl::MaxSplits('?', 1));
-    if (absl::string_view path = parts.second; absl::ConsumePrefix(&path, "password_file=")) {
-      KVARTS_ASSIGN_OR_RETURN(cluster.password, ReadPasswordFile(std::string(path)));
-    } else if (!path.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("store \"", spec.text(), "\": \"", path, "\"; expected password_file=PATH"));
-    }
-    seeds = absl::StrSplit(parts.first, ',', absl::SkipEmpty());
+    seeds = absl::StrSplit(target, ',', absl::SkipEmpty());
     for (const std::string& seed : seeds) {
       if (absl::StrContains(seed, ':')) continue;
       return absl::InvalidArgumentError(
@@ -311,7 +317,9 @@ OpenResult OpenClusterSpec(const StoresOptions& options, StoreSpec& spec) {
     return absl::InvalidArgumentError(
         absl::StrCat("store \"", spec.text(), "\": expected HOST:PORT of some of its nodes"));
   }
-  return OpenClusterStore(options.transport, seeds, cluster);
+  return OpenClusterStore(
+      cluster.own_transport != nullptr ? cluster.own_transport.get() : options.transport, seeds,
+      cluster);
 }
 
 }  // namespace
@@ -335,8 +343,10 @@ StoreFactories AllStores(const StoresOptions& options) {
   stores.Add("tcp", "tcp://HOST:PORT?password_file=PATH", native);
   stores.Add("tls", "tls://HOST:PORT?ca=PATH&password_file=PATH", native);
   stores.Add("unix", "unix:PATH?password_file=PATH", native);
-  stores.Add("cluster", "cluster:HOST:PORT,HOST:PORT?password_file=PATH, cluster:file:PATH",
-             [options](StoreSpec& spec) { return OpenClusterSpec(options, spec); });
+  stores.Add(
+      "cluster",
+      "cluster:HOST:PORT,HOST:PORT?password_file=PATH&tls=BOOL&ca=PATH, cluster:file:PATH?...",
+      [options](StoreSpec& spec) { return OpenClusterSpec(options, spec); });
   stores.Add("resp", "resp://HOST:PORT?password_file=PATH&expiry=BOOL",
              [options](StoreSpec& spec) { return OpenRespSpec(options.transport, spec); });
   return stores;

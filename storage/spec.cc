@@ -34,10 +34,6 @@ absl::StatusOr<StoreSpec> StoreSpec::Parse(absl::string_view text) {
   }
   spec.scheme_ = absl::AsciiStrToLower(text.substr(0, colon));
   absl::string_view rest = text.substr(colon + 1);
-  if (spec.scheme_ == "cluster") {
-    spec.target_ = std::string(rest);
-    return spec;
-  }
   const size_t question = rest.find('?');
   absl::string_view target = rest.substr(0, question);
   // "//" marks an authority. A path of two slashes is not one: bisect:///data
@@ -50,7 +46,12 @@ absl::StatusOr<StoreSpec> StoreSpec::Parse(absl::string_view text) {
     }
     return decoded;
   };
-  KVARTS_ASSIGN_OR_RETURN(spec.target_, decode(target));
+  if (spec.scheme_ == "cluster") {
+    // A coordinator's spec, which decodes its own parts.
+    spec.target_ = std::string(rest.substr(0, question));
+  } else {
+    KVARTS_ASSIGN_OR_RETURN(spec.target_, decode(target));
+  }
   if (question == absl::string_view::npos) return spec;
   for (const absl::string_view option : absl::StrSplit(rest.substr(question + 1), '&')) {
     if (option.empty()) continue;

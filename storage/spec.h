@@ -23,7 +23,7 @@ namespace kvarts {
 //   memory:                            scheme "memory", target ""
 //   bisect:my%20data?index=/tmp/i      target "my data", option index=/tmp/i
 //   tcp://127.0.0.1:7700               target "127.0.0.1:7700"
-// The rest of a `cluster:` spec is taken verbatim. A value; not thread-safe
+// The target of a `cluster:` spec is taken verbatim. A value; not thread-safe
 // while it is changed.
 class StoreSpec {
  public:

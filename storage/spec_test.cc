@@ -43,11 +43,13 @@ TEST(StoreSpecTest, PathsKeepTheirColonsAndSlashes) {
   EXPECT_EQ(StoreSpec::Parse("BISECT:Data")->scheme(), "bisect");
 }
 
-TEST(StoreSpecTest, AClusterIsTakenVerbatim) {
-  const auto spec = StoreSpec::Parse("cluster:etcd://a:1,b:2?x=%zz");
+TEST(StoreSpecTest, TheTargetOfAClusterIsTakenVerbatim) {
+  auto spec = StoreSpec::Parse("cluster:etcd://a:1,b:2/%zz?x=%2f");
   ASSERT_TRUE(spec.ok());
-  EXPECT_EQ(spec->target(), "etcd://a:1,b:2?x=%zz");
+  EXPECT_EQ(spec->target(), "etcd://a:1,b:2/%zz");
+  EXPECT_EQ(spec->Take("x"), "/");
   EXPECT_TRUE(spec->Finish().ok());
+  EXPECT_EQ(StoreSpec::Parse("cluster:file://c")->target(), "file://c");
 }
 
 TEST(StoreSpecTest, WithoutASchemeItIsNotASpec) {
