@@ -72,17 +72,13 @@ void TableKeeper::Took(absl::StatusOr<Coordinator::Contents> contents) {
       timer_->Start(kRetry, [this] { ReadNow(); });
       return;
     }
-    if (contents->revision < std::max(revision(), floor_)) {
-      error = absl::FailedPreconditionError(
-          absl::StrCat("the coordinator has revision ", contents->revision,
-                       ", and this node knows ", std::max(revision(), floor_),
-                       ": was it restored from a backup? Its table is not followed"));
-    } else {
-      absl::StatusOr<ClusterTable> table = ClusterTable::Parse(*contents);
-      error = table.status();
-      is_new = table.ok();
-      if (is_new) table_ = std::make_unique<ClusterTable>(*std::move(table));
+    absl::StatusOr<ClusterTable> table = ClusterTable::Parse(*contents);
+    if (restored_.ok()) {
+      restored_ = CheckHistory(contents->revision, table.ok() ? &*table : nullptr);
     }
+    error = restored_.ok() ? table.status() : restored_;
+    is_new = error.ok();
+    if (is_new) table_ = std::make_unique<ClusterTable>(*std::move(table));
   }
   if (!error.ok() && error != last_error_) say_(error.message());
   last_error_ = error;
@@ -92,6 +88,31 @@ void TableKeeper::Took(absl::StatusOr<Coordinator::Contents> contents) {
   const std::weak_ptr<bool> alive = alive_;
   changed_();
   if (!alive.expired() && *alive_) WakeWaiters();
+}
+
+// Revisions of the whole and of each record only grow, unless the past was put in their place.
+// Reads alone may raise that of the whole above what is known here soon after.
+absl::Status TableKeeper::CheckHistory(int64_t read, const ClusterTable* table) const {
+  const auto restored = [](absl::string_view what, int64_t has, int64_t known) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the coordinator has revision ", has, " of ", what, ", and this node knows ", known,
+        ": it was restored from a backup. Its table is not followed; start the nodes "
+        "anew to go on from there"));
+  };
+  const int64_t known = std::max(revision(), floor_);
+  if (read < known) return restored("the table", read, known);
+  if (table == nullptr || table_ == nullptr) return absl::OkStatus();
+  if (table->cluster_revision < table_->cluster_revision) {
+    return restored("the cluster", table->cluster_revision, table_->cluster_revision);
+  }
+  for (int group = 0; group < kSlotGroups; ++group) {
+    const int64_t has = table->group_revisions[group];
+    if (has < table_->group_revisions[group]) {
+      return restored(absl::StrCat("slots ", group * kSlotsPerGroup, " and on"), has,
+                      table_->group_revisions[group]);
+    }
+  }
+  return absl::OkStatus();
 }
 
 void TableKeeper::WaitFor(int64_t revision, absl::Duration timeout,
@@ -127,6 +148,10 @@ void TableKeeper::Rearm() {
 }
 
 void TableKeeper::Commit(Coordinator::Transaction transaction, Coordinator::CommitDone done) {
+  if (!restored_.ok()) {
+    loop_->Post([why = restored_, done = std::move(done)]() mutable { done(why); });
+    return;
+  }
   coordinator_->Commit(std::move(transaction), kTimeout,
                        [this, alive = std::weak_ptr<bool>(alive_), done = std::move(done)](
                            absl::StatusOr<Coordinator::Outcome> outcome) mutable {

@@ -19,8 +19,9 @@ namespace cluster {
 
 // On its loop only. The newest copy of the coordinator's table that this process has: read again
 // when the coordinator hints at a change, when a peer knows a newer one, after each transaction,
-// and every two seconds, since hints get lost. A copy older than the one there is is refused: a
-// coordinator that was restored from a backup decides nothing.
+// and every two seconds, since hints get lost. A coordinator that was restored from a backup, which
+// shows by what it has forgotten, decides nothing any more: neither its table is taken, however
+// new it becomes, nor is anything committed to it. Only a new process follows it.
 class TableKeeper {
  public:
   // `changed`, `say`: called on the loop, never inside a call. `say` gets sentences for people.
@@ -45,7 +46,7 @@ class TableKeeper {
   void WaitFor(int64_t revision, absl::Duration timeout, absl::AnyInvocable<void(bool)> done);
 
   // Coordinator::Commit(); a read follows. Once a transaction is known to be done, no copy from
-  // before it is taken any more.
+  // before it is taken any more. kFailedPrecondition where the coordinator was restored.
   void Commit(Coordinator::Transaction transaction, Coordinator::CommitDone done);
 
   // Since when nothing was heard of the coordinator.
@@ -59,6 +60,8 @@ class TableKeeper {
   };
 
   void Took(absl::StatusOr<Coordinator::Contents> contents);
+  // Of what was read: its revision, and the table where it is one.
+  absl::Status CheckHistory(int64_t read, const ClusterTable* table) const;
   void WakeWaiters();
   void Rearm();
 
@@ -76,6 +79,7 @@ class TableKeeper {
   bool reading_ = false;
   bool again_ = false;
   absl::Duration heard_;
+  absl::Status restored_;  // what showed it, once it has
   absl::Status last_error_;
 };
 

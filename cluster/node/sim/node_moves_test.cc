@@ -163,6 +163,63 @@ TEST_F(NodeMovesTest, WhatATableGivesAwayByForceIsHiddenAndNotDestroyed) {
   EXPECT_EQ(EntriesUnder(*node), before);
 }
 
+// Two nodes share the slots, and the coordinator is put back to when the first had them all.
+class RestoredCoordinatorTest : public NodeMovesTest {
+ protected:
+  void StartTwo() {
+    StartAt(0);
+    Settle();
+    backup_ = cluster_.Backup();
+    StartAt(1);
+    Settle();
+    PutAll();
+    known_ = cluster_.Table().revision;
+  }
+  void Restore() { cluster_.RestoreBackup(backup_); }
+  // Makes it newer than what the nodes know.
+  void MakeNewer(bool all_groups) {
+    while (cluster_.Table().revision <= known_ + 10) {
+      Coordinator::Transaction transaction;
+      transaction.changes.push_back({"anything", "at all"});
+      if (all_groups) {
+        for (int group = 0; group < kSlotGroups; ++group) {
+          cluster_.Table().AddGroup(group, &transaction);
+        }
+      }
+      cluster_.Tell(std::move(transaction));
+    }
+  }
+  void ExpectAsBefore() {
+    cluster_.world()->RunFor(absl::Seconds(10));
+    EXPECT_EQ(cluster_.life(0)->node->status().slots, kSlots / 2);
+    EXPECT_EQ(cluster_.life(1)->node->status().slots, kSlots / 2);
+    ExpectAll();
+  }
+
+ private:
+  Coordinator::Contents backup_;
+  int64_t known_ = 0;
+};
+
+TEST_F(RestoredCoordinatorTest, OnceItWasSeenItIsNotFollowedHoweverNewItBecomes) {
+  StartTwo();
+  Restore();
+  cluster_.world()->RunFor(absl::Seconds(5));
+  MakeNewer(/*all_groups=*/true);
+  ExpectAsBefore();
+}
+
+TEST_F(RestoredCoordinatorTest, ItIsSeenByItsRecordsWhereItIsNewAlreadyWhenItIsRead) {
+  StartTwo();
+  cluster_.CutOff(0, true);
+  cluster_.CutOff(1, true);
+  Restore();
+  MakeNewer(/*all_groups=*/false);
+  cluster_.CutOff(0, false);
+  cluster_.CutOff(1, false);
+  ExpectAsBefore();
+}
+
 TEST_F(NodeMovesTest, ClientsAreToldThatSlotsAreDownWhereASwitchHasNoOutcomeForHalfASecond) {
   StartAt(0);
   Settle();

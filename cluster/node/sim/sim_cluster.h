@@ -84,6 +84,8 @@ class SimCluster {
   void Tell(Coordinator::Transaction transaction);
   // What the coordinator holds now.
   const ClusterTable& Table();
+  Coordinator::Contents Backup() const { return coordinator_->contents(); }
+  void RestoreBackup(Coordinator::Contents backup) { coordinator_->Restore(std::move(backup)); }
   // Slots that were lost with a node in memory, ever.
   const std::bitset<kSlots>& lost() const { return lost_; }
 
