@@ -10,6 +10,12 @@ switch is taken (the table, from the coordinator's file, has nothing joining any
 more); then the same with three redis-servers in cluster mode and `redis-cli
 --cluster rebalance`, with its default pipeline and with 1000. Everything is on
 loopback, on this machine. Prints each round and the medians.
+
+    testing/bench/cluster_peers.py --latency --entries=1000000 --rounds=3
+
+What clients see of it: three nodes are loaded by kv_bench, its closed loop finds
+how many requests they take at most, and an open loop at 30 % of that is measured
+twice, in a steady cluster and with the fourth node starting a second after it.
 """
 
 import argparse
@@ -105,6 +111,75 @@ def kvarts_round(directory, data, entries):
         return took
     finally:
         processes.end()
+
+
+def latency_round(directory, entries, seconds):
+    """p99 and longest wait in ms, steady and through the move, and how long that took."""
+    processes = Processes()
+    coordinator = "--coordinator=file:%s/table" % directory
+
+    def start():
+        node = processes.start(
+            [BIN + "/kv_node", coordinator, "--join_delay=0s"], stdout=subprocess.PIPE, text=True
+        )
+        node.stdout.readline()
+
+    def status():
+        words = [BIN + "/kv_cluster", coordinator, "status", "--json"]
+        return json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+
+    def await_even(nodes):
+        while True:
+            now = status()
+            counts = [node["slots"] for node in now["nodes"]]
+            even = len(counts) == nodes and max(counts) - min(counts) <= 1
+            if even and now["slots_moving"] == 0:
+                return
+
+    def bench(*words):
+        command = [BIN + "/kv_bench", "--store=cluster:file:%s/table" % directory, "--json"]
+        command += ["--records=%d" % entries, "--mix=get:90,put:10", *words]
+        return processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def result(process):
+        out = process.communicate()[0]
+        if process.returncode != 0:
+            sys.exit("kv_bench ended with %d: %s" % (process.returncode, out))
+        return json.loads(out)
+
+    try:
+        subprocess.run(
+            [BIN + "/kv_cluster", coordinator, "create"], check=True, capture_output=True
+        )
+        for _ in range(3):
+            start()
+        await_even(3)
+        full = result(bench("--load", "--threads=8", "--duration=3"))
+        rate = "--rate=%d" % (0.3 * full["requests_per_s"])
+        steady = result(bench(rate, "--threads=8", "--duration=%d" % seconds))
+        moving = bench(rate, "--threads=8", "--duration=%d" % seconds)
+        time.sleep(2)  # its warm-up, and a second
+        began = time.monotonic()
+        start()
+        await_even(4)
+        took = time.monotonic() - began
+        return full["requests_per_s"], steady, result(moving), took
+    finally:
+        processes.end()
+
+
+def show_latency(entries, rounds, seconds):
+    for round_number in range(rounds):
+        directory = tempfile.mkdtemp(prefix="cluster_peers.")
+        try:
+            rate, steady, moving, took = latency_round(directory, entries, seconds)
+        finally:
+            shutil.rmtree(directory)
+        print("round %d  at most %d/s; 3 -> 4 nodes in %.2f s" % (round_number + 1, rate, took))
+        for name, run in [("steady", steady), ("moving", moving)]:
+            latency = {k: run["latency_ns"][k] / 1e6 for k in ("p50", "p99", "p999", "max")}
+            wrong = {k: run[k] for k in ("errors", "wrong_values", "unexpected_misses", "not_sent")}
+            print("    %-7s %s %s" % (name, latency, wrong), flush=True)
 
 
 def redis_round(directory, data, entries, pipeline):
@@ -205,7 +280,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--entries", type=int, default=1000000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--latency", action="store_true")
+    parser.add_argument("--seconds", type=int, default=8, help="of an open loop")
     flags = parser.parse_args()
+    if flags.latency:
+        return show_latency(flags.entries, flags.rounds, flags.seconds)
     results = {"kvarts": [], "redis": [], "redis, pipeline 1000": []}
     top = tempfile.mkdtemp(prefix="cluster_peers.")
     try:
