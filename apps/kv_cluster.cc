@@ -17,6 +17,8 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "apps/common/app.h"
+#include "apps/stores.h"
+#include "base/size.h"
 #include "base/slot.h"
 #include "base/status_macros.h"
 #include "cluster/coordinator/waiting_coordinator.h"
@@ -28,6 +30,7 @@
 #include "net/cluster_map.h"
 #include "net/remote/remote_store.h"
 #include "net/tcp/tcp.h"
+#include "net/tls/tls.h"
 #include "storage/store.h"
 
 DEFINE_string(coordinator, "",
@@ -39,6 +42,15 @@ DEFINE_string(on_loss, "wait",
 DEFINE_bool(accept_loss, false, "For recover: what was on dead nodes is given up.");
 DEFINE_bool(force, false, "For remove: a node that is dead, and what was on it.");
 DEFINE_bool(json, false, "For status and skew: JSON.");
+DEFINE_string(cluster_password_file, "",
+              "Where nodes have a password for each other: a file whose first line it is, to ask "
+              "them whether they are alive.");
+DEFINE_string(password_file, "",
+              "Where clients of the nodes must give a password: a file whose first line it is, to "
+              "count keys.");
+DEFINE_string(ca, "",
+              "Where nodes serve clients with TLS: the roots of their certificates, in PEM, to "
+              "count keys; empty: the system's.");
 DEFINE_string(timeout, "60s",
               "For add, remove and rebalance: how long to wait for the moves; 0: "
               "not at all.");
@@ -88,6 +100,7 @@ std::string ShortId(const Incarnation& node) { return cluster::ToHex(node).subst
 struct Seen {
   bool is_alive = false;
   std::optional<uint64_t> keys;
+  uint64_t memory_bytes = 0;  // of its data; 0: not known
 };
 
 class Commands {
@@ -101,7 +114,24 @@ class Commands {
     }
     KVARTS_RETURN_IF_ERROR(coordinator.status());
     KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<EventLoops> loops, EventLoops::New(1));
-    Commands commands(tcp.get(), loops->loop(0), coordinator->get());
+    std::unique_ptr<Transport> secret;
+    if (!FLAGS_cluster_password_file.empty()) {
+      KVARTS_ASSIGN_OR_RETURN(const std::string password,
+                              ReadPasswordFile(FLAGS_cluster_password_file));
+      auto made = NewSharedSecretTransport(tcp.get(), password);
+      if (!made.ok()) {
+        return UsageError(absl::StrCat("--cluster_password_file=", FLAGS_cluster_password_file,
+                                       ": ", made.status().message()));
+      }
+      secret = *std::move(made);
+    }
+    RemoteOptions remote;
+    remote.timeout = remote.connect_timeout = kProbeTime;
+    if (!FLAGS_password_file.empty()) {
+      KVARTS_ASSIGN_OR_RETURN(remote.password, ReadPasswordFile(FLAGS_password_file));
+    }
+    Commands commands(tcp.get(), secret.get(), std::move(remote), loops->loop(0),
+                      coordinator->get());
     if (command == "create") return commands.Create();
     KVARTS_RETURN_IF_ERROR(commands.ReadTable());
     if (command == "status") return commands.Status();
@@ -113,15 +143,33 @@ class Commands {
   }
 
  private:
-  Commands(Transport* transport, EventLoop* loop, WaitingCoordinator* coordinator)
-      : transport_(transport), loop_(loop), coordinator_(coordinator) {}
+  // `secret`: to nodes that have a password for each other; may be null.
+  Commands(Transport* transport, Transport* secret, RemoteOptions remote, EventLoop* loop,
+           WaitingCoordinator* coordinator)
+      : transport_(transport),
+        secret_(secret),
+        remote_(std::move(remote)),
+        loop_(loop),
+        coordinator_(coordinator) {}
 
   absl::Status ReadTable() {
     KVARTS_ASSIGN_OR_RETURN(const Coordinator::Contents contents, coordinator_->Read());
     KVARTS_ASSIGN_OR_RETURN(table_, ClusterTable::Parse(contents));
-    if (table_.cluster_revision != 0) return absl::OkStatus();
+    if (table_.cluster_revision != 0) return CheckSecret();
     return absl::FailedPreconditionError(
         absl::StrCat(FLAGS_coordinator, ": there is no cluster; make one with kv_cluster create"));
+  }
+
+  // Nodes with a password answer nobody who has none, and would all be taken for dead.
+  absl::Status CheckSecret() const {
+    if (secret_ != nullptr) return absl::OkStatus();
+    for (const auto& [node, info] : table_.nodes) {
+      if (!info.internal_secret) continue;
+      return UsageError(absl::StrCat("node ", ShortId(node),
+                                     " has a password for other nodes: expected "
+                                     "--cluster_password_file=PATH, as kv_node has it"));
+    }
+    return absl::OkStatus();
   }
 
   // Tries `change` on the newest table until nobody changes it meanwhile.
@@ -141,19 +189,29 @@ class Commands {
 
   Seen Look(const Incarnation& node, const NodeInfo& info, bool count) {
     Seen seen;
-    const absl::Status probed = cluster::ProbeNode(
-        transport_, loop_, cluster::InternalAddress(info), table_.cluster_id, node, kProbeTime);
+    const absl::Status probed =
+        cluster::ProbeNode(info.internal_secret ? secret_ : transport_, loop_,
+                           cluster::InternalAddress(info), table_.cluster_id, node, kProbeTime);
     // Somebody who answers with anything else may be the node, and is not given up.
     seen.is_alive = !absl::IsUnavailable(probed) && !absl::IsDeadlineExceeded(probed) &&
                     !absl::IsNotFound(probed);
     if (!seen.is_alive || !count || info.native_port == 0) return seen;
-    RemoteOptions remote;
-    remote.timeout = remote.connect_timeout = kProbeTime;
-    const auto store = OpenRemoteStore(
-        transport_, absl::StrCat("tcp://", HostPort(info.host, info.native_port)), remote);
+    RemoteOptions remote = remote_;
+    if (info.native_tls) {
+      TlsOptions tls;
+      tls.ca_file = FLAGS_ca;
+      auto made = NewTlsTransport(transport_, tls);
+      if (!made.ok()) return seen;
+      remote.own_transport = *std::move(made);
+    }
+    const auto store = OpenRemoteStore(info.native_tls ? remote.own_transport.get() : transport_,
+                                       absl::StrCat("tcp://", NativeHostPort(info)), remote);
     if (!store.ok()) return seen;
     const auto stats = (*store)->Stats();
-    if (stats.ok()) seen.keys = stats->entries;
+    if (stats.ok()) {
+      seen.keys = stats->entries;
+      seen.memory_bytes = stats->memory_bytes;
+    }
     return seen;
   }
 
@@ -172,9 +230,10 @@ class Commands {
     std::vector<Incarnation> found;
     for (const auto& [node, info] : table_.nodes) {
       bool is_it = name.size() >= 4 && absl::StartsWith(cluster::ToHex(node), name);
-      for (const int port :
-           {info.native_port, info.resp_port, info.http_port, info.internal_port}) {
-        is_it = is_it || (port != 0 && HostPort(info.host, port) == name);
+      for (const std::string& address :
+           {NativeHostPort(info), RespHostPort(info), HttpHostPort(info),
+            HostPort(info.internal_host, info.internal_port)}) {
+        is_it = is_it || address == name;
       }
       if (is_it) found.push_back(node);
     }
@@ -264,9 +323,9 @@ class Commands {
     for (const auto& [node, what] : seen) {
       const NodeInfo& info = table_.nodes.at(node);
       const int slots = table_.CountOf(table_.FindNumber(node));
-      const std::string native = info.native_port == 0 ? "" : HostPort(info.host, info.native_port);
-      const std::string resp = info.resp_port == 0 ? "" : HostPort(info.host, info.resp_port);
-      const std::string http = info.http_port == 0 ? "" : HostPort(info.host, info.http_port);
+      const std::string native = NativeHostPort(info);
+      const std::string resp = RespHostPort(info);
+      const std::string http = HttpHostPort(info);
       if (FLAGS_json) {
         absl::PrintF(
             "%s{\"id\":\"%s\",\"state\":\"%s\",\"alive\":%s,\"slots\":%d,\"keys\":%s,"
@@ -410,6 +469,25 @@ class Commands {
     cluster::Rebalance(dead, next);
   }
 
+  // Whether the members that stay can hold what is in a node's memory.
+  absl::Status CheckRoom(const Incarnation& node, const std::vector<Incarnation>& dead) {
+    const uint64_t bytes = Look(node, table_.nodes.at(node), true).memory_bytes;
+    uint64_t room = 0;
+    for (const auto& [other, info] : table_.nodes) {
+      if (other == node || info.state != NodeState::kMember ||
+          std::find(dead.begin(), dead.end(), other) != dead.end()) {
+        continue;
+      }
+      if (info.memory_limit == 0) return absl::OkStatus();
+      const uint64_t used = Look(other, info, true).memory_bytes;
+      room += info.memory_limit - std::min(used, info.memory_limit);
+    }
+    if (bytes <= room) return absl::OkStatus();
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "node ", ShortId(node), " has ", FormatSize(bytes), " in memory, and the others have room ",
+        "for ", FormatSize(room), " (max_memory of their --store): add a node first"));
+  }
+
   absl::StatusOr<int> Remove(const Incarnation& node) {
     const Seen seen = Look(node, table_.nodes.at(node), false);
     if (!seen.is_alive && !FLAGS_force) {
@@ -434,6 +512,7 @@ class Commands {
       return absl::FailedPreconditionError(
           absl::StrCat("there is no other member to take the slots of node ", ShortId(node)));
     }
+    if (!FLAGS_force) KVARTS_RETURN_IF_ERROR(CheckRoom(node, dead));
     KVARTS_RETURN_IF_ERROR(Commit([&](Coordinator::Transaction* transaction) -> absl::Status {
       const auto it = table_.nodes.find(node);
       if (it == table_.nodes.end()) return absl::OkStatus();
@@ -520,6 +599,8 @@ class Commands {
   }
 
   Transport* const transport_;
+  Transport* const secret_;
+  const RemoteOptions remote_;
   EventLoop* const loop_;
   WaitingCoordinator* const coordinator_;
   ClusterTable table_;

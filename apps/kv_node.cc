@@ -1,7 +1,11 @@
 // A node of a cluster: serves its slots of the keys over the native protocol, RESP and HTTP.
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <functional>
+#include <iterator>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +18,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "apps/common/address.h"
@@ -31,7 +37,8 @@
 #include "gflags/gflags.h"
 #include "net/cluster_map.h"
 #include "net/store_runner.h"
-#include "net/tcp/tcp.h"
+#include "net/tls/tls.h"
+#include "net/transport.h"
 #include "net/waiting.h"
 #include "storage/fs/file_system.h"
 #include "storage/spec.h"
@@ -45,13 +52,17 @@ DEFINE_string(listen, "127.0.0.1:0",
               "Where the native protocol is served: tcp://HOST:PORT; port 0 picks a free one.");
 DEFINE_string(resp, "127.0.0.1:0", "Where RESP is served: HOST:PORT; empty: nowhere.");
 DEFINE_string(http, "127.0.0.1:0", "Where HTTP is served: HOST:PORT; empty: nowhere.");
-DEFINE_string(
-    internal, "127.0.0.1:0",
-    "Where other nodes reach this one, on this machine only: what nodes say to each other "
-    "is neither encrypted nor protected by a password yet.");
+DEFINE_string(internal, "127.0.0.1:0",
+              "Where other nodes reach this one: HOST:PORT; beyond this machine only with "
+              "--cluster_password_file.");
+DEFINE_string(cluster_password_file, "",
+              "The password that the cluster's nodes prove to each other that they know, over TLS: "
+              "the first line of this file, the same at all nodes, 16 bytes or more at random "
+              "(openssl rand -hex 32 >FILE). Empty: none, and nodes talk on this machine only.");
 DEFINE_string(advertise, "",
-              "The host by which clients reach this node, as an address or a name; empty: the one "
-              "it listens at.");
+              "Where this node is reached, where that is not where it listens: HOST for all that "
+              "clients use, and PROTOCOL=HOST or PROTOCOL=HOST:PORT for native, resp, http or "
+              "internal (other nodes); a list with commas.");
 DEFINE_int32(threads, 0,
              "Threads that serve connections, and as many again for a store that waits for a disk; "
              "0: one for each core.");
@@ -66,6 +77,12 @@ DEFINE_string(join_delay, "5s",
 DEFINE_string(password_file, "",
               "The password that clients must give, over every protocol: the first line of this "
               "file; empty: none.");
+DEFINE_string(tls_cert, "",
+              "Serve clients with TLS: a file in PEM with the certificate and those that lead to "
+              "its root.");
+DEFINE_string(tls_key, "", "The private key of --tls_cert, in PEM without a passphrase.");
+DEFINE_string(tls, "listen,resp,http",
+              "With --tls_cert: which of --listen, --resp and --http are served with TLS.");
 DEFINE_bool(insecure_listen, false, "Allow listening wider than this machine without a password.");
 DEFINE_int32(max_clients, 10000,
              "Connections of each protocol at once; further ones are closed as they come.");
@@ -125,23 +142,83 @@ struct HostAndPort {
   int port = 0;
 };
 
-// Of "tcp://HOST:PORT"; nothing of what is not served, or has no port.
-HostAndPort Split(absl::string_view address) {
+// Of "HOST:PORT", or of "HOST", which may be an IPv6 address with brackets or, alone, without;
+// nothing where the port is none.
+std::optional<HostAndPort> ReadHost(absl::string_view text) {
   HostAndPort parts;
-  const std::string text = WithoutTcp(address);
   const size_t colon = text.rfind(':');
-  if (colon == std::string::npos || !absl::SimpleAtoi(text.substr(colon + 1), &parts.port)) {
-    return {};
+  const bool is_v6 = text.find(':') != colon;
+  const bool has_port =
+      colon != absl::string_view::npos && (!is_v6 || (colon > 0 && text[colon - 1] == ']'));
+  if (has_port) {
+    if (!absl::SimpleAtoi(text.substr(colon + 1), &parts.port) || parts.port < 0 ||
+        parts.port > 65535) {
+      return std::nullopt;
+    }
+    text = text.substr(0, colon);
   }
-  parts.host = text.substr(0, colon);
-  if (parts.host.size() > 2 && parts.host.front() == '[') {
-    parts.host = parts.host.substr(1, parts.host.size() - 2);
-  }
+  if (absl::ConsumePrefix(&text, "[") && !absl::ConsumeSuffix(&text, "]")) return std::nullopt;
+  parts.host = std::string(text);
   return parts;
+}
+
+// Of an address to listen at, "tcp://HOST:PORT"; nothing of what is not served.
+HostAndPort Split(absl::string_view address) {
+  return ReadHost(WithoutTcp(address)).value_or(HostAndPort());
 }
 
 bool IsAnyAddress(absl::string_view host) {
   return host == "0.0.0.0" || host == "::" || host == "*" || host.empty();
+}
+
+constexpr absl::string_view kProtocols[] = {"native", "resp", "http", "internal"};
+
+// What --advertise says: hosts and ports by protocol, and "" for all that clients use.
+using Advertised = std::map<std::string, HostAndPort, std::less<>>;
+
+absl::StatusOr<Advertised> ReadAdvertise(absl::string_view flag) {
+  Advertised advertised;
+  for (absl::string_view part : absl::StrSplit(flag, ',', absl::SkipEmpty())) {
+    const auto bad = [&](absl::string_view expected) {
+      return UsageError(
+          absl::StrCat("--advertise=", flag, ": \"", part, "\": expected ", expected));
+    };
+    std::string protocol;
+    absl::string_view address = part;
+    if (const size_t equals = part.find('='); equals != absl::string_view::npos) {
+      protocol = std::string(part.substr(0, equals));
+      address = part.substr(equals + 1);
+      if (std::find(std::begin(kProtocols), std::end(kProtocols), protocol) ==
+          std::end(kProtocols)) {
+        return bad("native, resp, http or internal before the \"=\"");
+      }
+    }
+    const std::optional<HostAndPort> parts = ReadHost(address);
+    if (!parts.has_value() || IsAnyAddress(parts->host)) {
+      return bad("a host that can be connected to, as an address or a name");
+    }
+    if (protocol.empty() && parts->port != 0) {
+      return bad("no port, or the protocol whose it is: resp=HOST:PORT");
+    }
+    if (!advertised.emplace(protocol, *parts).second) return bad("each protocol once");
+  }
+  return advertised;
+}
+
+// Where `protocol` is reached whose listener is at `at`. Other nodes go where this one listens for
+// them, unless that is no address or they are told otherwise: clients' ways need not be theirs.
+HostAndPort Reached(const Advertised& advertised, absl::string_view protocol,
+                    const HostAndPort& at) {
+  HostAndPort reached = at;
+  const auto own = advertised.find(protocol);
+  const auto all = advertised.find("");
+  if (own != advertised.end()) {
+    reached.host = own->second.host;
+    if (own->second.port != 0) reached.port = own->second.port;
+  } else if (all != advertised.end() && (protocol != "internal" || IsAnyAddress(at.host))) {
+    reached.host = all->second.host;
+  }
+  return reached;
 }
 
 absl::StatusOr<absl::Duration> DurationFlag(absl::string_view name, const std::string& value) {
@@ -157,7 +234,10 @@ struct Flags {
   ServingOptions serving;
   absl::Duration drain_timeout;
   absl::Duration join_delay;
-  std::string node_file;  // empty: the store is in memory
+  std::string node_file;      // empty: the store is in memory
+  uint64_t memory_limit = 0;  // bytes of a store in memory; 0: none
+  Advertised advertised;
+  std::string cluster_password;  // empty: none
 };
 
 absl::StatusOr<Flags> ReadFlags(const std::vector<std::string>& args) {
@@ -181,29 +261,40 @@ absl::StatusOr<Flags> ReadFlags(const std::vector<std::string>& args) {
     return UsageError(absl::StrCat("--store=", FLAGS_store, ": expected memory: or sstable:DIR"));
   } else if (!spec->Take("snapshot").empty()) {
     return UsageError("--store: a node in memory begins empty, and keeps no snapshot");
+  } else {
+    const absl::StatusOr<uint64_t> limit = spec->TakeBytes("max_memory", 0);
+    if (!limit.ok()) return UsageError(absl::StrCat("--store: ", limit.status().message()));
+    flags.memory_limit = *limit;
   }
-  for (const auto& [flag, value] :
-       {std::make_pair("listen", &FLAGS_listen), std::make_pair("resp", &FLAGS_resp),
-        std::make_pair("http", &FLAGS_http)}) {
-    if (absl::StartsWith(*value, "unix:")) {
-      return UsageError(absl::StrCat("--", flag, "=", *value,
+  KVARTS_ASSIGN_OR_RETURN(flags.advertised, ReadAdvertise(FLAGS_advertise));
+  const struct {
+    const char* flag;
+    const char* protocol;
+    const std::string& value;
+  } listeners[] = {{"listen", "native", FLAGS_listen},
+                   {"resp", "resp", FLAGS_resp},
+                   {"http", "http", FLAGS_http},
+                   {"internal", "internal", FLAGS_internal}};
+  for (const auto& [flag, protocol, value] : listeners) {
+    if (absl::StartsWith(value, "unix:")) {
+      return UsageError(absl::StrCat("--", flag, "=", value,
                                      ": other nodes send clients here, by host and port"));
     }
-    if (value->empty() || !FLAGS_advertise.empty()) continue;
-    const std::string host = Split(ToAddress(*value)).host;
-    if (!IsAnyAddress(host)) continue;
-    return UsageError(absl::StrCat("--", flag, "=", *value,
-                                   " is no address that clients can be sent to: say by which they "
-                                   "reach this node, --advertise=HOST"));
+    if (value.empty() && std::string(flag) != "internal") continue;
+    const HostAndPort at = Split(ToAddress(value));
+    if (!IsAnyAddress(Reached(flags.advertised, protocol, at).host)) continue;
+    return UsageError(absl::StrCat("--", flag, "=", value, " is no address that ",
+                                   std::string(flag) == "internal" ? "other nodes" : "clients",
+                                   " can be sent to: say by which ",
+                                   "they reach this node, --advertise=",
+                                   std::string(flag) == "internal" ? "internal=" : "", "HOST"));
   }
-  if (IsAnyAddress(FLAGS_advertise) && !FLAGS_advertise.empty()) {
-    return UsageError(absl::StrCat("--advertise=", FLAGS_advertise,
-                                   ": expected a host that clients can connect to"));
-  }
-  if (!IsLocal(ToAddress(FLAGS_internal))) {
+  if (!FLAGS_cluster_password_file.empty()) {
+    KVARTS_ASSIGN_OR_RETURN(flags.cluster_password, ReadPasswordFile(FLAGS_cluster_password_file));
+  } else if (!IsLocal(ToAddress(FLAGS_internal))) {
     return UsageError(absl::StrCat("--internal=", FLAGS_internal,
-                                   " may be reached from other machines, and what nodes say to "
-                                   "each other is not protected yet: 127.0.0.1 only"));
+                                   " may be reached from other machines: --cluster_password_file "
+                                   "says the password that nodes know each other by"));
   }
   if (FLAGS_threads < 0) return UsageError("--threads is negative");
   if (FLAGS_max_clients < 1) return UsageError("--max_clients is less than 1");
@@ -215,7 +306,9 @@ absl::StatusOr<Flags> ReadFlags(const std::vector<std::string>& args) {
   serving.threads = FLAGS_threads > 0 ? FLAGS_threads : std::max(cores, 1);
   serving.max_clients = FLAGS_max_clients;
   serving.insecure_listen = FLAGS_insecure_listen;
-  serving.tls = "listen,resp,http";  // there is no certificate: none of them has it
+  serving.tls_cert = FLAGS_tls_cert;
+  serving.tls_key = FLAGS_tls_key;
+  serving.tls = FLAGS_tls;
   serving.served = FLAGS_store;
   serving.allow_flush = true;
   if (!FLAGS_password_file.empty()) {
@@ -224,20 +317,38 @@ absl::StatusOr<Flags> ReadFlags(const std::vector<std::string>& args) {
   return flags;
 }
 
-cluster::NodeInfo InfoOf(const ServingAddresses& addresses, bool durable) {
+cluster::NodeInfo InfoOf(const ServingAddresses& addresses, const Flags& flags) {
   cluster::NodeInfo info;
-  const HostAndPort native = Split(addresses.native);
-  const HostAndPort resp = Split(addresses.resp);
-  const HostAndPort http = Split(addresses.http);
+  const auto reached = [&](absl::string_view protocol, absl::string_view address) {
+    return address.empty() ? HostAndPort() : Reached(flags.advertised, protocol, Split(address));
+  };
+  const HostAndPort native = reached("native", addresses.native);
+  const HostAndPort resp = reached("resp", addresses.resp);
+  const HostAndPort http = reached("http", addresses.http);
   info.native_port = native.port;
   info.resp_port = resp.port;
   info.http_port = http.port;
-  info.host = FLAGS_advertise;
   for (const HostAndPort& at : {resp, native, http}) {
     if (info.host.empty()) info.host = at.host;
   }
-  info.internal_host = Split(ToAddress(FLAGS_internal)).host;
-  info.durable = durable;
+  if (native.host != info.host) info.native_host = native.host;
+  if (http.host != info.host) info.http_host = http.host;
+  const std::vector<absl::string_view> with_tls = absl::StrSplit(FLAGS_tls, ',');
+  const auto has_tls = [&](absl::string_view flag) {
+    return !FLAGS_tls_cert.empty() &&
+           std::find(with_tls.begin(), with_tls.end(), flag) != with_tls.end();
+  };
+  info.native_tls = has_tls("listen");
+  info.resp_tls = has_tls("resp");
+  info.http_tls = has_tls("http");
+  HostAndPort listens = Split(ToAddress(FLAGS_internal));
+  listens.port = 0;  // the node knows it once it listens
+  const HostAndPort internal = Reached(flags.advertised, "internal", listens);
+  info.internal_host = internal.host;
+  info.internal_port = internal.port;
+  info.internal_secret = !flags.cluster_password.empty();
+  info.durable = !flags.node_file.empty();
+  info.memory_limit = flags.memory_limit;
   info.store = FLAGS_store;
   return info;
 }
@@ -378,6 +489,16 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
 
   StoresOptions stores_options;
   stores_options.transport = serving->transport();
+  std::unique_ptr<Transport> secret;
+  if (!flags.cluster_password.empty()) {
+    auto made = NewSharedSecretTransport(serving->transport(), flags.cluster_password);
+    if (!made.ok()) {
+      return UsageError(absl::StrCat("--cluster_password_file=", FLAGS_cluster_password_file, ": ",
+                                     made.status().message()));
+    }
+    secret = *std::move(made);
+  }
+  Transport* const internal = secret != nullptr ? secret.get() : serving->transport();
   under = AllStores(stores_options).Open(FLAGS_store);
   if (absl::IsInvalidArgument(under.status())) {
     return UsageError(absl::StrCat("--store: ", under.status().message()));
@@ -393,7 +514,7 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   cluster::NodeOptions options;
   options.incarnation = file.incarnation;
   options.marked_slots = file.marked_slots;
-  options.info = InfoOf(serving->addresses(), !flags.node_file.empty());
+  options.info = InfoOf(serving->addresses(), flags);
   options.info.openings = file.openings;
   options.capabilities = capabilities;
   options.internal_address = ToAddress(FLAGS_internal);
@@ -416,7 +537,7 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
     };
   }
   view.Set(node.store());
-  const absl::Status joined = node.Join(serving->transport(), std::move(options), stop.get());
+  const absl::Status joined = node.Join(internal, std::move(options), stop.get());
   if (!joined.ok()) {
     serving->Abandon();
     view.Set(nullptr);

@@ -14,6 +14,7 @@
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "cluster/table.pb.h"
+#include "net/cluster_map.h"
 
 namespace kvarts {
 namespace cluster {
@@ -83,9 +84,15 @@ absl::Status ReadNode(absl::string_view name, const Coordinator::Value& value,
   info.http_port = static_cast<int>(record.http_port());
   info.internal_host = record.internal_host();
   info.internal_port = static_cast<int>(record.internal_port());
+  info.native_host = record.native_host();
+  info.http_host = record.http_host();
+  info.native_tls = record.native_tls();
   info.resp_tls = record.resp_tls();
+  info.http_tls = record.http_tls();
+  info.internal_secret = record.internal_secret();
   info.durable = record.durable();
   info.openings = record.openings();
+  info.memory_limit = record.memory_limit();
   info.weight = record.weight() > 0 ? record.weight() : 1;
   info.registered_ms = record.registered_ms();
   info.store = record.store();
@@ -134,16 +141,15 @@ absl::Status ReadGroup(absl::string_view name, const Coordinator::Value& value,
 std::string ToHex(absl::string_view bytes) { return absl::BytesToHexString(bytes); }
 
 std::string InternalAddress(const NodeInfo& node) {
-  const bool is_v6 = node.internal_host.find(':') != std::string::npos;
-  return absl::StrCat("tcp://", is_v6 ? "[" : "", node.internal_host, is_v6 ? "]" : "", ":",
-                      node.internal_port);
+  return absl::StrCat("tcp://", HostPort(node.internal_host, node.internal_port));
 }
 
 bool operator==(const NodeInfo& a, const NodeInfo& b) {
   const auto tie = [](const NodeInfo& n) {
-    return std::tie(n.state, n.host, n.native_port, n.resp_port, n.http_port, n.internal_host,
-                    n.internal_port, n.resp_tls, n.durable, n.openings, n.weight, n.registered_ms,
-                    n.store);
+    return std::tie(n.state, n.host, n.native_host, n.http_host, n.native_port, n.resp_port,
+                    n.http_port, n.internal_host, n.internal_port, n.internal_secret, n.native_tls,
+                    n.resp_tls, n.http_tls, n.durable, n.openings, n.memory_limit, n.weight,
+                    n.registered_ms, n.store);
   };
   return tie(a) == tie(b);
 }
@@ -212,9 +218,15 @@ void ClusterTable::AddNode(const Incarnation& node, Coordinator::Transaction* tr
   record.set_http_port(static_cast<uint32_t>(info.http_port));
   record.set_internal_host(info.internal_host);
   record.set_internal_port(static_cast<uint32_t>(info.internal_port));
+  record.set_native_host(info.native_host);
+  record.set_http_host(info.http_host);
+  record.set_native_tls(info.native_tls);
   record.set_resp_tls(info.resp_tls);
+  record.set_http_tls(info.http_tls);
+  record.set_internal_secret(info.internal_secret);
   record.set_durable(info.durable);
   record.set_openings(info.openings);
+  record.set_memory_limit(info.memory_limit);
   record.set_weight(info.weight);
   record.set_registered_ms(info.registered_ms);
   record.set_store(info.store);

@@ -33,16 +33,23 @@ enum class NodeState : unsigned char {
 
 struct NodeInfo {
   NodeState state = NodeState::kRegistered;
+  // As ClusterNode has them (net/cluster_map.h).
   std::string host;
+  std::string native_host;
+  std::string http_host;
   int native_port = 0;
   int resp_port = 0;
   int http_port = 0;
   // Where other nodes reach it, which need not be where clients do.
   std::string internal_host;
   int internal_port = 0;
+  bool internal_secret = false;  // over which both prove that they know the cluster's password
+  bool native_tls = false;
   bool resp_tls = false;
+  bool http_tls = false;
   bool durable = false;
   uint64_t openings = 0;
+  uint64_t memory_limit = 0;  // bytes of its store; 0: none
   double weight = 1;
   int64_t registered_ms = 0;
   std::string store;

@@ -41,6 +41,11 @@ ClusterTable Example() {
     info.http_port = 2;
     info.internal_host = "127.0.0.2";
     info.internal_port = 3;
+    info.native_host = "native.example";
+    info.http_host = "http.example";
+    info.native_tls = info.http_tls = c == 'b';
+    info.internal_secret = c == 'a';
+    info.memory_limit = 1 << 20;
     info.resp_tls = c == 'a';
     info.durable = true;
     info.openings = 4;

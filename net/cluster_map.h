@@ -17,13 +17,18 @@ namespace kvarts {
 // Where one node of a cluster is reached by clients.
 struct ClusterNode {
   std::string id;    // 40 hexadecimal digits: its incarnation
-  std::string host;  // as advertised: an address, or a name
+  std::string host;  // as advertised: an address, or a name; of RESP, where it differs
+  // Of the other protocols where they are reached at another host; empty: `host`.
+  std::string native_host;
+  std::string http_host;
   // Ports of the protocols; 0: not served.
   int native_port = 0;
   int resp_port = 0;
   int http_port = 0;
   int internal_port = 0;  // between nodes
+  bool native_tls = false;
   bool resp_tls = false;
+  bool http_tls = false;
   bool is_alive = true;   // as the node that made this map sees it
   bool is_member = true;  // false: registered, and takes no slots
   bool is_leaving = false;
@@ -63,6 +68,28 @@ class ClusterView {
 
 // "HOST:PORT", with brackets around an IPv6 address.
 std::string HostPort(absl::string_view host, int port);
+
+// Where clients reach a node, or its record, which has the same fields: "HOST:PORT", and the
+// beginning of a URL, "https://HOST:PORT". Empty where it does not serve the protocol.
+template <typename Node>
+std::string NativeHostPort(const Node& node) {
+  if (node.native_port == 0) return {};
+  return HostPort(node.native_host.empty() ? node.host : node.native_host, node.native_port);
+}
+template <typename Node>
+std::string RespHostPort(const Node& node) {
+  return node.resp_port == 0 ? std::string() : HostPort(node.host, node.resp_port);
+}
+template <typename Node>
+std::string HttpHostPort(const Node& node) {
+  if (node.http_port == 0) return {};
+  return HostPort(node.http_host.empty() ? node.host : node.http_host, node.http_port);
+}
+template <typename Node>
+std::string HttpOrigin(const Node& node) {
+  if (node.http_port == 0) return {};
+  return (node.http_tls ? "https://" : "http://") + HttpHostPort(node);
+}
 
 }  // namespace kvarts
 

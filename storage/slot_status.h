@@ -20,7 +20,7 @@ namespace kvarts {
 struct MovedSlot {
   uint16_t slot = 0;
   std::string resp;  // "HOST:PORT" for RESP; empty where that node does not serve it
-  std::string http;  // the same for HTTP
+  std::string http;  // the same for HTTP as a URL's beginning: "http://HOST:PORT"
 };
 
 // kAborted: another node holds the key's slot. Ask there, or read the cluster's table again.

@@ -24,7 +24,7 @@ absl::StatusOr<std::vector<std::string>> ClusterSeeds(absl::string_view coordina
   }
   std::vector<std::string> seeds;
   for (const auto& [node, info] : table.nodes) {
-    if (info.native_port != 0) seeds.push_back(HostPort(info.host, info.native_port));
+    if (info.native_port != 0) seeds.push_back(NativeHostPort(info));
   }
   if (seeds.empty()) {
     return absl::FailedPreconditionError(

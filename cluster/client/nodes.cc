@@ -144,9 +144,9 @@ RoutePtr Nodes::NewRoute(ClusterMap map, const Route* before, const std::shared_
     const ClusterNode& node = map.nodes[i];
     route->nodes.emplace_back();
     if (node.native_port == 0 || (!holds[i] && !node.is_member)) continue;
-    std::shared_ptr<Node>& at =
-        known[absl::StrCat("tcp://", HostPort(node.host, node.native_port))];
-    if (at == nullptr) at = NewNode(absl::StrCat("tcp://", HostPort(node.host, node.native_port)));
+    const std::string address = absl::StrCat("tcp://", NativeHostPort(node));
+    std::shared_ptr<Node>& at = known[address];
+    if (at == nullptr) at = NewNode(address);
     route->nodes.back() = at;
   }
   route->map = std::move(map);

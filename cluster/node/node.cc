@@ -9,6 +9,7 @@
 #include "cluster/node/leftovers.h"
 #include "cluster/node/mover.h"
 #include "cluster/node/node_parts.h"
+#include "cluster/node/peer_connection.h"
 #include "cluster/node/peer_session.h"
 #include "cluster/node/peer_watch.h"
 #include "cluster/node/staging.h"
@@ -23,6 +24,7 @@ constexpr absl::Duration kTick = absl::Milliseconds(500);
 // A table that has just changed is left to whoever changes it.
 constexpr absl::Duration kSettled = absl::Seconds(2);
 constexpr int64_t kMostClockSkewMs = 1000;
+constexpr absl::Duration kProbeSilence = absl::Seconds(1);
 
 absl::Status NoPlace(absl::string_view what) { return absl::FailedPreconditionError(what); }
 
@@ -57,6 +59,7 @@ class Node::Impl {
     parts_.store = store;
     parts_.keeper = &keeper_;
     parts_.me = options_.incarnation;
+    parts_.memory_limit = options_.info.memory_limit;
     parts_.hello = [this](const Incarnation& to) { return Hello(to); };
     parts_.internal_address = [this](const Incarnation& node) { return AddressOf(node); };
     parts_.is_alive = [this](const Incarnation& node) { return watch_->IsAlive(node); };
@@ -95,7 +98,9 @@ class Node::Impl {
         [this](std::unique_ptr<Stream> stream) { Accept(std::move(stream)); });
     if (!listener.ok()) return EndStart(listener.status());
     listener_ = *std::move(listener);
-    options_.info.internal_port = PortOf(listener_->address());
+    if (options_.info.internal_port == 0) {
+      options_.info.internal_port = PortOf(listener_->address());
+    }
     keeper_.Start();
     Tick();
   }
@@ -113,6 +118,7 @@ class Node::Impl {
     keeper_.Stop();
     if (timer_ != nullptr) timer_->Cancel();
     if (watch_ != nullptr) watch_->Stop();
+    if (probe_ != nullptr) probe_->Close();
     if (mover_ != nullptr) mover_->Stop();
     if (staging_ != nullptr) staging_->Stop();
     if (leftovers_ != nullptr) leftovers_->Stop();
@@ -277,6 +283,8 @@ class Node::Impl {
 
   void Register() {
     if (is_registering_) return;
+    const Incarnation lost = LostPlace();
+    if (!lost.empty() && lost != found_dead_) return ProbeLost(lost);
     ClusterTable next = keeper_.table();
     NodeInfo info = options_.info;
     const auto it = next.nodes.find(parts_.me);
@@ -304,7 +312,7 @@ class Node::Impl {
       return EndStart(NoPlace(absl::StrCat("the cluster's stores are \"", next.capabilities,
                                            "\", and this one is \"", options_.capabilities, "\"")));
     }
-    TakeLostPlace(&next, &info, &transaction);
+    if (!lost.empty()) TakeLostPlace(lost, &next, &info, &transaction);
     next.nodes[parts_.me] = info;
     next.AddNode(parts_.me, &transaction);
     is_registering_ = tried_to_register_ = true;
@@ -317,44 +325,71 @@ class Node::Impl {
                    });
   }
 
-  // In a cluster whose lost slots come back empty: this process has the place of one whose data
-  // were in memory, and which is dead therefore.
-  void TakeLostPlace(ClusterTable* next, NodeInfo* info, Coordinator::Transaction* transaction) {
-    if (!next->empty_on_loss || info->durable) return;
+  // In a cluster whose lost slots come back empty: a node in memory whose place this process has,
+  // which one process can have at a time. Empty: there is none.
+  Incarnation LostPlace() const {
+    if (!keeper_.table().empty_on_loss || options_.info.durable) return {};
     for (const auto& [node, other] : keeper_.table().nodes) {
-      if (node == parts_.me || other.durable || !IsSamePlace(other, *info)) continue;
-      const uint16_t old = next->FindNumber(node);
-      const uint16_t me = next->NumberOf(parts_.me);
-      info->state = other.state;
-      info->weight = other.weight;
-      next->RemoveNode(node, transaction);
-      uint64_t lost = 0;
-      for (SlotEntry& entry : next->slots) {
-        if (old == 0) break;
-        if (entry.primary == old) {
-          entry = {};
-          entry.primary = me;
-          ++lost;
-        } else if (entry.joining == old) {
-          entry.joining = 0;
-        }
-        if (entry.previous == old) {
-          // The node that has the slot has all of it.
-          entry.previous = 0;
-          entry.adopted = true;
-        }
-      }
-      next->AddChangedGroups(keeper_.table(), transaction);
-      if (lost == 0) return;
-      options_.say(absl::StrCat(
-          lost, " slots were lost with the process that was here before, and are empty now"));
-      next->lost_slots += lost;
-      const bool has_cluster = std::any_of(
-          transaction->changes.begin(), transaction->changes.end(),
-          [](const Coordinator::Transaction::Change& c) { return c.name == "cluster"; });
-      if (!has_cluster) next->AddCluster(transaction);
-      return;
+      if (node != parts_.me && !other.durable && IsSamePlace(other, options_.info)) return node;
     }
+    return {};
+  }
+
+  // Two live nodes may have been told to advertise one place.
+  void ProbeLost(const Incarnation& node) {
+    if (probe_ != nullptr) return;
+    probe_ = PeerConnection::Open(
+        parts_.transport, parts_.loop, AddressOf(node), Hello(node), kProbeSilence,
+        [this, node, alive = std::weak_ptr<bool>(alive_)](const absl::Status& opened) {
+          const std::shared_ptr<bool> here = alive.lock();
+          if (here == nullptr || !*here) return;
+          parts_.loop->Post([gone = std::move(probe_)] { gone->Close(); });
+          probe_ = nullptr;
+          if (!absl::IsNotFound(opened) && !absl::IsUnavailable(opened) &&
+              !absl::IsDeadlineExceeded(opened)) {
+            return EndStart(NoPlace(absl::StrCat(
+                "node ", ToHex(node), " has the address that this node is told to advertise, and ",
+                "is alive: each needs its own")));
+          }
+          found_dead_ = node;
+          TableChanged();
+        },
+        [](const absl::Status&) {});
+  }
+
+  void TakeLostPlace(const Incarnation& node, ClusterTable* next, NodeInfo* info,
+                     Coordinator::Transaction* transaction) {
+    const NodeInfo& other = keeper_.table().nodes.at(node);
+    const uint16_t old = next->FindNumber(node);
+    const uint16_t me = next->NumberOf(parts_.me);
+    info->state = other.state;
+    info->weight = other.weight;
+    next->RemoveNode(node, transaction);
+    uint64_t lost = 0;
+    for (SlotEntry& entry : next->slots) {
+      if (old == 0) break;
+      if (entry.primary == old) {
+        entry = {};
+        entry.primary = me;
+        ++lost;
+      } else if (entry.joining == old) {
+        entry.joining = 0;
+      }
+      if (entry.previous == old) {
+        // The node that has the slot has all of it.
+        entry.previous = 0;
+        entry.adopted = true;
+      }
+    }
+    next->AddChangedGroups(keeper_.table(), transaction);
+    if (lost == 0) return;
+    options_.say(absl::StrCat(
+        lost, " slots were lost with the process that was here before, and are empty now"));
+    next->lost_slots += lost;
+    const bool has_cluster =
+        std::any_of(transaction->changes.begin(), transaction->changes.end(),
+                    [](const Coordinator::Transaction::Change& c) { return c.name == "cluster"; });
+    if (!has_cluster) next->AddCluster(transaction);
   }
 
   // Slots that a person has told the table to give to others, though this node is alive.
@@ -479,7 +514,11 @@ class Node::Impl {
       shown.resp_port = info.resp_port;
       shown.http_port = info.http_port;
       shown.internal_port = info.internal_port;
+      shown.native_host = info.native_host;
+      shown.http_host = info.http_host;
+      shown.native_tls = info.native_tls;
       shown.resp_tls = info.resp_tls;
+      shown.http_tls = info.http_tls;
       shown.is_alive = watch_->IsAlive(node);
       shown.is_member = info.state == NodeState::kMember;
       shown.is_leaving = info.state == NodeState::kLeaving;
@@ -507,6 +546,8 @@ class Node::Impl {
   std::unique_ptr<Staging> staging_;
   std::unique_ptr<Mover> mover_;
   std::unique_ptr<PeerWatch> watch_;
+  std::shared_ptr<PeerConnection> probe_;  // of the node whose place this one has
+  Incarnation found_dead_;                 // by it
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Timer> timer_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

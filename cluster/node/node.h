@@ -38,7 +38,7 @@ struct NodeOptions {
   NodeInfo info;
   std::string capabilities;  // of its store, as text
   // Where it listens for other nodes: "tcp://127.0.0.1:0". The port that was picked goes into its
-  // record, and from that `address_of` makes where a node is reached.
+  // record, unless `info` has one, and from that `address_of` makes where a node is reached.
   std::string internal_address;
   std::function<std::string(const NodeInfo& node)> address_of;  // null: tcp://HOST:PORT
   // Takes no slots before it is added by hand.

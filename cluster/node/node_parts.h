@@ -29,6 +29,7 @@ struct NodeParts {
   NodeStore* store = nullptr;
   TableKeeper* keeper = nullptr;
   Incarnation me;
+  uint64_t memory_limit = 0;  // of the store, in bytes; 0: none
   std::function<PeerHello(const Incarnation& to)> hello;
   // "tcp://127.0.0.1:7001" of a registered node; empty where it is not registered.
   std::function<std::string(const Incarnation& node)> internal_address;

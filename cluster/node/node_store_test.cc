@@ -174,7 +174,7 @@ TEST_F(NodeStoreTest, AKeyElsewhereIsMovedToItsOwnerInTheMap) {
   ASSERT_TRUE(moved.has_value());
   EXPECT_EQ(moved->slot, kFoo);
   EXPECT_EQ(moved->resp, "10.0.0.2:7379");
-  EXPECT_EQ(moved->http, "10.0.0.2:8080");
+  EXPECT_EQ(moved->http, "http://10.0.0.2:8080");
   EXPECT_TRUE(IsMoved(node_->Put("foo", "v")));
   EXPECT_TRUE(IsMoved(node_->Modify("foo", {}, [](const ReadResult&) {
     ADD_FAILURE() << "it is another node's";

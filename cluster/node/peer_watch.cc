@@ -1,7 +1,10 @@
 #include "cluster/node/peer_watch.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
 
 namespace kvarts {
 namespace cluster {
@@ -9,6 +12,7 @@ namespace {
 
 constexpr absl::Duration kPeriod = absl::Milliseconds(200);
 constexpr absl::Duration kDeadAfter = absl::Seconds(1);
+constexpr size_t kShownDigits = 12;
 
 }  // namespace
 
@@ -63,9 +67,10 @@ void PeerWatch::Connect(const Incarnation& node, Peer* peer) {
     const auto it = peers_.find(node);
     return it == peers_.end() ? nullptr : &it->second;
   };
-  const auto lost = [this, find](const absl::Status&) {
+  const auto lost = [this, find](const absl::Status& why) {
     Peer* const here = find();
     if (here == nullptr) return;
+    here->why = std::string(why.message());
     here->connection = nullptr;
     here->try_after = parts_.loop->Now() + kPeriod;
   };
@@ -99,8 +104,13 @@ void PeerWatch::Tick() {
       }
     }
     const bool is_alive = IsAlive(peer);
-    changed = changed || is_alive != peer.was_alive;
+    if (is_alive == peer.was_alive) continue;
+    changed = true;
     peer.was_alive = is_alive;
+    parts_.say(absl::StrCat(
+        "node ", ToHex(node).substr(0, kShownDigits), " at ", peer.address,
+        is_alive ? " answers again"
+                 : absl::StrCat(" is not heard of", peer.why.empty() ? "" : ": ", peer.why)));
   }
   if (changed) changed_();
 }

@@ -35,6 +35,7 @@ class PeerWatch {
     absl::Duration heard;
     absl::Duration try_after;
     bool was_alive = true;
+    std::string why;  // the last connection ended
   };
 
   void Tick();

@@ -81,8 +81,8 @@ absl::Status SlotTable::WhyNot(uint16_t slot, SlotState state) const {
   }
   MovedSlot moved;
   moved.slot = slot;
-  if (owner->resp_port != 0) moved.resp = HostPort(owner->host, owner->resp_port);
-  if (owner->http_port != 0) moved.http = HostPort(owner->host, owner->http_port);
+  moved.resp = RespHostPort(*owner);
+  moved.http = HttpOrigin(*owner);
   return MovedError(moved);
 }
 

@@ -28,10 +28,13 @@ void AppendNode(const ClusterMap& map, size_t place, bool with_runs, std::string
   const std::vector<SlotRange> runs = map.RunsOf(static_cast<int>(place));
   int slots = 0;
   for (const SlotRange& run : runs) slots += run.last - run.first + 1;
-  absl::StrAppend(out, "{\"id\":", JsonQuote(node.id), ",\"host\":", JsonQuote(node.host),
-                  ",\"native_port\":", node.native_port, ",\"resp_port\":", node.resp_port,
-                  ",\"resp_tls\":", ToJson(node.resp_tls), ",\"http_port\":", node.http_port,
-                  ",\"internal_port\":", node.internal_port);
+  absl::StrAppend(
+      out, "{\"id\":", JsonQuote(node.id), ",\"host\":", JsonQuote(node.host),
+      ",\"native\":", JsonQuote(NativeHostPort(node)), ",\"native_port\":", node.native_port,
+      ",\"native_tls\":", ToJson(node.native_tls), ",\"resp\":", JsonQuote(RespHostPort(node)),
+      ",\"resp_port\":", node.resp_port, ",\"resp_tls\":", ToJson(node.resp_tls),
+      ",\"http\":", JsonQuote(HttpOrigin(node)), ",\"http_port\":", node.http_port,
+      ",\"internal_port\":", node.internal_port);
   absl::StrAppend(out, ",\"alive\":", ToJson(node.is_alive), ",\"member\":", ToJson(node.is_member),
                   ",\"leaving\":", ToJson(node.is_leaving), ",\"epoch\":", node.epoch,
                   ",\"slots\":", slots);
@@ -76,7 +79,7 @@ std::string StoreErrorText(const absl::Status& status) {
   const std::optional<MovedSlot> moved = MovedTo(status);
   if (!moved.has_value()) return std::string(status.message());
   if (!moved->http.empty()) {
-    return absl::StrCat("slot ", moved->slot, " is held by the node at http://", moved->http);
+    return absl::StrCat("slot ", moved->slot, " is held by the node at ", moved->http);
   }
   return absl::StrCat("slot ", moved->slot, " is held by the node ",
                       moved->resp.empty() ? "that /v1/cluster names" : moved->resp.c_str(),
@@ -87,7 +90,7 @@ HttpResponse KeyError(const absl::Status& status, const HttpRequest& request) {
   const std::optional<MovedSlot> moved = MovedTo(status);
   if (!moved.has_value() || moved->http.empty()) return StoreError(status);
   HttpResponse response = HttpError(307, StoreErrorText(status));
-  response.AddField("Location", absl::StrCat("http://", moved->http, PathOf(request.target)));
+  response.AddField("Location", absl::StrCat(moved->http, PathOf(request.target)));
   return response;
 }
 

@@ -40,7 +40,7 @@ class ClusterRoutesTest : public WriteRoutesTest, public testing::WithParamInter
     client_ = Connect();
   }
 
-  void GiveUpFoo(absl::string_view http = "127.0.0.1:8002") {
+  void GiveUpFoo(absl::string_view http = "http://127.0.0.1:8002") {
     slots_->GiveUp({KeySlot("foo"), "127.0.0.1:7002", std::string(http)});
   }
 
@@ -139,6 +139,8 @@ TEST_P(ClusterRoutesTest, ABatchOfWritesHidesNothingThatWasNotDone) {
 TEST_P(ClusterRoutesTest, TheMapIsThereForAllToRead) {
   cluster_.Change([](ClusterMap* map) {
     map->nodes[1].is_alive = false;
+    map->nodes[1].http_host = "node-1.example";
+    map->nodes[1].http_tls = true;
     map->owner[0] = ClusterMap::kNobody;
     map->lost_slots = 3;
   });
@@ -155,8 +157,11 @@ TEST_P(ClusterRoutesTest, TheMapIsThereForAllToRead) {
   const json::object& node = map.at("nodes").as_array()[1].as_object();
   EXPECT_EQ(json::serialize(node),
             absl::StrCat("{\"id\":\"", std::string(40, '1'),
-                         "\",\"host\":\"127.0.0.1\",\"native_port\":9002,\"resp_port\":7002,",
-                         "\"resp_tls\":false,\"http_port\":8002,\"internal_port\":17002,",
+                         "\",\"host\":\"127.0.0.1\",\"native\":\"127.0.0.1:9002\",",
+                         "\"native_port\":9002,\"native_tls\":false,\"resp\":\"127.0.0.1:7002\",",
+                         "\"resp_port\":7002,\"resp_tls\":false,",
+                         "\"http\":\"https://node-1.example:8002\",\"http_port\":8002,",
+                         "\"internal_port\":17002,",
                          "\"alive\":false,\"member\":true,\"leaving\":false,\"epoch\":2,",
                          "\"slots\":5461,\"runs\":[[5462,10922]]}"));
   cluster_.Change([](ClusterMap* changed) { changed->myself = -1; });

@@ -111,8 +111,11 @@ constexpr char kSchemas[] = R"json({
   "description":"Slots that were lost with a node and given out again empty."},
  "nodes":{"type":"array","items":{"type":"object","properties":{
   "id":{"type":"string"},"host":{"type":"string"},
+  "native":{"type":"string","description":"HOST:PORT; empty: not served; so are the others."},
   "native_port":{"type":"integer","description":"0: not served; so are the others."},
-  "resp_port":{"type":"integer"},"resp_tls":{"type":"boolean"},
+  "native_tls":{"type":"boolean"},
+  "resp":{"type":"string"},"resp_port":{"type":"integer"},"resp_tls":{"type":"boolean"},
+  "http":{"type":"string","description":"The beginning of its URLs: http://HOST:PORT."},
   "http_port":{"type":"integer"},"internal_port":{"type":"integer"},
   "alive":{"type":"boolean"},"member":{"type":"boolean"},"leaving":{"type":"boolean"},
   "epoch":{"type":"integer","description":"Of its newest slot."},

@@ -27,6 +27,9 @@ kvarts::ClusterMap Example() {
   kvarts::ClusterMap map = MapOf(3);
   map.lost_slots = 5;
   map.nodes[1].host = "node-1.example";
+  map.nodes[1].native_host = "native.example";
+  map.nodes[1].http_host = "http.example";
+  map.nodes[1].native_tls = map.nodes[1].http_tls = true;
   map.nodes[1].resp_tls = true;
   map.nodes[1].is_alive = false;
   map.nodes[1].http_port = 0;
@@ -53,7 +56,11 @@ void ExpectSame(const kvarts::ClusterMap& a, const kvarts::ClusterMap& b) {
     EXPECT_EQ(x.resp_port, y.resp_port);
     EXPECT_EQ(x.http_port, y.http_port);
     EXPECT_EQ(x.internal_port, y.internal_port);
+    EXPECT_EQ(x.native_host, y.native_host);
+    EXPECT_EQ(x.http_host, y.http_host);
+    EXPECT_EQ(x.native_tls, y.native_tls);
     EXPECT_EQ(x.resp_tls, y.resp_tls);
+    EXPECT_EQ(x.http_tls, y.http_tls);
     EXPECT_EQ(x.is_alive, y.is_alive);
     EXPECT_EQ(x.is_member, y.is_member);
     EXPECT_EQ(x.is_leaving, y.is_leaving);

@@ -42,7 +42,11 @@ uint32_t Number(int port) { return static_cast<uint32_t>(port); }
 
 absl::StatusOr<kvarts::ClusterNode> NodeFromProto(const ClusterNode& message) {
   if (!IsId(message.id())) return Bad("a node whose id is not 40 hexadecimal digits");
-  if (!IsHost(message.host())) return Bad("a node whose host is no name and no address");
+  if (!IsHost(message.host()) ||
+      (!message.native_host().empty() && !IsHost(message.native_host())) ||
+      (!message.http_host().empty() && !IsHost(message.http_host()))) {
+    return Bad("a node whose host is no name and no address");
+  }
   if (std::max({message.native_port(), message.resp_port(), message.http_port(),
                 message.internal_port()}) > kMaxPort) {
     return Bad("a node with a port over 65535");
@@ -54,7 +58,11 @@ absl::StatusOr<kvarts::ClusterNode> NodeFromProto(const ClusterNode& message) {
   node.resp_port = static_cast<int>(message.resp_port());
   node.http_port = static_cast<int>(message.http_port());
   node.internal_port = static_cast<int>(message.internal_port());
+  node.native_host = message.native_host();
+  node.http_host = message.http_host();
+  node.native_tls = message.native_tls();
   node.resp_tls = message.resp_tls();
+  node.http_tls = message.http_tls();
   node.is_alive = message.is_alive();
   node.is_member = message.is_member();
   node.is_leaving = message.is_leaving();
@@ -78,7 +86,11 @@ ClusterMap ToProto(const kvarts::ClusterMap& map) {
     out->set_resp_port(Number(node.resp_port));
     out->set_http_port(Number(node.http_port));
     out->set_internal_port(Number(node.internal_port));
+    out->set_native_host(node.native_host);
+    out->set_http_host(node.http_host);
+    out->set_native_tls(node.native_tls);
     out->set_resp_tls(node.resp_tls);
+    out->set_http_tls(node.http_tls);
     out->set_is_alive(node.is_alive);
     out->set_is_member(node.is_member);
     out->set_is_leaving(node.is_leaving);

@@ -70,7 +70,7 @@ class ClusterTest : public testing::TestWithParam<Kind> {
 
   // In the store and in the map, as it is when a move is over.
   void MoveAway(uint16_t slot) {
-    slots_->GiveUp({slot, "127.0.0.1:7002", "127.0.0.1:8002"});
+    slots_->GiveUp({slot, "127.0.0.1:7002", "http://127.0.0.1:8002"});
     cluster_.Change([slot](ClusterMap* map) { map->owner[slot] = 1; });
   }
   void MoveBack(uint16_t slot) {
