@@ -26,6 +26,7 @@
 #include "gtest/gtest.h"
 #include "net/remote/remote_store.h"
 #include "net/tcp/tcp.h"
+#include "net/tls/test_certificate.h"
 #include "storage/store.h"
 
 namespace kvarts {
@@ -65,6 +66,7 @@ class KvNodeTest : public testing::Test {
 
   ProcessResult Cluster(const std::string& command, const std::vector<std::string>& more = {}) {
     std::vector<std::string> words = {"apps/kv_cluster", coordinator_, command};
+    words.insert(words.end(), cluster_flags_.begin(), cluster_flags_.end());
     words.insert(words.end(), more.begin(), more.end());
     return RunProcess(words);
   }
@@ -197,8 +199,15 @@ class KvNodeTest : public testing::Test {
     return all.size() > 5 ? all.substr(0, all.size() - 5) : all;
   }
 
+  std::string WriteSecret(const std::string& name, absl::string_view contents) {
+    const std::string path = absl::StrCat(dir_, "/", name);
+    WriteTestFile(path, contents);
+    return absl::StrCat("--cluster_password_file=", path);
+  }
+
   const std::string dir_ = TestDirectory();
   const std::string coordinator_ = absl::StrCat("--coordinator=file:", dir_, "/table");
+  std::vector<std::string> cluster_flags_;  // of kv_cluster
   const std::unique_ptr<Transport> tcp_ = NewTcpTransport();
 };
 
@@ -417,6 +426,111 @@ TEST_F(KvNodeTest, AnAdvertisedHostIsShownToClientsAndNodesReachEachOtherAllTheS
   EXPECT_THAT(moved, HasSubstr("-MOVED 12182 192.0.2."));
 }
 
+// All of 127.0.0.0/8 is this machine, so that each protocol has a host of its own.
+TEST_F(KvNodeTest, EachProtocolIsAdvertisedByItself) {
+  Create();
+  const std::string secret = WriteSecret("secret", "0123456789abcdef\n");
+  cluster_flags_ = {secret};
+  const auto start = [&](int n) {
+    return Start("memory:", {"--listen=0.0.0.0:0", "--resp=0.0.0.0:0", "--http=0.0.0.0:0",
+                             "--internal=0.0.0.0:0", "--insecure_listen", secret,
+                             absl::StrCat("--advertise=127.0.0.2,native=127.0.0.3,http=127.0.0.4,"
+                                          "internal=127.0.0.",
+                                          4 + n)});
+  };
+  const auto one = start(1);
+  const auto two = start(2);
+  ASSERT_NE(two->ready, "") << two->process.Errors();
+  const std::string json = AwaitEven(2);
+  EXPECT_EQ(NumberIn(json, "slots_down"), 0) << json;
+  const auto port_of = [](const std::string& address) {
+    return address.substr(address.rfind(':') + 1);
+  };
+  const std::string resp_of_two = absl::StrCat("127.0.0.2:", port_of(two->resp));
+  EXPECT_THAT(json, HasSubstr(absl::StrCat("\"resp\":\"", resp_of_two, "\"")));
+  EXPECT_THAT(json, HasSubstr(absl::StrCat("\"native\":\"127.0.0.3:", port_of(two->native))));
+  EXPECT_THAT(json, HasSubstr(absl::StrCat("\"http\":\"127.0.0.4:", port_of(two->http))));
+
+  // A client of each protocol goes where it is sent.
+  const std::unique_ptr<Store> client = Client(*one);
+  ASSERT_NE(client, nullptr);
+  Fill(client.get());
+  ExpectAll(client.get());
+  const std::string answers =
+      Ask(absl::StrCat("127.0.0.2:", port_of(one->resp)), "GET foo") + Ask(resp_of_two, "GET foo");
+  EXPECT_THAT(answers, HasSubstr("-MOVED 12182 127.0.0.2:"));
+  EXPECT_THAT(answers, HasSubstr("$-1\r\n"));
+  const std::string responses =
+      HttpGet(absl::StrCat("127.0.0.4:", port_of(one->http)), "/v1/kv/foo", dir_) +
+      HttpGet(absl::StrCat("127.0.0.4:", port_of(two->http)), "/v1/kv/foo", dir_);
+  EXPECT_THAT(responses, HasSubstr("307 "));
+  EXPECT_THAT(responses, HasSubstr("Location: http://127.0.0.4:"));
+}
+
+TEST_F(KvNodeTest, NodesThatDoNotKnowThePasswordGetNothing) {
+  Create();
+  const std::string secret = WriteSecret("secret", "0123456789abcdef\n");
+  const auto one = Start("memory:", {secret});
+  const auto two = Start("memory:", {secret});
+  EXPECT_EQ(Cluster("status").exit_code, 2);
+  EXPECT_THAT(Cluster("status").err, HasSubstr("--cluster_password_file"));
+  cluster_flags_ = {secret};
+  AwaitEven(2);
+  const std::unique_ptr<Store> client = Client(*one);
+  ASSERT_NE(client, nullptr);
+  Fill(client.get());
+
+  const auto guessing = Start("memory:", {WriteSecret("other", "0123456789abcdeX\n")});
+  const auto without = Start("memory:");
+  for (const TestServer* stranger : {guessing.get(), without.get()}) {
+    ASSERT_NE(stranger->ready, "") << stranger->process.Errors();
+    for (const absl::Time end = absl::Now() + kPatience; absl::Now() < end;) {
+      if (absl::StrContains(stranger->process.Errors(), "is not heard of")) break;
+      EXPECT_EQ(Cluster("status").exit_code, 0);
+    }
+    EXPECT_THAT(stranger->process.Errors(), HasSubstr("is not heard of"));
+  }
+  EXPECT_THAT(guessing->process.Errors(), HasSubstr("do not have one shared secret"));
+  // Who has it is let in beside them, and gets its share.
+  const auto three = Start("memory:", {secret});
+  const std::string json = AwaitEven(3);
+  EXPECT_EQ(Nodes(json)[guessing->resp].slots, 0) << json;
+  EXPECT_EQ(Nodes(json)[without->resp].slots, 0) << json;
+  ExpectAll(client.get());
+}
+
+TEST_F(KvNodeTest, ClientsAreServedWithTlsAndSentToIt) {
+  Create();
+  const TestCertificate certificate =
+      WriteTestCertificate(absl::StrCat(dir_, "/server"), "IP:127.0.0.1");
+  const std::vector<std::string> tls = {absl::StrCat("--tls_cert=", certificate.certificate_file),
+                                        absl::StrCat("--tls_key=", certificate.key_file),
+                                        "--tls=listen,http"};
+  const auto one = Start("memory:", tls);
+  const auto two = Start("memory:", tls);
+  ASSERT_NE(two->ready, "") << two->process.Errors();
+  cluster_flags_ = {absl::StrCat("--ca=", certificate.certificate_file)};
+  AwaitEven(2);
+  const std::string spec = absl::StrCat("--store=cluster:file:", dir_, "/table");
+  const std::string ca = absl::StrCat("?ca=", certificate.certificate_file);
+  for (int i = 0; i < 20; ++i) {
+    const ProcessResult put =
+        RunProcess({"apps/kv_client", spec + ca, "put", TestKey(i), Value(i)});
+    EXPECT_EQ(put.exit_code, 0) << put.err;
+  }
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(RunProcess({"apps/kv_client", spec + ca, "get", TestKey(i)}).out,
+              absl::StrCat(Value(i), "\n"));
+  }
+  EXPECT_EQ(SumOfKeys(Cluster("status", {"--json"}).out), 20);
+  EXPECT_EQ(RunProcess({"apps/kv_client", spec, "get", TestKey(0)}).exit_code, 1);
+  EXPECT_THAT(Ask(one->resp, "GET foo") + Ask(two->resp, "GET foo"), HasSubstr("-MOVED 12182"));
+  const ProcessResult map = RunProcess({"curl", "-s", "--cacert", certificate.certificate_file,
+                                        absl::StrCat("https://", one->http, "/v1/cluster")});
+  if (map.exit_code == 127) return;  // without curl
+  EXPECT_THAT(map.out, HasSubstr(absl::StrCat("\"http\":\"https://", two->http, "\"")));
+}
+
 TEST_F(KvNodeTest, SlotsOfADeadNodeInMemoryAreDownUntilTheLossIsAccepted) {
   Create();
   const auto one = Start("memory:");
@@ -466,6 +580,22 @@ TEST_F(KvNodeTest, InACacheALostNodesSlotsComeBackEmptyAndAreCounted) {
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(client->Put(TestKey(i), Value(i)).ok());
 }
 
+TEST_F(KvNodeTest, ALiveNodesPlaceIsNotTakenByOneThatAdvertisesTheSame) {
+  Create({"--on_loss=empty"});
+  const std::string place = "--advertise=resp=192.0.2.1:7001";
+  const auto one = Start("memory:", {place});
+  AwaitEven(1);
+  const std::unique_ptr<Store> client = Client(*one);
+  ASSERT_NE(client, nullptr);
+  Fill(client.get());
+  const auto two = Start("memory:", {place});
+  EXPECT_EQ(two->ready, "");
+  EXPECT_EQ(two->process.Wait(), 1);
+  EXPECT_THAT(two->process.Errors(), HasSubstr("is alive"));
+  EXPECT_EQ(NumberIn(AwaitEven(1), "slots_lost"), 0);
+  ExpectAll(client.get());
+}
+
 TEST_F(KvNodeTest, AddAndRemoveByHand) {
   Create();
   const auto one = Start("memory:");
@@ -489,6 +619,40 @@ TEST_F(KvNodeTest, AddAndRemoveByHand) {
   const ProcessResult last = Cluster("remove", {two->resp});
   EXPECT_EQ(last.exit_code, 1);
   EXPECT_THAT(last.err, HasSubstr("no other member"));
+}
+
+TEST_F(KvNodeTest, NothingMovesToWhereThereIsNoRoomForIt) {
+  Create();
+  // The entries of the first two take some megabytes.
+  const auto one = Start("memory:?max_memory=64MiB");
+  const auto two = Start("memory:?max_memory=64MiB");
+  AwaitEven(2);
+  const std::unique_ptr<Store> client = Client(*one);
+  ASSERT_NE(client, nullptr);
+  const std::string large(100000, 'x');
+  for (int i = 0; i < 800; ++i) {
+    ASSERT_TRUE(client->Put(absl::StrCat("large ", i), large).ok());
+  }
+  const ProcessResult refused = Cluster("remove", {one->resp});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("add a node first"));
+
+  const auto small = Start("memory:?max_memory=8MiB");
+  ASSERT_NE(small->ready, "") << small->process.Errors();
+  std::string said;
+  for (const absl::Time end = absl::Now() + kPatience; absl::Now() < end;) {
+    said = one->process.Errors() + two->process.Errors();
+    if (absl::StrContains(said, "has no room for about")) break;
+    EXPECT_EQ(Cluster("status").exit_code, 0);
+  }
+  EXPECT_THAT(said, HasSubstr("has no room for about"));
+  const auto nodes = Nodes(Cluster("status", {"--json"}).out);
+  EXPECT_EQ(nodes.at(small->resp).keys, 0);
+  for (int i = 0; i < 800; ++i) {
+    const auto value = client->Get(absl::StrCat("large ", i));
+    ASSERT_TRUE(value.ok()) << value.status();
+    EXPECT_TRUE(*value == large) << i;
+  }
 }
 
 TEST_F(KvNodeTest, KilledAtAnyMomentOfAMoveNothingIsLost) {
@@ -562,7 +726,17 @@ TEST_F(KvNodeTest, WhatIsWrongIsSaidInOneLine) {
   ends_with({"apps/kv_node", coordinator_, "--store=null:"}, 2, "expected memory: or sstable:DIR");
   ends_with({"apps/kv_node", coordinator_, "--resp=0.0.0.0:0", "--insecure_listen"}, 2,
             "--advertise");
-  ends_with({"apps/kv_node", coordinator_, "--internal=0.0.0.0:0"}, 2, "--internal");
+  ends_with({"apps/kv_node", coordinator_, "--internal=127.0.0.1:0", "--advertise=a:1"}, 2,
+            "resp=HOST:PORT");
+  ends_with({"apps/kv_node", coordinator_, "--advertise=rest=a"}, 2, "native, resp, http");
+  ends_with({"apps/kv_node", coordinator_, "--advertise=resp=0.0.0.0:1"}, 2, "--advertise=");
+  ends_with({"apps/kv_node", coordinator_, "--advertise=a,b"}, 2, "each protocol once");
+  ends_with({"apps/kv_node", coordinator_, "--internal=192.0.2.1:0"}, 2, "--cluster_password_file");
+  ends_with({"apps/kv_node", coordinator_, "--internal=0.0.0.0:0"}, 2, "--advertise=internal=HOST");
+  ends_with({"apps/kv_node", coordinator_, WriteSecret("short", "012345678901234\n")}, 2,
+            "expected 16 or more");
+  ends_with({"apps/kv_cluster", coordinator_, "status", WriteSecret("short", "012345678901234\n")},
+            2, "expected 16 or more");
   ends_with({"apps/kv_cluster", coordinator_, "add", "nobody"}, 1, "no node");
 }
 

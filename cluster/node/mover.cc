@@ -208,6 +208,7 @@ void Mover::Begin(const Incarnation& to, std::vector<uint16_t> slots) {
         PeerRequest request;
         AddRanges(job_->slots, request.mutable_begin()->mutable_slots());
         request.mutable_begin()->set_revision(parts_.keeper->revision());
+        request.mutable_begin()->set_bytes(BytesOf(job_->slots.size()));
         job_->connection->Send(
             std::move(request), {}, [this, is_current](const absl::StatusOr<PeerResponse>& answer) {
               if (!is_current()) return;
@@ -222,6 +223,16 @@ void Mover::Begin(const Incarnation& to, std::vector<uint16_t> slots) {
       [this, is_current](const absl::Status& why) {
         if (is_current()) Abort(why);
       });
+}
+
+// Slots are taken to be alike.
+uint64_t Mover::BytesOf(size_t slots) const {
+  // One that waits for a disk has no memory to compare it with, nor is it asked on this loop.
+  if (parts_.under()->capabilities().may_block) return 0;
+  const absl::StatusOr<StoreStats> stats = parts_.under()->Stats();
+  const size_t served = parts_.store->slots()->count(SlotState::kServing);
+  if (!stats.ok() || served == 0) return 0;
+  return stats->memory_bytes / std::max(served, slots) * slots;
 }
 
 void Mover::BeginCopying() {
@@ -520,7 +531,7 @@ void Mover::Abort(const absl::Status& why) {
   const bool was_opening = job->phase == Phase::kOpening;
   if (!was_opening && !absl::IsUnavailable(why) && !absl::IsDeadlineExceeded(why)) {
     unreachable_.clear();
-    if (!absl::IsFailedPrecondition(why) && !absl::IsAborted(why)) parts_.say(why.message());
+    if (!absl::IsFailedPrecondition(why) && !absl::IsAborted(why)) Tell(why.message());
     return;
   }
   if (unreachable_ != job->to) {
@@ -528,12 +539,20 @@ void Mover::Abort(const absl::Status& why) {
     unreachable_since_ = now;
   } else if (now > unreachable_since_ + kGiveUp) {
     unreachable_.clear();
-    Cancel(job->to);
+    Cancel(job->to, why);
   }
 }
 
-void Mover::Cancel(const Incarnation& to) {
-  parts_.say(absl::StrCat("node ", ToHex(to), " cannot be reached: its slots stay here"));
+// A job that is tried again and again ends each time for the same reason.
+void Mover::Tell(absl::string_view what) {
+  if (what == told_) return;
+  told_ = std::string(what);
+  parts_.say(what);
+}
+
+void Mover::Cancel(const Incarnation& to, const absl::Status& why) {
+  Tell(
+      absl::StrCat("node ", ToHex(to), " cannot be given slots, which stay here: ", why.message()));
   ClusterTable next = parts_.table();
   const uint16_t me = next.FindNumber(parts_.me);
   const uint16_t number = next.FindNumber(to);

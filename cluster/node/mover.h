@@ -98,6 +98,8 @@ class Mover {
 
   bool Chosen(Incarnation* to, std::vector<uint16_t>* slots) const;
   void Begin(const Incarnation& to, std::vector<uint16_t> slots);
+  // What so many slots take of this node's memory, about; 0: not known.
+  uint64_t BytesOf(size_t slots) const;
   void BeginCopying();
   void BeginPass();
   void WaitUntilDrained(absl::AnyInvocable<void()> then);
@@ -113,7 +115,8 @@ class Mover {
   void Ended(const Group& group);
   // Gives up the job; what is frozen is resolved apart.
   void Abort(const absl::Status& why);
-  void Cancel(const Incarnation& to);
+  void Cancel(const Incarnation& to, const absl::Status& why);
+  void Tell(absl::string_view what);
   // Groups that were left frozen by a job that ended.
   void Resolve();
   void ResolveGroup(const std::shared_ptr<Group>& group);
@@ -135,6 +138,7 @@ class Mover {
   std::shared_ptr<PeerConnection> asking_;
   absl::Duration try_after_;
   Incarnation unreachable_;
+  std::string told_;  // last, of why a job ended
   absl::Duration unreachable_since_;
   std::unique_ptr<Timer> pump_timer_;
   std::unique_ptr<Timer> drain_timer_;

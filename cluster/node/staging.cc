@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/size.h"
 #include "base/slot.h"
+#include "base/status_macros.h"
 #include "storage/store.h"
 
 namespace kvarts {
@@ -81,18 +83,19 @@ void Staging::Begin(const std::shared_ptr<Sender>& sender, const PeerBegin& begi
   if (!ReadRanges(begin.slots(), &slots)) {
     return done(absl::InvalidArgumentError("slots that are no sorted runs"));
   }
-  parts_.keeper->WaitFor(begin.revision(), kTableWait,
-                         [this, sender, slots = std::move(slots), done = std::move(done),
-                          alive = std::weak_ptr<bool>(alive_)](bool there) mutable {
-                           const std::shared_ptr<bool> here = alive.lock();
-                           if (here == nullptr || !*here) return;
-                           if (!there) return done(absl::UnavailableError("no newer table yet"));
-                           BeginNow(sender, std::move(slots), std::move(done));
-                         });
+  parts_.keeper->WaitFor(
+      begin.revision(), kTableWait,
+      [this, sender, bytes = begin.bytes(), slots = std::move(slots), done = std::move(done),
+       alive = std::weak_ptr<bool>(alive_)](bool there) mutable {
+        const std::shared_ptr<bool> here = alive.lock();
+        if (here == nullptr || !*here) return;
+        if (!there) return done(absl::UnavailableError("no newer table yet"));
+        BeginNow(sender, std::move(slots), bytes, std::move(done));
+      });
 }
 
 void Staging::BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16_t> slots,
-                       Done done) {
+                       uint64_t bytes, Done done) {
   const ClusterTable& table = parts_.table();
   const uint16_t me = table.FindNumber(parts_.me);
   const uint16_t from = table.FindNumber(sender->from);
@@ -107,7 +110,7 @@ void Staging::BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16
   sender->slots = slots;
   for (const uint16_t slot : slots) generations_[slot] = sender->generation;
   const std::weak_ptr<bool> alive = alive_;
-  auto mark = [this, sender, slots, done = std::move(done),
+  auto mark = [this, sender, slots, bytes, done = std::move(done),
                alive](const absl::Status& status) mutable {
     const std::shared_ptr<bool> here = alive.lock();
     if (here == nullptr || !*here) return;
@@ -115,6 +118,7 @@ void Staging::BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16
     // The table may have dropped the plan meanwhile, and what cleans up after it has been asked
     // for.
     if (!MayStage(*sender, slots)) return done(NotSo("the slots do not move here any more"));
+    if (const absl::Status room = CheckRoom(bytes); !room.ok()) return done(room);
     for (const uint16_t slot : slots) last_generations_[slot] = sender->generation;
     parts_.begin_anew(slots);
     leftovers_->Mark(slots, std::move(done));
@@ -126,6 +130,16 @@ void Staging::BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16
     if (!dirty || !MayStage(*sender, slots)) return mark(absl::OkStatus());
     leftovers_->Clean(slots, std::move(mark));
   });
+}
+
+// What comes must not push out what this node has, nor end at its limit half-way.
+absl::Status Staging::CheckRoom(uint64_t bytes) const {
+  if (parts_.memory_limit == 0) return absl::OkStatus();
+  KVARTS_ASSIGN_OR_RETURN(const StoreStats stats, parts_.under()->Stats());
+  if (stats.memory_bytes + bytes <= parts_.memory_limit) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("it has no room for about ", FormatSize(bytes),
+                                                   ": ", FormatSize(stats.memory_bytes), " of its ",
+                                                   FormatSize(parts_.memory_limit), " are in use"));
 }
 
 bool Staging::MayStage(const Sender& sender, const std::vector<uint16_t>& slots) const {

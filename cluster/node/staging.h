@@ -51,7 +51,9 @@ class Staging {
     Task go_on;
   };
 
-  void BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16_t> slots, Done done);
+  void BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16_t> slots, uint64_t bytes,
+                Done done);
+  absl::Status CheckRoom(uint64_t bytes) const;
   bool MayStage(const Sender& sender, const std::vector<uint16_t>& slots) const;
   // Calls `go_on` once no copy of these slots is being written: at once where none is. For whoever
   // has seen to it that no new one begins.
