@@ -209,6 +209,17 @@ TEST_F(RestoredCoordinatorTest, OnceItWasSeenItIsNotFollowedHoweverNewItBecomes)
   ExpectAsBefore();
 }
 
+TEST_F(RestoredCoordinatorTest, ItIsToldNothing) {
+  StartTwo();
+  Restore();
+  cluster_.world()->RunFor(absl::Seconds(5));
+  const int64_t revision = cluster_.Table().revision;
+  cluster_.Leave(0);  // which a node would tell it
+  cluster_.world()->RunFor(absl::Seconds(10));
+  EXPECT_EQ(cluster_.Table().revision, revision);
+  ExpectAsBefore();
+}
+
 TEST_F(RestoredCoordinatorTest, ItIsSeenByItsRecordsWhereItIsNewAlreadyWhenItIsRead) {
   StartTwo();
   cluster_.CutOff(0, true);
