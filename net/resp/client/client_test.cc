@@ -1,5 +1,6 @@
 #include "net/resp/client/client.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,12 +12,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "net/client/scripted_server.h"
 #include "net/resp/client/command.h"
-#include "net/resp/client/scripted_server.h"
 
 namespace kvarts {
 namespace resp_client {
 namespace {
+
+using client::ScriptedServer;
 
 constexpr char kPing[] = "*1\r\n$4\r\nPING\r\n";
 constexpr absl::Duration kTimeout = absl::Seconds(10);
@@ -30,10 +33,12 @@ class TestCall final : public Call {
   int retries = 0;
   std::optional<absl::Status> done;
   bool refuses = false;  // what is answered
+  std::function<void()> on_item = [] {};
 
  private:
   absl::Status OnItem(size_t command, const ReplyItem& item) override {
     EXPECT_FALSE(done.has_value());
+    on_item();
     if (refuses) return NonsenseError();
     absl::StrAppend(&answers, command, ":", item.text,
                     item.kind == ReplyItem::Kind::kArray ? "*" : "", " ");
@@ -282,6 +287,29 @@ TEST_F(ClientTest, ItsEndEndsAllCalls) {
   EXPECT_EQ(write->done->code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_FALSE(server_.connected());
   EXPECT_EQ(Start({"GET", "a"})->done->code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(ClientTest, AnItemMayShutTheClientDown) {
+  ASSERT_TRUE(Open().ok());
+  const auto read = Start({"GET", "a"});
+  const auto next = Start({"GET", "b"});
+  read->on_item = [this, &read] {
+    client_->Shutdown();
+    EXPECT_EQ(read->done->code(), absl::StatusCode::kFailedPrecondition);
+    read->done.reset();
+  };
+  server_.Reply("$1\r\nA\r\n$1\r\nB\r\n");
+  EXPECT_FALSE(read->done.has_value()) << "twice";
+  EXPECT_EQ(next->done->code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(ClientTest, AServerThatTurnsOutToBeNoneOfRedisEndsWhatWaits) {
+  ASSERT_TRUE(Open().ok());
+  server_.Hangup();
+  const auto call = Start({"GET", "a"});
+  server_.Reply("HTTP/1.1 400 Bad Request\r\n");
+  ASSERT_TRUE(call->done.has_value());
+  EXPECT_EQ(call->done->code(), absl::StatusCode::kInternal);
 }
 
 TEST(ErrorStatusTest, ErrorsKeepTheirTextAndGetACode) {

@@ -1,5 +1,5 @@
-#ifndef KVARTS_NET_RESP_CLIENT_SCRIPTED_SERVER_H_
-#define KVARTS_NET_RESP_CLIENT_SCRIPTED_SERVER_H_
+#ifndef KVARTS_NET_CLIENT_SCRIPTED_SERVER_H_
+#define KVARTS_NET_CLIENT_SCRIPTED_SERVER_H_
 
 #include <memory>
 #include <string>
@@ -14,7 +14,7 @@
 #include "net/transport.h"
 
 namespace kvarts {
-namespace resp_client {
+namespace client {
 
 // For tests. A transport on a scripted loop, at whose other end is the test: it
 // sees what was sent on the newest connection, and says what comes back. Not
@@ -42,6 +42,7 @@ class ScriptedServer final : public Transport {
   // In pieces of so many bytes.
   void set_step(size_t step) { step_ = step; }
   bool connected() const { return wire_ != nullptr && !wire_->closed; }
+  Wire& wire() { return *wire_; }
 
   // What was sent since the last call, or since the connection was made.
   std::string Taken() {
@@ -75,7 +76,7 @@ class ScriptedServer final : public Transport {
   size_t step_ = SIZE_MAX;
 };
 
-}  // namespace resp_client
+}  // namespace client
 }  // namespace kvarts
 
-#endif  // KVARTS_NET_RESP_CLIENT_SCRIPTED_SERVER_H_
+#endif  // KVARTS_NET_CLIENT_SCRIPTED_SERVER_H_
