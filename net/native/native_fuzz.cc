@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
+#include "net/client/scripted_server.h"
 #include "net/native/client.h"
 #include "net/native/session_harness.h"
 #include "net/scripted.h"
@@ -44,32 +45,6 @@ void FuzzServer(absl::string_view bytes, size_t step, bool hello, bool may_block
   if (!connection->over()) __builtin_trap();  // the peer has ended, nothing is left
 }
 
-// Connects to a wire, once.
-class WireTransport final : public Transport {
- public:
-  WireTransport(ScriptedLoop* loop, std::shared_ptr<Wire> wire)
-      : loop_(loop), wire_(std::move(wire)) {}
-  ScriptedStream* stream() const { return stream_; }
-
-  absl::StatusOr<std::unique_ptr<Listener>> Listen(absl::Span<EventLoop* const>, absl::string_view,
-                                                   const ListenOptions&, AcceptCallback) override {
-    return absl::UnimplementedError("");
-  }
-  void Connect(EventLoop*, absl::string_view, absl::Duration, ConnectCallback callback) override {
-    loop_->Post([this, callback = std::move(callback)]() mutable {
-      if (wire_ == nullptr) return callback(absl::UnavailableError("only once"));
-      auto stream = std::make_unique<ScriptedStream>(loop_, std::move(wire_));
-      stream_ = stream.get();
-      callback(std::unique_ptr<Stream>(std::move(stream)));
-    });
-  }
-
- private:
-  ScriptedLoop* const loop_;
-  std::shared_ptr<Wire> wire_;
-  ScriptedStream* stream_ = nullptr;
-};
-
 class CountedCall final : public ClientCall {
  public:
   explicit CountedCall(int* done) : done_(done) {}
@@ -84,22 +59,19 @@ class CountedCall final : public ClientCall {
 
 // The client's side, with two calls that must end, whatever a server says.
 void FuzzClient(absl::string_view bytes, size_t step, bool hello) {
-  ScriptedLoop loop;
-  const auto wire = std::make_shared<Wire>();
-  WireTransport transport(&loop, wire);
-  const auto client = Client::New(&transport, &loop, "wire:", {});
+  client::ScriptedServer server;
+  const auto client = Client::New(&server, &server.loop(), "scripted:", {});
   bool opened = false;
   client->Open([&](const absl::StatusOr<ServerHello>&) { opened = true; });
-  loop.Run();
-  std::string good;
+  server.loop().Run();
+  server.set_listens(false);  // only once
   if (hello) {
+    std::string good;
     AppendPreamble(&good);
     Response response;
     response.mutable_hello()->set_max_in_flight(10);
     AppendFrameHead(response, 0, &good);
-    wire->to_read = good;
-    transport.stream()->Moved();
-    loop.Run();
+    server.Reply(good);
     if (!opened) __builtin_trap();
   }
   int done = 0;
@@ -110,12 +82,9 @@ void FuzzClient(absl::string_view bytes, size_t step, bool hello) {
     call->SetRequest(request, {});
     client->Start(std::move(call), absl::Seconds(20));
   }
-  loop.Run();
-  Feed(bytes, step, wire.get(), [&] {
-    if (!wire->closed) transport.stream()->Moved();
-    loop.Run();
-  });
-  loop.Advance(absl::Minutes(1));
+  server.loop().Run();
+  Feed(bytes, step, &server.wire(), [&] { server.Reply(""); });
+  server.loop().Advance(absl::Minutes(1));
   client->Shutdown();
   if (done != 2 || !opened) __builtin_trap();
 }
