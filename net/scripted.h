@@ -124,7 +124,11 @@ class ScriptedStream final : public Stream {
  public:
   ScriptedStream(ScriptedLoop* loop, std::shared_ptr<Wire> wire)
       : loop_(loop), wire_(std::move(wire)) {}
-  ~ScriptedStream() override { wire_->closed = true; }
+  ~ScriptedStream() override {
+    wire_->closed = true;
+    // Until now the buffer was the stream's: a sanitizer says where it was gone before.
+    if (read_) std::fill(read_buffer_.begin(), read_buffer_.end(), '?');
+  }
 
   void Read(absl::Span<char> buffer, absl::Duration, ReadCallback callback) override {
     read_buffer_ = buffer;

@@ -9,6 +9,11 @@ absl::Status Unshared(const absl::Status& status) {
   return absl::Status(status.code(), status.message());
 }
 
+absl::Status OnLoopError() {
+  return absl::FailedPreconditionError(
+      "a remote store was called on its own loop, where nothing can answer it");
+}
+
 absl::Status StatusWaiter::Wait() {
   MutexLock lock(&mu_);
   while (!done_) wake_.Wait(&mu_);

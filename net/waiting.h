@@ -30,6 +30,21 @@ class StatusWaiter {
   absl::Status status_ ABSL_GUARDED_BY(mu_);
 };
 
+// A call of a client that a thread waits for.
+template <typename CallT>
+class WaitingCall : public CallT {
+ public:
+  // Not on the loop, once. Returns when OnDone() has come, with its status.
+  absl::Status Wait() { return waiter_.Wait(); }
+  void OnDone(const absl::Status& status) override { waiter_.Done(status); }
+
+ private:
+  StatusWaiter waiter_;
+};
+
+// What a store that waits says on its own loop, where nothing could answer it.
+absl::Status OnLoopError();
+
 // Thread-safe; not on the loop. Runs `task` there and waits for its end; false
 // where the loop has stopped and will not.
 bool RunOnLoop(EventLoop* loop, Task task);

@@ -15,6 +15,7 @@
 #include "cluster/client/nodes.h"
 #include "net/remote/calls.h"
 #include "net/remote/requests.h"
+#include "net/waiting.h"
 
 namespace kvarts {
 namespace cluster_client {
@@ -22,11 +23,6 @@ namespace {
 
 using remote::GetCall;
 using remote::HeaderCall;
-
-absl::Status OnLoopError() {
-  return absl::FailedPreconditionError(
-      "a cluster's store was called on its own loop, where nothing can answer it");
-}
 
 class ClusterStore final : public Store {
  public:

@@ -19,16 +19,7 @@
 namespace kvarts {
 namespace remote {
 
-// A call that a thread waits for.
-class WaitingCall : public native::ClientCall {
- public:
-  // Not on the loop, once. Returns when OnDone() has come, with its status.
-  absl::Status Wait() { return waiter_.Wait(); }
-  void OnDone(const absl::Status& status) override { waiter_.Done(status); }
-
- private:
-  StatusWaiter waiter_;
-};
+using WaitingCall = kvarts::WaitingCall<native::ClientCall>;
 
 // Calls whose answers go straight into what the waiting thread lent them. They
 // touch it on the loop only, until Wait() returns: several of one loop may share it.

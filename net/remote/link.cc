@@ -106,10 +106,7 @@ bool Link::has_maintenance() const {
 }
 
 void Link::Start(const std::shared_ptr<WaitingCall>& call, absl::Duration timeout) {
-  if (loop_->InLoop()) {
-    return call->OnDone(absl::FailedPreconditionError(
-        "a remote store was called on its own loop, where nothing can answer it"));
-  }
+  if (loop_->InLoop()) return call->OnDone(OnLoopError());
   client_->Start(call, timeout);
 }
 

@@ -16,16 +16,7 @@
 namespace kvarts {
 namespace resp_client {
 
-// A call that a thread waits for.
-class WaitingCall : public Call {
- public:
-  // Not on the loop, once. Returns when OnDone() has come, with its status.
-  absl::Status Wait() { return waiter_.Wait(); }
-  void OnDone(const absl::Status& status) override { waiter_.Done(status); }
-
- private:
-  StatusWaiter waiter_;
-};
+using WaitingCall = kvarts::WaitingCall<Call>;
 
 // Thread-safe. The connection that a store and its cursors share; the last of
 // them ends it, on a thread that is not the loop's.
