@@ -24,17 +24,17 @@
 #include "base/progress_bar.h"
 #include "base/status_macros.h"
 #include "base/version.h"
+#include "bench/connection_run.h"
+#include "bench/load.h"
+#include "bench/native_connection.h"
+#include "bench/report.h"
+#include "bench/resp_connection.h"
+#include "bench/run.h"
 #include "gflags/gflags.h"
 #include "net/tcp/tcp.h"
 #include "storage/fs/file_system.h"
 #include "storage/spec.h"
 #include "storage/store.h"
-#include "testing/bench/connection_run.h"
-#include "testing/bench/load.h"
-#include "testing/bench/native_connection.h"
-#include "testing/bench/report.h"
-#include "testing/bench/resp_connection.h"
-#include "testing/bench/run.h"
 
 DEFINE_string(store, "tcp://127.0.0.1:7700", "The store to load.");
 DEFINE_string(mix, "get:100",

@@ -15,10 +15,10 @@
 #include "absl/strings/strip.h"
 #include "apps/testing/process.h"
 #include "apps/testing/programs.h"
+#include "bench/flat_json.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/tls/test_certificate.h"
-#include "testing/bench/flat_json.h"
 
 namespace kvarts {
 namespace {

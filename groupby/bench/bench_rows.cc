@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/coding.h"
-#include "testing/bench/bench_data.h"
+#include "bench/bench_data.h"
 
 namespace kvarts {
 namespace {

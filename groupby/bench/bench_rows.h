@@ -7,8 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "testing/bench/distribution.h"
-#include "testing/bench/random.h"
+#include "bench/distribution.h"
+#include "bench/random.h"
 
 namespace kvarts {
 

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "bench/bench_data.h"
 #include "benchmark/benchmark.h"
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
-#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

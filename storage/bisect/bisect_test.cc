@@ -13,13 +13,13 @@
 #include "absl/strings/str_cat.h"
 #include "base/checksum.h"
 #include "base/coding.h"
+#include "bench/bench_data.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/bisect/builder.h"
 #include "storage/bisect/dataset.h"
 #include "storage/bisect/index_writer.h"
 #include "storage/bisect/test_data.h"
-#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

@@ -10,10 +10,10 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "bench/bench_data.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/bisect/test_data.h"
-#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

@@ -9,12 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/checksum.h"
 #include "base/coding.h"
+#include "bench/bench_data.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/bisect/builder.h"
 #include "storage/bisect/format.h"
 #include "storage/bisect/test_data.h"
-#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "bench/bench_data.h"
 #include "gtest/gtest.h"
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
 #include "storage/fs/crash_policy.h"
 #include "storage/fs/memory.h"
-#include "testing/bench/bench_data.h"
 #include "testing/fault/fault_file_system.h"
 
 namespace kvarts {

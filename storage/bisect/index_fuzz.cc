@@ -13,11 +13,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/checksum.h"
 #include "base/coding.h"
+#include "bench/bench_data.h"
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
 #include "storage/bisect/format.h"
 #include "storage/fs/memory.h"
-#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

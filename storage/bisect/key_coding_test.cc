@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/bench_data.h"
 #include "gtest/gtest.h"
-#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

@@ -1,7 +1,7 @@
 // bisect beside tinycdb and LMDB: the same records, the same keys, one thread, in
 // turn, several rounds; medians and ratios. Prints a table for docs/benchmarks.md.
 //
-//   ./bazelw run //storage/bisect:peers_benchmark -- --records=10000000 --dir=$PWD/bench
+//   ./bazelw run //storage/bisect:peers_benchmark -- --records=10000000 --dir=$PWD/.cache/peers
 
 #include <cdb.h>
 #include <fcntl.h>
@@ -23,11 +23,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "bench/bench_data.h"
 #include "gflags/gflags.h"
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
 #include "storage/bisect/dataset.h"
-#include "testing/bench/bench_data.h"
 
 DEFINE_uint64(records, 1000000, "Records of 36 + 64 bytes.");
 DEFINE_uint64(value_bytes, 64, "Bytes of a value.");

@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "bench/bench_data.h"
 #include "benchmark/benchmark.h"
 #include "storage/bisect/bisect.h"
 #include "storage/bisect/builder.h"
 #include "storage/dict/dict.h"
-#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

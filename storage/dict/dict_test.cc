@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "bench/bench_data.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/dict/table.h"
 #include "storage/dict/test_data.h"
-#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "bench/bench_data.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/dict/dict.h"
 #include "storage/dict/test_data.h"
 #include "storage/fs/memory.h"
-#include "testing/bench/bench_data.h"
 #include "testing/fault/fault_file_system.h"
 
 namespace kvarts {

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "bench/bench_data.h"
 #include "gtest/gtest.h"
 #include "storage/dict/entry_log.h"
-#include "testing/bench/bench_data.h"
 
 namespace kvarts {
 namespace {

@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "bench/distribution.h"
+#include "bench/random.h"
 #include "benchmark/benchmark.h"
 #include "storage/memory/cache_models.h"
 #include "storage/memory/memory.h"
 #include "storage/store.h"
-#include "testing/bench/distribution.h"
-#include "testing/bench/random.h"
 
 namespace kvarts {
 namespace {

@@ -21,9 +21,9 @@
 #include "absl/strings/string_view.h"
 #include "base/coding.h"
 #include "base/siphash.h"
+#include "bench/bench_data.h"
 #include "gflags/gflags.h"
 #include "storage/memory/table.h"
-#include "testing/bench/bench_data.h"
 
 DEFINE_uint64(keys, 1'000'000, "Keys of each kind.");
 DEFINE_int32(bits, 0,

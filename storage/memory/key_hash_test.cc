@@ -7,8 +7,8 @@
 #include "absl/strings/string_view.h"
 #include "base/coding.h"
 #include "base/siphash.h"
+#include "bench/bench_data.h"
 #include "gtest/gtest.h"
-#include "testing/bench/bench_data.h"
 
 namespace kvarts::memory_internal {
 namespace {

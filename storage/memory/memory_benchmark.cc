@@ -22,9 +22,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bench/bench_data.h"
 #include "gflags/gflags.h"
 #include "storage/memory/memory.h"
-#include "testing/bench/bench_data.h"
 
 DEFINE_uint64(entries, 1'000'000, "Entries in each store.");
 DEFINE_uint64(operations, 2'000'000, "Operations a thread, a round.");

@@ -18,9 +18,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/histogram.h"
+#include "bench/bench_data.h"
 #include "gflags/gflags.h"
 #include "storage/memory/memory.h"
-#include "testing/bench/bench_data.h"
 
 DEFINE_uint64(entries, 1'000'000, "Entries: UUID keys, values of 64 bytes.");
 DEFINE_int32(threads, 1, "Threads that put.");

@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bench/bench_data.h"
 #include "gtest/gtest.h"
-#include "testing/bench/bench_data.h"
 
 namespace kvarts::memory_internal {
 namespace {

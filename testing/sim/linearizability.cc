@@ -12,7 +12,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "testing/bench/random.h"
+#include "bench/random.h"
 
 namespace kvarts {
 namespace {

@@ -11,7 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "testing/bench/random.h"
+#include "bench/random.h"
 #include "testing/sim/history.h"
 
 namespace kvarts {

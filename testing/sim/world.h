@@ -15,8 +15,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "bench/random.h"
 #include "net/event_loop.h"
-#include "testing/bench/random.h"
 
 namespace kvarts {
 

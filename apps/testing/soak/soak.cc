@@ -3,8 +3,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "apps/testing/soak/values.h"
+#include "bench/bench_data.h"
 #include "gtest/gtest.h"
-#include "testing/bench/bench_data.h"
 
 namespace kvarts::soak {
 namespace {

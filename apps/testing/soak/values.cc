@@ -7,7 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "base/checksum.h"
 #include "base/coding.h"
-#include "testing/bench/bench_data.h"
+#include "bench/bench_data.h"
 
 namespace kvarts::soak {
 namespace {
