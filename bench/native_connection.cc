@@ -1,15 +1,13 @@
 #include "bench/native_connection.h"
 
-#include <algorithm>
 #include <memory>
-#include <random>
 #include <utility>
 #include <vector>
 
-#include "base/coding.h"
 #include "net/native/client.h"
 #include "net/native/native.pb.h"
 #include "net/native/wire.h"
+#include "net/remote/requests.h"
 #include "storage/store.h"
 
 namespace kvarts {
@@ -65,27 +63,25 @@ void NativeCall::Send() {
   answered_ = 0;
   const absl::Duration timeout = options().timeout;
   const BenchRequest& wanted = this->request();
-  native::Request request;
-  request.set_id(client_->NewId());
-  request.set_timeout_ms(static_cast<uint32_t>(
-      std::clamp<int64_t>(absl::ToInt64Milliseconds(timeout), 1, UINT32_MAX)));
-  std::vector<absl::string_view> payload;
   const Operation operation = wanted.operation;
+  native::Request request = remote::NewRequest(client_.get(),
+                                               is_read()                       ? native::GET
+                                               : operation == Operation::kScan ? native::SCAN
+                                                                               : native::WRITE,
+                                               timeout);
+  std::vector<absl::string_view> payload;
   if (is_read()) {
-    request.set_operation(native::GET);
     for (const absl::string_view key : wanted.keys) {
       request.add_key_sizes(static_cast<uint32_t>(key.size()));
       payload.push_back(key);
     }
   } else if (operation == Operation::kScan) {
-    request.set_operation(native::SCAN);
     native::Scan* const scan = request.mutable_scan();
     if (ordered_) scan->set_begin(wanted.keys[0].data(), wanted.keys[0].size());
     scan->set_resume_after(position_);
     scan->set_max_entries(entries_left());
     scan->set_max_bytes(PageLimits().bytes);
   } else {
-    request.set_operation(native::WRITE);
     const native::SequenceWindow::Numbers numbers = client_->writes().Begin();
     sequence_ = numbers.sequence;
     native::Write* const write = request.mutable_write();
@@ -194,8 +190,7 @@ BenchConnectionFactory NativeConnections(Transport* transport, absl::string_view
   options.connect_timeout = connect_timeout;
   return [transport, address = std::string(address), options](EventLoop* loop) {
     native::ClientOptions own = options;
-    std::random_device random;
-    for (int i = 0; i < 4; ++i) AppendLE32(&own.client_id, random());
+    own.client_id = remote::NewClientId();
     return std::make_unique<NativeConnection>(transport, loop, address, own);
   };
 }
