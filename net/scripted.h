@@ -111,6 +111,7 @@ struct Wire {
   bool ended = false;              // after it, the peer's direction ends
   bool broken = false;             // reads and writes fail
   bool takes_writes = true;        // false: writes wait
+  bool fails_writes = false;       // reads go on
 
   std::string written;
   bool write_ended = false;
@@ -162,13 +163,13 @@ class ScriptedStream final : public Stream {
   void Move() {
     const std::weak_ptr<ScriptedStream*> alive = self_;
     if (write_ && (wire_->takes_writes || Dead())) {
-      if (!Dead()) {
+      if (!Dead() && !wire_->fails_writes) {
         for (const absl::string_view piece : pieces_) {
           wire_->written.append(piece.data(), piece.size());
         }
       }
       WriteCallback callback = std::exchange(write_, nullptr);
-      callback(DeadStatus());
+      callback(wire_->fails_writes ? absl::UnavailableError("broken pipe") : DeadStatus());
     }
     if (alive.expired() || !read_) return;
     if (!Dead() && wire_->to_read.empty() && !wire_->ended) return;

@@ -78,7 +78,6 @@ void Channel::TakeIncoming() {
     posted_ = false;
     incoming.swap(incoming_);
   }
-  if (state_ == State::kShut || incoming.empty()) return;
   const absl::Duration now = loop_->Now();
   for (auto& [call, timeout] : incoming) {
     call->number_ = next_number_++;
@@ -151,7 +150,7 @@ void Channel::Ready(absl::string_view session) {
     if (!call->in_doubt_ || call->session_ == session_) continue;
     Fail(call, absl::UnavailableError("the server began anew"));
   }
-  if (state_ != State::kShut) Opened(absl::OkStatus());
+  Opened(absl::OkStatus());
 }
 
 void Channel::Send() {
@@ -159,7 +158,7 @@ void Channel::Send() {
   std::vector<absl::string_view> pieces;
   size_t bytes = 0;
   while (!waiting_.empty() && bytes < kBytesPerWrite && pieces.size() < kCallsPerWrite) {
-    const CallPtr& call = waiting_.front();
+    CallPtr& call = waiting_.front();
     if (!call->done_) {
       if (!Admit(call)) break;
       call->sent_ = true;
@@ -171,7 +170,7 @@ void Channel::Send() {
       }
       bytes += call->bytes_.size();
       pieces.push_back(call->bytes_);
-      writing_calls_.push_back(call);
+      writing_calls_.push_back(std::move(call));
     }
     waiting_.pop_front();
   }
@@ -199,7 +198,6 @@ void Channel::Lose(const absl::Status& why, bool undone) {
   state_ = State::kIdle;
   stream_.reset();
   link_timer_->Cancel();
-  writing_ = false;
   writing_calls_.clear();
 
   std::vector<CallPtr> unanswered;
@@ -262,29 +260,28 @@ void Channel::Expire() {
   while (!calls_.empty() && calls_.begin()->first.first <= now) {
     const CallPtr call = calls_.begin()->second;
     silent = silent || (call->sent_ && call->reads_before_ == reads_);
-    if (call->in_doubt_ || state_ == State::kReady) {
+    if (state_ == State::kReady) {
       Fail(call, absl::DeadlineExceededError("no answer before the deadline"));
     } else {
       Fail(call, absl::UnavailableError(last_error_.ok() ? absl::string_view("no connection")
                                                          : last_error_.message()));
     }
   }
-  if (state_ == State::kShut) return;
   ArmDeadline();
   // Not one byte since the call was sent: the connection is as good as dead.
   if (silent) Lose(absl::UnavailableError("the server stopped answering"));
 }
 
-void Channel::Complete(const CallPtr& call) {
+void Channel::Complete(CallPtr call) {
   failures_ = 0;
-  if (!call->done_) End(call, absl::OkStatus());
+  if (!call->done_) End(std::move(call), absl::OkStatus());
 }
 
-void Channel::Fail(const CallPtr& call, const absl::Status& why) {
+void Channel::Fail(CallPtr call, const absl::Status& why) {
   if (call->done_) return;
-  if (!call->in_doubt_) return End(call, Named(why));
-  End(call, absl::DeadlineExceededError(
-                absl::StrCat(address_, ": it may have been applied: ", why.message())));
+  if (!call->in_doubt_) return End(std::move(call), Named(why));
+  End(std::move(call), absl::DeadlineExceededError(
+                           absl::StrCat(address_, ": it may have been applied: ", why.message())));
 }
 
 void Channel::FailAll(const absl::Status& why) {

@@ -144,8 +144,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   void Ready(absl::string_view session);
   bool is_open() const { return state_ == State::kHello || state_ == State::kReady; }
   // Ends a call, unless it has: OK, or for the reason.
-  void Complete(const CallPtr& call);
-  void Fail(const CallPtr& call, const absl::Status& why);
+  void Complete(CallPtr call);
+  void Fail(CallPtr call, const absl::Status& why);
   void FailAll(const absl::Status& why);
 
  private:

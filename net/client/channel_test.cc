@@ -25,7 +25,6 @@ namespace kvarts {
 namespace client {
 namespace {
 
-constexpr size_t kMostInFlight = 3;
 constexpr absl::Duration kTimeout = absl::Seconds(10);
 
 // Calls are names, one a line. What the server says:
@@ -83,6 +82,7 @@ class LineChannel final : public Channel {
 
   void Start(LineCallPtr call, absl::Duration timeout) { Channel::Start(std::move(call), timeout); }
   size_t in_flight() const { return in_flight_.size(); }
+  size_t most_in_flight = 3;
 
  private:
   LineChannel(Transport* transport, EventLoop* loop, const ChannelOptions& options)
@@ -119,7 +119,7 @@ class LineChannel final : public Channel {
     return absl::OkStatus();
   }
   bool Admit(const CallPtr& call) override {
-    if (in_flight_.size() == kMostInFlight) return false;
+    if (in_flight_.size() == most_in_flight) return false;
     return in_flight_.emplace(NameOf(*call), call).second;
   }
   void DidEnd(const Call& call) override { in_flight_.erase(NameOf(call)); }
@@ -308,6 +308,51 @@ TEST_F(ChannelTest, AServerThatDoesNotSayHelloIsUnavailable) {
   EXPECT_FALSE(server_.connected());
 }
 
+TEST_F(ChannelTest, ARefusalIsHeardThoughTheCallsBeforeItCannotBeSent) {
+  Open();
+  server_.wire().fails_writes = true;
+  const auto call = Start("a");
+  loop().Run();
+  Start("b");
+  loop().Run();
+  EXPECT_EQ(channel_->in_flight(), 1U) << "nothing more is sent";
+  server_.Reply("no\n");
+  EXPECT_EQ(call->code(), absl::StatusCode::kPermissionDenied);
+}
+
+TEST_F(ChannelTest, AnOpenConnectionMayStandIdle) {
+  Open();
+  loop().Advance(absl::Hours(1));
+  EXPECT_TRUE(server_.connected());
+}
+
+TEST_F(ChannelTest, AConnectionMayBeLostWhileItIsWrittenTo) {
+  Open();
+  server_.wire().takes_writes = false;
+  Start("a");
+  loop().Run();
+  server_.Hangup();
+  Reconnect("1");
+  Hear("a\n");
+}
+
+TEST_F(ChannelTest, WhereNoConnectionIsMadeInTimeTheServerIsUnavailable) {
+  server_.set_listens(false);
+  server_.set_refusal(absl::DeadlineExceededError("timed out"));
+  Make();
+  loop().Run();
+  EXPECT_EQ(opened_.code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(ChannelTest, WhereTryingAgainIsOfNoUseCallsDoNotWait) {
+  Open();
+  server_.set_refusal(absl::PermissionDeniedError("not you"));
+  StopListening();
+  const auto call = Start("a");
+  loop().Run();
+  EXPECT_EQ(call->code(), absl::StatusCode::kPermissionDenied);
+}
+
 TEST_F(ChannelTest, WithoutAServerCallsWaitForItUntilTheirDeadline) {
   Open();
   StopListening();
@@ -370,6 +415,59 @@ TEST_F(ChannelTest, NobodyConnectsWhileNobodyCalls) {
   EXPECT_EQ(server_.attempts(), 1);
 }
 
+TEST_F(ChannelTest, NobodyConnectsForCallsThatAreOver) {
+  Open();
+  StopListening();
+  Start("a", LineCall::kRead, absl::Milliseconds(1500));
+  loop().Advance(absl::Milliseconds(1500));
+  const int before = server_.attempts();
+  loop().Advance(absl::Seconds(10));
+  EXPECT_EQ(server_.attempts(), before);
+}
+
+TEST_F(ChannelTest, WhatIsStartedDuringAWriteIsSentBehindIt) {
+  Open();
+  server_.wire().takes_writes = false;
+  Start("a");
+  loop().Run();
+  Start("b");
+  loop().Run();
+  server_.wire().takes_writes = true;
+  server_.Reply("");
+  Hear("a\nb\n");
+}
+
+TEST_F(ChannelTest, AWriteTakesSomeCallsSoThatTheFirstAnswersComeEarly) {
+  struct Case {
+    size_t bytes;
+    int started;
+    size_t sent;
+  };
+  for (const Case& c : {Case{1, 300, 256}, Case{400 << 10, 10, 3}}) {
+    Open();
+    channel_->most_in_flight = 1000;
+    server_.wire().takes_writes = false;
+    for (int i = 0; i < c.started; ++i) Start(absl::StrCat(i, std::string(c.bytes, 'x')));
+    loop().Run();
+    EXPECT_EQ(channel_->in_flight(), c.sent);
+    channel_->Shutdown();
+  }
+}
+
+TEST_F(ChannelTest, EachCallHasADeadlineOfItsOwn) {
+  Open();
+  StopListening();
+  const auto a = Start("a", LineCall::kRead, absl::Seconds(2));
+  const auto b = Start("b", LineCall::kRead, absl::Seconds(3));
+  loop().Run();
+  const auto c = Start("c", LineCall::kRead, absl::Seconds(1));
+  for (const LineCallPtr& next : {c, a, b}) {
+    EXPECT_FALSE(next->done.has_value());
+    loop().Advance(absl::Seconds(1));
+    EXPECT_EQ(next->code(), absl::StatusCode::kUnavailable);
+  }
+}
+
 TEST_F(ChannelTest, AServerThatAnswersOthersKeepsItsConnection) {
   Open();
   const auto late = Start("l", LineCall::kRead, absl::Seconds(1));
@@ -411,6 +509,17 @@ TEST_F(ChannelTest, ItsEndEndsAllCalls) {
   EXPECT_EQ(Start("a")->code(), absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_F(ChannelTest, AfterItsEndItKeepsNoCalls) {
+  Open();
+  StopListening();
+  const std::weak_ptr<Channel> weak = channel_;
+  Start("a")->holds = channel_;
+  loop().Run();
+  channel_->Shutdown();
+  channel_.reset();
+  EXPECT_TRUE(weak.expired());
+}
+
 TEST_F(ChannelTest, AfterItsEndItDoesNotOpen) {
   channel_ = LineChannel::New(&server_, &loop(), {});
   channel_->Shutdown();
@@ -418,6 +527,15 @@ TEST_F(ChannelTest, AfterItsEndItDoesNotOpen) {
   loop().Run();
   EXPECT_EQ(opened_.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(server_.attempts(), 0);
+}
+
+TEST_F(ChannelTest, ItMayEndWhileItConnects) {
+  Make();
+  loop().Post([this] { channel_->Shutdown(); });  // behind what begins to connect
+  loop().Run();
+  EXPECT_EQ(server_.attempts(), 1);
+  EXPECT_EQ(opened_.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(server_.connected());
 }
 
 TEST_F(ChannelTest, ACallThatIsAnsweredMayShutItDown) {
@@ -525,6 +643,25 @@ TEST_F(ChannelTest, ItMayBeLetGoOfWhereACallIsLost) {
   EXPECT_TRUE(weak.expired());
 }
 
+TEST_F(ChannelTest, ItMayBeLetGoOfWhereTheServerDoesNotSayHello) {
+  Make();
+  const std::weak_ptr<Channel> weak = channel_;
+  Start("a", LineCall::kRead, kTimeout, /*waits=*/false)->on_done = [this] { channel_.reset(); };
+  Hear("hi\n");
+  loop().Advance(absl::Seconds(6));
+  EXPECT_TRUE(weak.expired());
+}
+
+TEST_F(ChannelTest, ItMayBeLetGoOfWhereItsEndEndsACall) {
+  Open();
+  const std::weak_ptr<Channel> weak = channel_;
+  Start("a")->on_done = [this] { channel_.reset(); };
+  Start("b");
+  loop().Run();
+  channel_->Shutdown();
+  EXPECT_TRUE(weak.expired());
+}
+
 TEST_F(ChannelTest, ItMayBeLetGoOfWhereTheTimeOfACallIsOver) {
   Open();
   const std::weak_ptr<Channel> weak = channel_;
@@ -545,6 +682,18 @@ TEST_F(ChannelTest, ItMayBeLetGoOfByACallOfWhichOnlyTheBytesAreUsed) {
   ASSERT_FALSE(weak.expired());
   server_.wire().takes_writes = true;
   server_.Reply("");
+  EXPECT_TRUE(weak.expired());
+}
+
+TEST_F(ChannelTest, ItMayBeLetGoOfByACallThatWasOverBeforeItWasSent) {
+  Open();
+  StopListening();
+  const std::weak_ptr<Channel> weak = channel_;
+  Start("a", LineCall::kRead, absl::Milliseconds(1500))->holds = channel_;
+  loop().Advance(absl::Milliseconds(1500));
+  channel_.reset();
+  ASSERT_FALSE(weak.expired());
+  loop().Advance(absl::Seconds(1));
   EXPECT_TRUE(weak.expired());
 }
 

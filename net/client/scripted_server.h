@@ -28,7 +28,7 @@ class ScriptedServer final : public Transport {
   void Connect(EventLoop*, absl::string_view, absl::Duration, ConnectCallback callback) override {
     loop_.Post([this, callback = std::move(callback)]() mutable {
       ++attempts_;
-      if (!listens_) return callback(absl::UnavailableError("nobody listens"));
+      if (!listens_) return callback(refusal_);
       wire_ = std::make_shared<Wire>();
       auto stream = std::make_unique<ScriptedStream>(&loop_, wire_);
       stream_ = stream.get();
@@ -39,6 +39,8 @@ class ScriptedServer final : public Transport {
   ScriptedLoop& loop() { return loop_; }
   int attempts() const { return attempts_; }
   void set_listens(bool listens) { listens_ = listens; }
+  // What comes of an attempt to connect while it does not listen.
+  void set_refusal(const absl::Status& refusal) { refusal_ = refusal; }
   // In pieces of so many bytes.
   void set_step(size_t step) { step_ = step; }
   bool connected() const { return wire_ != nullptr && !wire_->closed; }
@@ -72,6 +74,7 @@ class ScriptedServer final : public Transport {
   std::shared_ptr<Wire> wire_;
   ScriptedStream* stream_ = nullptr;  // its client's
   bool listens_ = true;
+  absl::Status refusal_ = absl::UnavailableError("nobody listens");
   int attempts_ = 0;
   size_t step_ = SIZE_MAX;
 };

@@ -93,11 +93,11 @@ absl::Status Client::TakeAnswer(const Frame& frame) {
   if (!got_hello_) return absl::InternalError("an answer before the server's hello");
   const auto found = in_flight_.find(response_.id());
   if (found == in_flight_.end()) return absl::OkStatus();  // its deadline has passed
-  const std::shared_ptr<ClientCall> call = found->second;
+  std::shared_ptr<ClientCall> call = found->second;
   if (absl::Status status = call->OnAnswer(response_, frame.payload, &reader_); !status.ok()) {
     return absl::InternalError(status.message());
   }
-  if (!response_.more()) Complete(call);
+  if (!response_.more()) Complete(std::move(call));
   return absl::OkStatus();
 }
 

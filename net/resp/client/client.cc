@@ -86,7 +86,7 @@ bool Client::Admit(const CallPtr& call) {
 
 absl::Status Client::TakeAnswer(const ReplyItem& item) {
   if (in_flight_.empty()) return absl::InternalError("a reply to nothing");
-  const std::shared_ptr<Call> call = in_flight_.front();
+  std::shared_ptr<Call> call = in_flight_.front();
   if (!call->is_done()) {  // else its deadline has passed
     if (absl::Status status = call->OnItem(call->answered_, item); !status.ok()) {
       Fail(call, status);
@@ -95,7 +95,7 @@ absl::Status Client::TakeAnswer(const ReplyItem& item) {
   }
   if (!item.last || ++call->answered_ < call->commands_) return absl::OkStatus();
   in_flight_.pop_front();
-  Complete(call);
+  Complete(std::move(call));
   return absl::OkStatus();
 }
 
