@@ -85,7 +85,7 @@ struct ChannelOptions {
 // max_backoff.
 //
 // A call ends with
-//   kUnavailable         it was never sent: there was no connection
+//   kUnavailable         there was no connection: but for Resend::kAlways it was never sent
 //   kDeadlineExceeded    it was sent and not answered; other than Resend::kAlways, it "may have
 //                        been applied", whatever the reason
 //   kFailedPrecondition  after Shutdown()
