@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -51,6 +53,8 @@ DEFINE_string(password_file, "",
 DEFINE_string(ca, "",
               "Where nodes serve clients with TLS: the roots of their certificates, in PEM, to "
               "count keys; empty: the system's.");
+DEFINE_int32(slots, 0,
+             "For skew: show so many of the heaviest slots too. All entries are read for it.");
 DEFINE_string(timeout, "60s",
               "For add, remove and rebalance: how long to wait for the moves; 0: "
               "not at all.");
@@ -74,7 +78,7 @@ constexpr char kUsage[] =
     "  add NODE          has a node take its share, one that was started with --manual\n"
     "  remove NODE       has a node give all its slots away, and takes it out of the table\n"
     "  rebalance         evens out, and waits until nothing moves\n"
-    "  skew              how even slots and keys are\n"
+    "  skew              how even slots, keys and memory are; --slots=N: the heaviest slots\n"
     "  recover           gives the slots of dead nodes to the others, empty (--accept_loss)\n"
     "\n"
     "NODE is the beginning of its id, or HOST:PORT of any of its ports.";
@@ -196,16 +200,7 @@ class Commands {
     seen.is_alive = !absl::IsUnavailable(probed) && !absl::IsDeadlineExceeded(probed) &&
                     !absl::IsNotFound(probed);
     if (!seen.is_alive || !count || info.native_port == 0) return seen;
-    RemoteOptions remote = remote_;
-    if (info.native_tls) {
-      TlsOptions tls;
-      tls.ca_file = FLAGS_ca;
-      auto made = NewTlsTransport(transport_, tls);
-      if (!made.ok()) return seen;
-      remote.own_transport = *std::move(made);
-    }
-    const auto store = OpenRemoteStore(info.native_tls ? remote.own_transport.get() : transport_,
-                                       absl::StrCat("tcp://", NativeHostPort(info)), remote);
+    const auto store = OpenStore(info);
     if (!store.ok()) return seen;
     const auto stats = (*store)->Stats();
     if (stats.ok()) {
@@ -213,6 +208,18 @@ class Commands {
       seen.memory_bytes = stats->memory_bytes;
     }
     return seen;
+  }
+
+  // What one node serves. REQUIRES: it serves the native protocol.
+  absl::StatusOr<std::unique_ptr<Store>> OpenStore(const NodeInfo& info) const {
+    RemoteOptions remote = remote_;
+    if (info.native_tls) {
+      TlsOptions tls;
+      tls.ca_file = FLAGS_ca;
+      KVARTS_ASSIGN_OR_RETURN(remote.own_transport, NewTlsTransport(transport_, tls));
+    }
+    return OpenRemoteStore(info.native_tls ? remote.own_transport.get() : transport_,
+                           absl::StrCat("tcp://", NativeHostPort(info)), remote);
   }
 
   std::vector<Incarnation> Dead() {
@@ -345,42 +352,159 @@ class Commands {
     return 0;
   }
 
+  // Of one slot, or of the keys of one tag in it.
+  struct Weight {
+    uint64_t keys = 0;
+    uint64_t bytes = 0;  // of keys and values
+  };
+
+  // Calls `visit` with each entry of the slots, of all where there are none.
+  template <typename Visit>
+  absl::Status Scan(const std::vector<std::pair<Incarnation, Seen>>& seen,
+                    const std::vector<SlotRange>& slots, Visit visit) {
+    for (const auto& [node, what] : seen) {
+      const NodeInfo& info = table_.nodes.at(node);
+      if (info.native_port == 0) continue;
+      KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(info));
+      ScanOptions scan;
+      scan.slots = slots;
+      KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<Cursor> cursor, store->NewCursor(scan));
+      ScanPage page;
+      do {
+        KVARTS_RETURN_IF_ERROR(cursor->Next(PageLimits(), &page));
+        for (size_t i = 0; i < page.size(); ++i) {
+          visit(page[i].key, page[i].key.size() + page[i].value.size());
+        }
+      } while (!page.empty());
+    }
+    return absl::OkStatus();
+  }
+
+  struct HeavySlot {
+    int slot = 0;
+    Weight all;
+    std::string tag;  // that most of its bytes are of; empty: of keys without one, or of many
+    Weight of_tag;
+  };
+
+  absl::StatusOr<std::vector<HeavySlot>> HeaviestSlots(
+      const std::vector<std::pair<Incarnation, Seen>>& seen, size_t count) {
+    std::vector<HeavySlot> heavy(kSlots);
+    for (int i = 0; i < kSlots; ++i) heavy[static_cast<size_t>(i)].slot = i;
+    KVARTS_RETURN_IF_ERROR(Scan(seen, {}, [&](absl::string_view key, size_t bytes) {
+      Weight& all = heavy[KeySlot(key)].all;
+      ++all.keys;
+      all.bytes += bytes;
+    }));
+    std::sort(heavy.begin(), heavy.end(), [](const HeavySlot& a, const HeavySlot& b) {
+      return a.all.bytes != b.all.bytes ? a.all.bytes > b.all.bytes : a.slot < b.slot;
+    });
+    heavy.resize(std::min(count, heavy.size()));
+    while (!heavy.empty() && heavy.back().all.keys == 0) heavy.pop_back();
+
+    // Only of these, since a slot may have as many tags as keys.
+    std::vector<SlotRange> ranges;
+    for (const HeavySlot& slot : heavy) {
+      ranges.push_back({static_cast<uint16_t>(slot.slot), static_cast<uint16_t>(slot.slot)});
+    }
+    if (ranges.empty()) return heavy;
+    std::sort(ranges.begin(), ranges.end(),
+              [](const SlotRange& a, const SlotRange& b) { return a.first < b.first; });
+    std::map<int, std::map<std::string, Weight>> tags;
+    KVARTS_RETURN_IF_ERROR(Scan(seen, ranges, [&](absl::string_view key, size_t bytes) {
+      Weight& of_tag = tags[KeySlot(key)][std::string(HashTag(key))];
+      ++of_tag.keys;
+      of_tag.bytes += bytes;
+    }));
+    for (HeavySlot& slot : heavy) {
+      for (const auto& [tag, weight] : tags[slot.slot]) {
+        if (tag.empty() || weight.bytes <= slot.of_tag.bytes) continue;
+        slot.tag = tag;
+        slot.of_tag = weight;
+      }
+    }
+    return heavy;
+  }
+
   absl::StatusOr<int> Skew() {
     uint64_t keys = 0;
+    uint64_t memory = 0;
     int members = 0;
     std::vector<std::pair<Incarnation, Seen>> seen;
     for (const auto& [node, info] : table_.nodes) {
       if (info.state != NodeState::kMember) continue;
       seen.emplace_back(node, Look(node, info, true));
       keys += seen.back().second.keys.value_or(0);
+      memory += seen.back().second.memory_bytes;
       ++members;
     }
     if (members == 0) return absl::FailedPreconditionError("the cluster has no members");
-    const double even_slots = static_cast<double>(kSlots) / members;
-    const double even_keys = static_cast<double>(keys) / members;
+    std::vector<HeavySlot> heavy;
+    if (FLAGS_slots > 0) {
+      KVARTS_ASSIGN_OR_RETURN(heavy, HeaviestSlots(seen, static_cast<size_t>(FLAGS_slots)));
+    }
+    const auto of_even = [&](uint64_t part, uint64_t all) {
+      return all == 0 ? 1 : static_cast<double>(part) * members / static_cast<double>(all);
+    };
     if (FLAGS_json) {
-      std::fputs("[", stdout);
+      std::fputs(FLAGS_slots > 0 ? "{\"nodes\":[" : "[", stdout);
     } else {
-      absl::PrintF("%-12s  %6s  %8s  %12s  %8s\n", "node", "slots", "of even", "keys", "of even");
+      absl::PrintF("%-12s  %6s  %8s  %12s  %8s  %10s  %8s\n", "node", "slots", "of even", "keys",
+                   "of even", "memory", "of even");
     }
     const char* separator = "";
     for (const auto& [node, what] : seen) {
       const int slots = table_.CountOf(table_.FindNumber(node));
-      const double of_slots = slots / even_slots;
-      const double of_keys = keys == 0 ? 1 : static_cast<double>(what.keys.value_or(0)) / even_keys;
+      const uint64_t own = what.keys.value_or(0);
       if (FLAGS_json) {
         absl::PrintF(
             "%s{\"id\":\"%s\",\"slots\":%d,\"slots_of_even\":%.4f,\"keys\":%d,"
-            "\"keys_of_even\":%.4f}",
-            separator, cluster::ToHex(node), slots, of_slots, what.keys.value_or(0), of_keys);
+            "\"keys_of_even\":%.4f,\"memory_bytes\":%d,\"memory_of_even\":%.4f}",
+            separator, cluster::ToHex(node), slots, of_even(static_cast<uint64_t>(slots), kSlots),
+            own, of_even(own, keys), what.memory_bytes, of_even(what.memory_bytes, memory));
         separator = ",";
       } else {
-        absl::PrintF("%-12s  %6d  %8.4f  %12d  %8.4f\n", ShortId(node), slots, of_slots,
-                     what.keys.value_or(0), of_keys);
+        absl::PrintF("%-12s  %6d  %8.4f  %12d  %8.4f  %10s  %8.4f\n", ShortId(node), slots,
+                     of_even(static_cast<uint64_t>(slots), kSlots), own, of_even(own, keys),
+                     FormatSize(what.memory_bytes), of_even(what.memory_bytes, memory));
       }
     }
-    if (FLAGS_json) std::puts("]");
+    if (FLAGS_slots > 0) {
+      ShowHeavy(heavy);
+    } else if (FLAGS_json) {
+      std::puts("]");
+    }
     return 0;
+  }
+
+  void ShowHeavy(const std::vector<HeavySlot>& heavy) const {
+    if (FLAGS_json) {
+      std::fputs("],\"slots\":[", stdout);
+    } else {
+      absl::PrintF("\n%-6s  %-12s  %12s  %10s  %s\n", "slot", "node", "keys", "bytes",
+                   "tag with the most, and its part of the bytes");
+    }
+    const char* separator = "";
+    for (const HeavySlot& slot : heavy) {
+      const uint16_t primary = table_.slots[static_cast<size_t>(slot.slot)].primary;
+      const std::string node = primary == 0 ? "" : cluster::ToHex(table_.NameOf(primary));
+      if (FLAGS_json) {
+        absl::PrintF(
+            "%s{\"slot\":%d,\"node\":\"%s\",\"keys\":%d,\"bytes\":%d,\"tag_base64\":\"%s\","
+            "\"tag_keys\":%d,\"tag_bytes\":%d}",
+            separator, slot.slot, node, slot.all.keys, slot.all.bytes, absl::Base64Escape(slot.tag),
+            slot.of_tag.keys, slot.of_tag.bytes);
+        separator = ",";
+      } else {
+        const double part =
+            100.0 * static_cast<double>(slot.of_tag.bytes) / static_cast<double>(slot.all.bytes);
+        absl::PrintF(
+            "%-6d  %-12s  %12d  %10s  %s\n", slot.slot, node.substr(0, 12), slot.all.keys,
+            FormatSize(slot.all.bytes),
+            slot.tag.empty() ? "-" : absl::StrFormat("{%s} %.0f %%", OneLine(slot.tag), part));
+      }
+    }
+    if (FLAGS_json) std::puts("]}");
   }
 
   // Waits until nothing moves, and `node`, if there is one, has no slots.

@@ -655,6 +655,29 @@ TEST_F(KvNodeTest, NothingMovesToWhereThereIsNoRoomForIt) {
   }
 }
 
+TEST_F(KvNodeTest, SkewNamesTheHeaviestSlotsAndTheirTags) {
+  Create();
+  const auto one = Start("memory:");
+  const auto two = Start("memory:");
+  AwaitEven(2);
+  const std::unique_ptr<Store> client = Client(*one);
+  ASSERT_NE(client, nullptr);
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(client->Put(absl::StrCat("{heavy}", i), std::string(1000, 'x')).ok());
+    ASSERT_TRUE(client->Put(TestKey(i), "light").ok());
+  }
+  ASSERT_TRUE(client->Put("heavy", "of the same slot, without a tag").ok());
+  const ProcessResult skew = Cluster("skew", {"--slots=2"});
+  EXPECT_EQ(skew.exit_code, 0) << skew.err;
+  const std::string slot = absl::StrCat(KeySlot("heavy"), " ");
+  EXPECT_THAT(skew.out, HasSubstr(absl::StrCat("\n", slot)));
+  EXPECT_THAT(skew.out, HasSubstr("{heavy} 100 %"));
+  const std::string json = Cluster("skew", {"--slots=2", "--json"}).out;
+  EXPECT_EQ(NumberIn(json, "slot"), KeySlot("heavy"));
+  EXPECT_EQ(NumberIn(json, "tag_keys"), 50);
+  EXPECT_EQ(NumberIn(json.substr(json.find("\"slot\":")), "keys"), 51);
+}
+
 TEST_F(KvNodeTest, KilledAtAnyMomentOfAMoveNothingIsLost) {
   Create();
   std::vector<std::unique_ptr<TestServer>> nodes;

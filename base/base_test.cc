@@ -20,6 +20,14 @@ TEST(SlotTest, AgreesWithRedisCluster) {
   EXPECT_EQ(KeySlot("a{b}c{d}"), KeySlot("b"));
 }
 
+TEST(SlotTest, ATagIsWhatTheFirstBracesHave) {
+  EXPECT_EQ(HashTag("a{b}c{d}"), "b");
+  for (const char* key : {"", "foo", "{}x", "{}{b}", "{x", "x}y{", "}{"}) {
+    EXPECT_EQ(HashTag(key), "") << key;
+  }
+  EXPECT_EQ(HashTag("{{a}}"), "{a");
+}
+
 // CRC16/XMODEM as it is defined: bit by bit.
 uint16_t SlotByDefinition(absl::string_view text) {
   uint16_t crc = 0;

@@ -63,15 +63,17 @@ uint16_t Crc16(absl::string_view text) {
 
 }  // namespace
 
-uint16_t KeySlot(absl::string_view key) {
+absl::string_view HashTag(absl::string_view key) {
   const size_t open = key.find('{');
-  if (open != absl::string_view::npos) {
-    const size_t close = key.find('}', open + 1);
-    if (close != absl::string_view::npos && close > open + 1) {
-      key = key.substr(open + 1, close - open - 1);
-    }
-  }
-  return Crc16(key) % kSlots;
+  if (open == absl::string_view::npos) return {};
+  const size_t close = key.find('}', open + 1);
+  return close == absl::string_view::npos ? absl::string_view()
+                                          : key.substr(open + 1, close - open - 1);
+}
+
+uint16_t KeySlot(absl::string_view key) {
+  const absl::string_view tag = HashTag(key);
+  return Crc16(tag.empty() ? key : tag) % kSlots;
 }
 
 }  // namespace kvarts

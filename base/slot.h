@@ -17,6 +17,9 @@ inline constexpr int kSlots = 16384;
 // KeySlot("foo{bar}x") == 5061, KeySlot("{}x") == 10595.
 uint16_t KeySlot(absl::string_view key);
 
+// What is inside those {...}; empty where there is none. Keys of one tag are of one slot.
+absl::string_view HashTag(absl::string_view key);
+
 // Slots `first` to `last`, both included.
 struct SlotRange {
   uint16_t first = 0;

@@ -11,7 +11,7 @@ more); then the same with three redis-servers in cluster mode and `redis-cli
 --cluster rebalance`, with its default pipeline and with 1000. Everything is on
 loopback, on this machine. Prints each round and the medians.
 
-    testing/bench/cluster_peers.py --latency --entries=1000000 --rounds=3
+    bench/cluster_peers.py --latency --entries=1000000 --rounds=3
 
 What clients see of it: three nodes are loaded by kv_bench, its closed loop finds
 how many requests they take at most, and an open loop at 30 % of that is measured

@@ -266,13 +266,15 @@ std::vector<std::unique_ptr<Placement>> AllPlacements(uint64_t keys) {
 }
 
 std::vector<PlacementResult> ComparePlacements(uint64_t keys, int seeds,
-                                               const std::vector<int>& nodes) {
+                                               const std::vector<int>& nodes,
+                                               absl::string_view only) {
   std::vector<PlacementResult> results;
   for (int seed = 0; seed < seeds; ++seed) {
     const std::vector<PlacedKey> placed = MakeKeys(keys, seed);
     std::vector<int16_t> before(placed.size());
     size_t at = 0;
     for (const std::unique_ptr<Placement>& scheme : AllPlacements(keys)) {
+      if (!only.empty() && scheme->name() != only) continue;
       int there = 0;
       for (const int n : nodes) {
         while (there < n - 1) scheme->AddNode(), ++there;

@@ -39,7 +39,7 @@ class Placement {
 //   maglev       a table of 65,537 places (Eisenbud et al., NSDI 2016)
 //   multi-probe  one point a node, 21 probes a key (Appleton and O'Reilly, arXiv:1505.00062)
 //   bounded      the ring, no node over 1.05 of the mean (Mirrokni et al., arXiv:1608.01350), for
-//                keys that come in the order asked for: Restart() is what AddNode() does first
+//                keys that are asked for in one order, and anew after AddNode()
 std::vector<std::unique_ptr<Placement>> AllPlacements(uint64_t keys);
 
 // What was measured of one scheme at one number of nodes.
@@ -57,9 +57,10 @@ struct PlacementResult {
   double nanoseconds = 0;  // a key, its hash or slot not counted
 };
 
-// Keys are UUIDs, of one generator a seed, 0 to seeds - 1.
+// Keys are UUIDs, of one generator a seed, 0 to seeds - 1. `only`: of this scheme; empty: of all.
 std::vector<PlacementResult> ComparePlacements(uint64_t keys, int seeds,
-                                               const std::vector<int>& nodes);
+                                               const std::vector<int>& nodes,
+                                               absl::string_view only = "");
 
 }  // namespace cluster
 }  // namespace kvarts

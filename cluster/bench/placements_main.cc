@@ -12,6 +12,7 @@
 DEFINE_uint64(keys, 10000000, "Keys of a seed, UUIDs.");
 DEFINE_int32(seeds, 8, "So many sets of keys.");
 DEFINE_string(nodes, "3,7,8,31,32", "Numbers of nodes, ascending.");
+DEFINE_string(only, "", "One scheme; empty: all.");
 DEFINE_bool(json, false, "A JSON array in the place of a table.");
 
 int main(int argc, char** argv) {
@@ -27,7 +28,12 @@ int main(int argc, char** argv) {
     }
     nodes.push_back(n);
   }
-  const auto results = kvarts::cluster::ComparePlacements(FLAGS_keys, FLAGS_seeds, nodes);
+  const auto results =
+      kvarts::cluster::ComparePlacements(FLAGS_keys, FLAGS_seeds, nodes, FLAGS_only);
+  if (results.empty()) {
+    absl::FPrintF(stderr, "placements: --only=%s: there is no such scheme\n", FLAGS_only);
+    return 2;
+  }
   if (!FLAGS_json) {
     absl::PrintF("%-12s %5s  %9s %9s  %10s %11s  %9s %6s\n", "scheme", "nodes", "mean skew",
                  "worst", "moved x n", "between old", "bytes", "ns");
