@@ -76,7 +76,7 @@ absl::StatusOr<std::shared_ptr<Nodes>> Nodes::Open(Transport* transport,
 absl::Status Nodes::Begin() {
   absl::Status failed;
   for (const std::string& seed : seeds_) {
-    auto node = std::make_shared<Node>(NewClient(seed));
+    auto node = std::make_shared<Node>(NewClient(seed, {}));
     StatusWaiter opened;
     node->client().Open([this, &opened](absl::StatusOr<native::ServerHello> hello) {
       const absl::Status status = hello.status();
@@ -101,7 +101,8 @@ absl::Status Nodes::Begin() {
   return failed;
 }
 
-std::shared_ptr<native::Client> Nodes::NewClient(const std::string& address) {
+std::shared_ptr<native::Client> Nodes::NewClient(const std::string& address,
+                                                 const std::string& cluster_id) {
   native::ClientOptions options;
   // Of this connection alone: it numbers its own writes.
   options.client_id = remote::NewClientId();
@@ -109,12 +110,13 @@ std::shared_ptr<native::Client> Nodes::NewClient(const std::string& address) {
   options.connect_timeout = options_.connect_timeout;
   options.max_backoff = kMaxBackoff;
   options.features = {std::string(native::kClusterFeature)};
+  options.cluster_id = cluster_id;
   options.waits = false;
   return native::Client::New(transport_, loop_, address, options);
 }
 
-std::shared_ptr<Node> Nodes::NewNode(const std::string& address) {
-  auto node = std::make_shared<Node>(NewClient(address));
+std::shared_ptr<Node> Nodes::NewNode(const std::string& address, const std::string& cluster_id) {
+  auto node = std::make_shared<Node>(NewClient(address, cluster_id));
   node->client().Open([](const absl::StatusOr<native::ServerHello>&) {});
   return node;
 }
@@ -146,7 +148,7 @@ RoutePtr Nodes::NewRoute(ClusterMap map, const Route* before, const std::shared_
     if (node.native_port == 0 || (!holds[i] && !node.is_member)) continue;
     const std::string address = absl::StrCat("tcp://", NativeHostPort(node));
     std::shared_ptr<Node>& at = known[address];
-    if (at == nullptr) at = NewNode(address);
+    if (at == nullptr) at = NewNode(address, map.cluster_id);
     route->nodes.back() = at;
   }
   route->map = std::move(map);
@@ -174,7 +176,8 @@ RoutePtr Nodes::Read(const RoutePtr& seen, const Node* first, absl::Time deadlin
     if (i >= known && agreeing > 0) break;  // the seeds are for when all others are gone
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) break;
-    const std::shared_ptr<Node> node = i < known ? asked[i] : NewNode(seeds_[i - known]);
+    const std::shared_ptr<Node> node =
+        i < known ? asked[i] : NewNode(seeds_[i - known], seen->map.cluster_id);
     absl::StatusOr<ClusterMap> map = Ask(*node, std::min(left, kMapTimeout));
     // Another cluster's node may have the address by now.
     if (!map.ok() || map->cluster_id != seen->map.cluster_id) continue;

@@ -95,8 +95,10 @@ class Nodes {
         const ClusterStoreOptions& options, std::unique_ptr<EventLoops> loops);
 
   absl::Status Begin();
-  std::shared_ptr<native::Client> NewClient(const std::string& address);
-  std::shared_ptr<Node> NewNode(const std::string& address);
+  // `cluster_id`: whose nodes alone are talked to; empty: those of the first that answers.
+  std::shared_ptr<native::Client> NewClient(const std::string& address,
+                                            const std::string& cluster_id);
+  std::shared_ptr<Node> NewNode(const std::string& address, const std::string& cluster_id);
   absl::StatusOr<ClusterMap> Ask(const Node& node, absl::Duration timeout);
   // Null: nobody has a newer one.
   RoutePtr Read(const RoutePtr& seen, const Node* first, absl::Time deadline);

@@ -109,6 +109,13 @@ absl::Status Client::TakeHello() {
     return capabilities;
   };
   const ServerHello& hello = response_.hello();
+  // Addresses are used again: what is asked of one cluster must not be done by another.
+  const std::string& cluster = options_.cluster_id.empty() && hello_.has_value()
+                                   ? hello_->cluster_id()
+                                   : options_.cluster_id;
+  if (!cluster.empty() && hello.cluster_id() != cluster) {
+    return absl::UnavailableError("a server is there that is not of this cluster");
+  }
   if (hello_.has_value() && has(hello) != has(*hello_)) {
     return absl::FailedPreconditionError(
         "the server now serves a store that can do other things: open it again");

@@ -50,6 +50,9 @@ struct ClientOptions : client::ChannelOptions {
   std::string password;
   // Of the server: without one of these it is not the right one, kFailedPrecondition.
   std::vector<std::string> features;
+  // Not empty: another cluster's server, or one of none, is as good as nobody there: kUnavailable,
+  // and tried again. Of a server that has once named its cluster that holds without this too.
+  std::string cluster_id;
   // False: a call that was never sent ends when an attempt to connect fails, and does not wait for
   // the next one. Open() is then such a call: after its failure others may be started all the same.
   bool waits = true;

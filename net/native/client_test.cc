@@ -1,4 +1,4 @@
-// What callbacks may do to the client that calls them.
+// What callbacks may do to the client that calls them, and whom a client talks to.
 
 #include "net/native/client.h"
 
@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "net/event_loop.h"
+#include "net/fixed_cluster.h"
 #include "net/loopback/loopback.h"
 #include "net/remote/served_store.h"
 #include "net/waiting.h"
@@ -61,8 +62,7 @@ class ClientTest : public testing::Test {
     served_.reset();
     served_ = *ServedStore::Start(NewModelStore(), transport_.get(), "loopback:s", options);
   }
-  absl::Status Open() {
-    ClientOptions options;
+  absl::Status Open(ClientOptions options = {}) {
     options.client_id = "client";
     client_ = Client::New(transport_.get(), loop(), "loopback:s", options);
     StatusWaiter opened;
@@ -138,6 +138,35 @@ TEST_F(ClientTest, AClientThatWasShutDownDoesNotConnect) {
   StatusWaiter opened;
   client_->Open([&](const absl::StatusOr<ServerHello>& hello) { opened.Done(hello.status()); });
   EXPECT_EQ(opened.Wait().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(ClientTest, AServerOfAnotherClusterThatHasTheAddressByNowIsNotTalkedTo) {
+  FixedCluster cluster;
+  FixedCluster another;
+  another.Change([](kvarts::ClusterMap* map) { map->cluster_id = std::string(40, 'd'); });
+  NativeServerOptions of_cluster;
+  of_cluster.cluster = &cluster;
+  NativeServerOptions of_another;
+  of_another.cluster = &another;
+  ClientOptions options;
+  options.features = {std::string(kClusterFeature)};
+  options.waits = false;
+  for (const std::string& named : {std::string(), cluster.map()->cluster_id}) {
+    Start(of_cluster);
+    if (client_ != nullptr) RunOnLoop(loop(), [this] { client_->Shutdown(); });
+    options.cluster_id = named;
+    ASSERT_TRUE(Open(options).ok());
+    EXPECT_TRUE(Ping(nullptr, nullptr)->Wait().ok());
+    for (const NativeServerOptions& other : {of_another, NativeServerOptions()}) {
+      Start(other);
+      EXPECT_EQ(Ping(nullptr, nullptr)->Wait().code(), absl::StatusCode::kUnavailable);
+    }
+    // The right one is found again.
+    Start(of_cluster);
+    while (!Ping(nullptr, nullptr)->Wait().ok()) {
+    }
+  }
+  served_.reset();
 }
 
 }  // namespace

@@ -149,6 +149,7 @@ class NativeSession final : public Session {
       if (feature == native::kClusterFeature && limits.cluster != nullptr) {
         speaks_cluster_ = true;
         answer.add_features(feature);
+        answer.set_cluster_id(limits.cluster->map()->cluster_id);
       }
     }
     native::AppendFrameHead(response, 0, &out_.bytes());
