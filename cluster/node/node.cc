@@ -177,7 +177,10 @@ class Node::Impl {
     if (!keeper_.has_table() || started_ != nullptr) {
       return absl::UnavailableError("this node has not registered yet");
     }
-    if (hello.cluster_id() != keeper_.table().cluster_id) return NoPlace("another cluster's node");
+    // Who is looked for is not here: as below, whoever asks may take it for gone.
+    if (hello.cluster_id() != keeper_.table().cluster_id) {
+      return absl::NotFoundError("meant for a node of another cluster, which was here before");
+    }
     if (hello.to() != parts_.me) {
       return absl::NotFoundError("meant for another node, which was here before");
     }
@@ -502,6 +505,7 @@ class Node::Impl {
     map->revision = static_cast<uint64_t>(table.revision);
     map->lost_slots = table.lost_slots;
     std::vector<int16_t> places(table.names.size() + 1, ClusterMap::kNobody);
+    const auto mine = table.nodes.find(parts_.me);
     for (const auto& [node, info] : table.nodes) {
       const auto place = static_cast<int16_t>(map->nodes.size());
       const uint16_t number = table.FindNumber(node);
@@ -519,7 +523,11 @@ class Node::Impl {
       shown.native_tls = info.native_tls;
       shown.resp_tls = info.resp_tls;
       shown.http_tls = info.http_tls;
-      shown.is_alive = watch_->IsAlive(node);
+      // A place is one process's at a time. Before the silence of the one that had this place is
+      // noticed, its clients would be sent back here, again and again.
+      const bool was_here =
+          node != parts_.me && mine != table.nodes.end() && IsSamePlace(info, mine->second);
+      shown.is_alive = !was_here && watch_->IsAlive(node);
       shown.is_member = info.state == NodeState::kMember;
       shown.is_leaving = info.state == NodeState::kLeaving;
       map->nodes.push_back(std::move(shown));

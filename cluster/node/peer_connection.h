@@ -27,8 +27,8 @@ inline constexpr uint32_t kMaxPeerVersion = 1;
 // try. Requests are answered in the order they were sent.
 class PeerConnection : public std::enable_shared_from_this<PeerConnection> {
  public:
-  // Once: OK when the other node has taken the hello, else why it did not. kFailedPrecondition:
-  // it is another cluster's or another node than was meant, and stays so.
+  // Once: OK when the other node has taken the hello, else why it did not. kNotFound: another
+  // node than was meant is there, or another cluster's, and it stays so.
   using OnOpen = absl::AnyInvocable<void(const absl::Status&)>;
   // Once, of a connection that was open.
   using OnLost = absl::AnyInvocable<void(const absl::Status&)>;
