@@ -12,10 +12,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -28,149 +25,21 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "apps/testing/process.h"
 #include "apps/testing/programs.h"
+#include "apps/testing/resp_connection.h"
 #include "base/slot.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "net/resp/client/reply_parser.h"
 
 namespace kvarts {
 namespace {
 
-using resp_client::ReplyItem;
-using resp_client::ReplyParser;
 using testing::HasSubstr;
 using testing::Not;
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
 constexpr char kOperations[] = "20000";
-
-struct Item {
-  ReplyItem::Kind kind;
-  size_t depth;
-  int64_t number;
-  std::string text;
-};
-
-// Not thread-safe. A connection to one node, which follows nothing.
-class Connection {
- public:
-  Connection(const std::string& address, const std::string& directory)
-      : socket_(address, directory) {}
-
-  // The items of one reply; none where the connection ended.
-  std::vector<Item> Ask(const std::vector<std::string>& words) {
-    std::string request = absl::StrCat("*", words.size(), "\r\n");
-    for (const std::string& word : words) {
-      absl::StrAppend(&request, "$", word.size(), "\r\n", word, "\r\n");
-    }
-    std::vector<Item> items;
-    if (!socket_.connected() || !socket_.Send(request)) return items;
-    while (true) {
-      const ReplyParser::Result result = parser_.Next();
-      if (result == ReplyParser::Result::kError) ADD_FAILURE() << parser_.error();
-      if (result == ReplyParser::Result::kError) return {};
-      if (result == ReplyParser::Result::kItem) {
-        const ReplyItem& item = parser_.item();
-        items.push_back({item.kind, item.depth, item.number, std::string(item.text)});
-        if (item.last) return items;
-        continue;
-      }
-      std::string bytes = socket_.ReceiveSome();
-      if (bytes.empty()) return {};
-      for (size_t at = 0; at < bytes.size();) {
-        const absl::Span<char> space = parser_.Space();
-        const size_t n = std::min(space.size(), bytes.size() - at);
-        std::memcpy(space.data(), bytes.data() + at, n);
-        parser_.Filled(n);
-        at += n;
-        if (at < bytes.size()) {
-          ADD_FAILURE() << "a reply is larger than the parser's buffer";
-          return {};
-        }
-      }
-    }
-  }
-
- private:
-  TestSocket socket_;
-  ReplyParser parser_;
-};
-
-// Who holds `slot`, "HOST:PORT", by a reply of CLUSTER SLOTS.
-std::string OwnerInSlots(const std::vector<Item>& items, int64_t slot) {
-  std::vector<int64_t> range;
-  std::string host;
-  for (const Item& item : items) {
-    if (item.depth == 1) range.clear();
-    if (item.depth == 2 && item.kind == ReplyItem::Kind::kInteger) range.push_back(item.number);
-    if (range.size() != 2 || range[0] > slot || range[1] < slot || item.depth != 3) continue;
-    if (item.kind == ReplyItem::Kind::kInteger) return absl::StrCat(host, ":", item.number);
-    host = item.text;
-  }
-  return "nobody";
-}
-
-// By a reply of CLUSTER SHARDS.
-std::string OwnerInShards(const std::vector<Item>& items, int64_t slot) {
-  bool is_its = false;
-  int64_t first = -1;
-  int64_t port = 0;
-  std::string name;
-  for (const Item& item : items) {
-    const bool is_number = item.kind == ReplyItem::Kind::kInteger;
-    if (item.depth == 1) {
-      is_its = false;
-      first = -1;
-    } else if (item.depth == 3 && is_number) {
-      if (first >= 0 && first <= slot && slot <= item.number) is_its = true;
-      first = first < 0 ? item.number : -1;
-    } else if (item.depth == 4 && is_its) {
-      if (name == "port" && is_number) port = item.number;
-      if (name == "ip") return absl::StrCat(item.text, ":", port);
-      name = item.text;
-    }
-  }
-  return "nobody";
-}
-
-// By a reply of CLUSTER NODES.
-std::string OwnerInNodes(const std::vector<Item>& items, int64_t slot) {
-  if (items.empty()) return "nobody";
-  for (const absl::string_view line : absl::StrSplit(items[0].text, '\n')) {
-    const std::vector<std::string> words = absl::StrSplit(line, ' ');
-    for (size_t i = 8; i < words.size(); ++i) {
-      const std::vector<std::string> range = absl::StrSplit(words[i], '-');
-      int64_t first = 0;
-      int64_t last = 0;
-      if (!absl::SimpleAtoi(range.front(), &first) || !absl::SimpleAtoi(range.back(), &last)) {
-        ADD_FAILURE() << "not a range of slots: " << line;
-        continue;
-      }
-      if (first <= slot && slot <= last) return words[1].substr(0, words[1].find('@'));
-    }
-  }
-  return "nobody";
-}
-
-// A key in slot `slot`.
-std::string KeyIn(int slot) {
-  static const std::vector<std::string>* const keys = [] {
-    auto* const found = new std::vector<std::string>(kSlots);
-    int left = kSlots;
-    for (int i = 0; left > 0; ++i) {
-      std::string key = absl::StrCat("k", i);
-      std::string& place = (*found)[KeySlot(key)];
-      if (!place.empty()) continue;
-      place = std::move(key);
-      --left;
-    }
-    return found;
-  }();
-  return (*keys)[static_cast<size_t>(slot)];
-}
 
 // A program that works until its input ends.
 class Worker {
@@ -348,8 +217,8 @@ class RespClusterClientsTest : public testing::Test {
   }
   void FlushAll() {
     for (const auto& node : nodes_) {
-      Connection connection(node->resp, dir_);
-      EXPECT_EQ(connection.Ask({"FLUSHALL"})[0].text, "OK");
+      RespConnection connection(node->resp, dir_);
+      EXPECT_EQ(connection.AskText({"FLUSHALL"}), "OK");
     }
   }
 
@@ -491,96 +360,6 @@ TEST_F(RespClusterClientsTest, RedisPyCountsExactlyWhileANodeJoinsAndLeaves) {
   Leave();
   Say(worker.Finish());
   ExpectClean(3);
-}
-
-TEST_F(RespClusterClientsTest, WhoWasToldMovedFindsTheSameInSlotsShardsAndNodes) {
-  StartThree();
-  std::atomic<bool> stop{false};
-  std::atomic<int> moved{0};
-  std::atomic<int> wrong{0};
-  std::vector<std::thread> threads;
-  for (size_t n = 0; n < 3; ++n) {
-    threads.emplace_back([&, n] {
-      Connection connection(nodes_[n]->resp, dir_);
-      for (int i = 0; !stop; ++i) {
-        const int slot = static_cast<int>((static_cast<unsigned>(i) * 7919u) % kSlots);
-        const auto reply = connection.Ask({"SET", KeyIn(slot), "x"});
-        ASSERT_FALSE(reply.empty());
-        if (reply[0].kind != ReplyItem::Kind::kError) continue;
-        const std::vector<std::string> words = absl::StrSplit(reply[0].text, ' ');
-        ASSERT_EQ(words.size(), 3u) << reply[0].text;
-        ASSERT_EQ(words[0], "MOVED") << reply[0].text;
-        ASSERT_EQ(words[1], absl::StrCat(slot));
-        ++moved;
-        // A slot moves once when a node joins, and once when it leaves.
-        const std::string owners[] = {OwnerInSlots(connection.Ask({"CLUSTER", "SLOTS"}), slot),
-                                      OwnerInShards(connection.Ask({"CLUSTER", "SHARDS"}), slot),
-                                      OwnerInNodes(connection.Ask({"CLUSTER", "NODES"}), slot)};
-        for (const std::string& owner : owners) {
-          if (owner != words[2] && wrong++ < 5) {
-            ADD_FAILURE() << reply[0].text << ", and then " << absl::StrJoin(owners, " ");
-          }
-        }
-      }
-    });
-  }
-  const auto started = StartNode();
-  AwaitEven(4);
-  absl::SleepFor(absl::Milliseconds(300));
-  stop = true;
-  for (std::thread& thread : threads) thread.join();
-  threads.clear();
-  EXPECT_EQ(wrong, 0);
-  EXPECT_GT(moved, 1000);
-  Say(absl::StrCat(moved.load(), " times MOVED was compared with the tables"));
-}
-
-TEST_F(RespClusterClientsTest, SingleKeysAreMovedAndSeveralAreMovedOrCrossSlot) {
-  StartThree();
-  std::atomic<bool> stop{false};
-  std::vector<std::map<std::string, int>> errors(3 * 4);
-  std::vector<std::thread> threads;
-  for (size_t t = 0; t < errors.size(); ++t) {
-    threads.emplace_back([&, t] {
-      Connection connection(nodes_[t % 3]->resp, dir_);
-      const auto ask = [&](absl::string_view kind, const std::vector<std::string>& words) {
-        const auto reply = connection.Ask(words);
-        ASSERT_FALSE(reply.empty()) << words[0];
-        if (reply[0].kind != ReplyItem::Kind::kError) return;
-        ++errors[t][absl::StrCat(kind, " ", reply[0].text.substr(0, reply[0].text.find(' ')))];
-      };
-      for (unsigned i = 0; !stop; ++i) {
-        const int slot = static_cast<int>((i * 7919u + static_cast<unsigned>(t) * 1000u) % kSlots);
-        const std::string key = KeyIn(slot);
-        const std::string other = KeyIn((slot + 1) % kSlots);
-        const std::string tag = absl::StrCat("{", key, "}");
-        ask("single", {"SET", key, "1"});
-        ask("single", {"GET", key});
-        ask("single", {"INCR", key});
-        ask("single", {"EXPIRE", key, "1000"});
-        ask("single", {"DEL", key});
-        ask("several", {"MGET", tag + "a", tag + "b"});
-        ask("several", {"MSET", tag + "a", "1", tag + "b", "2"});
-        ask("several", {"DEL", tag + "a", tag + "b"});
-        ask("crossing", {"MGET", key, other});
-        ask("crossing", {"MSET", key, "1", other, "2"});
-      }
-    });
-  }
-  Join();
-  Leave();
-  stop = true;
-  for (std::thread& thread : threads) thread.join();
-  std::map<std::string, int> sum;
-  for (const auto& of_thread : errors) {
-    for (const auto& [error, times] : of_thread) sum[error] += times;
-  }
-  const std::set<std::string> known = {"single MOVED", "several MOVED", "crossing CROSSSLOT"};
-  for (const auto& [error, times] : sum) {
-    Say(absl::StrCat(error, ": ", times));
-    EXPECT_EQ(known.count(error), 1u) << error << ", " << times << " times";
-  }
-  EXPECT_EQ(sum.size(), known.size());
 }
 
 TEST_F(RespClusterClientsTest, NpmClientsReadTwoThirdsWhileOneOfThreeIsDownAndAllOnceItIsBack) {
