@@ -7,16 +7,26 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "storage/fs/crash_policy.h"
 
 namespace kvarts {
 namespace {
 
-Pin Piece(uint64_t file, uint64_t offset) {
-  return std::make_shared<const std::string>(std::to_string(file) + "/" + std::to_string(offset));
+struct TextPiece : BlockCache::Piece {
+  explicit TextPiece(std::string t) : text(std::move(t)) {}
+  ~TextPiece() { text = "gone"; }
+  std::string text;
+};
+
+BlockCache::Pin Piece(uint64_t file, uint64_t offset) {
+  return std::make_shared<const TextPiece>(std::to_string(file) + "/" + std::to_string(offset));
 }
-const std::string& TextOf(const Pin& pin) { return *static_cast<const std::string*>(pin.get()); }
+const std::string& TextOf(const BlockCache::Piece* piece) {
+  return static_cast<const TextPiece*>(piece)->text;
+}
+const std::string& TextOf(const BlockCache::Pin& pin) { return TextOf(pin.get()); }
 
 TEST(BlockCacheTest, WhatWasPutInIsFoundUntilItIsErased) {
   const auto owned = std::make_unique<BlockCache>(1 << 20);
@@ -44,11 +54,11 @@ TEST(BlockCacheTest, WhatWasPutInIsFoundUntilItIsErased) {
 TEST(BlockCacheTest, TheBoundIsKeptAndPinsSurviveEviction) {
   const auto owned = std::make_unique<BlockCache>(64 << 10);
   BlockCache& cache = *owned;
-  std::vector<Pin> pins;
+  std::vector<BlockCache::Pin> pins;
   for (uint64_t i = 0; i < 1000; ++i) {
     cache.Insert({i, i * 4096}, Piece(i, i * 4096), 1000);
     ASSERT_LE(cache.used(), cache.capacity());
-    if (Pin pin = cache.Find({i, i * 4096}); pin != nullptr) pins.push_back(std::move(pin));
+    if (auto pin = cache.Find({i, i * 4096}); pin != nullptr) pins.push_back(std::move(pin));
   }
   EXPECT_EQ(pins.size(), 1000u);
   for (uint64_t i = 0; i < 1000; ++i) {
@@ -85,8 +95,10 @@ TEST(BlockCacheTest, WhatIsUsedStaysLongerThanWhatIsNot) {
   const auto owned = std::make_unique<BlockCache>(1 << 20);
   BlockCache& cache = *owned;
   cache.Insert({7, 7}, Piece(7, 7), 1000);
+  cache.Insert({7, 8}, Piece(7, 8), 1000);
   for (uint64_t i = 0; i < 100000; ++i) {
     ASSERT_NE(cache.Find({7, 7}), nullptr) << i;
+    ASSERT_NE(BlockCache::Reader(&cache).Find(BlockCache::Key{7, 8}), nullptr) << i;
     cache.Insert({8, i * 4096}, Piece(8, i), 1000);
   }
 }
@@ -101,6 +113,138 @@ TEST(BlockCacheTest, ACacheOfNothingHoldsNothing) {
   }
 }
 
+const std::string* Look(BlockCache::Reader* reader, const BlockCache::Key& key) {
+  const BlockCache::Reader::Search search = reader->Begin(key);
+  reader->PrefetchPiece(search);
+  const BlockCache::Piece* const piece = reader->Find(search);
+  return piece == nullptr ? nullptr : &TextOf(piece);
+}
+
+TEST(BlockCacheTest, AReaderFindsWhatIsThere) {
+  const auto owned = std::make_unique<BlockCache>(1 << 20);
+  BlockCache& cache = *owned;
+  for (uint64_t i = 0; i < 200; ++i) cache.Insert({i % 3, i}, Piece(i % 3, i), 100);
+  for (uint64_t i = 0; i < 200; i += 7) cache.Erase({i % 3, i});
+  {
+    BlockCache::Reader reader(&cache);
+    for (uint64_t i = 0; i < 200; ++i) {
+      const std::string* const text = Look(&reader, {i % 3, i});
+      ASSERT_EQ(text != nullptr, i % 7 != 0) << i;
+      if (text != nullptr) {
+        EXPECT_EQ(*text, TextOf(Piece(i % 3, i)));
+      }
+      EXPECT_EQ(Look(&reader, {3, i}), nullptr);
+    }
+  }
+  EXPECT_EQ(cache.hits(), 171u);
+}
+
+TEST(BlockCacheTest, WhatAReaderFoundStaysUntilAllGoThatBeganBeforeItWasDropped) {
+  const auto owned = std::make_unique<BlockCache>(1 << 20);
+  BlockCache& cache = *owned;
+  std::vector<std::weak_ptr<const BlockCache::Piece>> pieces;
+  for (uint64_t i = 0; i < 3; ++i) {
+    auto piece = Piece(i, 0);
+    pieces.push_back(piece);
+    cache.Insert({i, 0}, std::move(piece), 200 << 10);
+  }
+  auto first = std::make_unique<BlockCache::Reader>(&cache);
+  const std::string* const text = Look(first.get(), {0, 0});
+  ASSERT_NE(text, nullptr);
+  cache.Erase({0, 0});
+  auto second = std::make_unique<BlockCache::Reader>(&cache);
+  EXPECT_EQ(Look(second.get(), {0, 0}), nullptr);
+  cache.Erase({1, 0});  // here those that were dropped become a generation
+  auto third = std::make_unique<BlockCache::Reader>(&cache);
+  cache.Erase({2, 0});
+  EXPECT_EQ(*text, "0/0");
+  second = nullptr;
+  EXPECT_FALSE(pieces[0].expired());
+  EXPECT_EQ(*text, "0/0");
+  first = nullptr;
+  EXPECT_TRUE(pieces[0].expired());
+  EXPECT_FALSE(pieces[2].expired());
+  third = nullptr;
+  // With the next one that goes.
+  cache.Insert({4, 0}, Piece(4, 0), 100);
+  cache.Erase({4, 0});
+  EXPECT_TRUE(pieces[2].expired());
+}
+
+TEST(BlockCacheTest, AReaderKeepsWhatIsDroppedManyGenerationsAfterItsBeginning) {
+  const auto owned = std::make_unique<BlockCache>(1 << 20);
+  BlockCache& cache = *owned;
+  auto piece = Piece(0, 0);
+  const std::weak_ptr<const BlockCache::Piece> weak = piece;
+  cache.Insert({0, 0}, std::move(piece), 100);
+  auto reader = std::make_unique<BlockCache::Reader>(&cache);
+  const std::string* const text = Look(reader.get(), {0, 0});
+  ASSERT_NE(text, nullptr);
+  for (uint64_t i = 1; i < 20; ++i) {
+    cache.Insert({i, 0}, Piece(i, 0), 300 << 10);
+    cache.Erase({i, 0});
+  }
+  cache.Erase({0, 0});
+  EXPECT_FALSE(weak.expired());
+  EXPECT_EQ(*text, "0/0");
+  reader = nullptr;
+  cache.Insert({1, 0}, Piece(1, 0), 100);
+  cache.Erase({1, 0});
+  EXPECT_TRUE(weak.expired());
+}
+
+TEST(BlockCacheTest, WithoutReadersWhatIsDroppedGoesAtOnce) {
+  const auto owned = std::make_unique<BlockCache>(1 << 20);
+  auto piece = Piece(1, 0);
+  const std::weak_ptr<const BlockCache::Piece> weak = piece;
+  owned->Insert({1, 0}, std::move(piece), 100);
+  { const BlockCache::Reader reader(owned.get()); }
+  owned->Erase({1, 0});
+  EXPECT_TRUE(weak.expired());
+}
+
+TEST(BlockCacheTest, ReadersLookAtNothingThatIsGoneWhileOthersChangeTheCache) {
+  for (const uint64_t unit : {1, 1024}) {  // one shard, and eight
+    const auto owned = std::make_unique<BlockCache>(unit * (32 << 10));
+    BlockCache& cache = *owned;
+    std::vector<std::thread> threads;
+    std::atomic<int> writers{2};
+    std::atomic<uint64_t> found{0};
+    for (uint64_t t = 0; t < 2; ++t) {
+      threads.emplace_back([&, t] {
+        CrashRandom random(t);
+        for (int i = 0; i < 20000; ++i) {
+          const BlockCache::Key key{random.UpTo(3), random.UpTo(40)};
+          cache.Insert(key, Piece(key.file, key.offset), unit * (300 + random.UpTo(700)));
+          if (i % 3 == 0) cache.Erase({random.UpTo(3), random.UpTo(40)});
+        }
+        --writers;
+      });
+      threads.emplace_back([&, t] {
+        CrashRandom random(100 + t);
+        uint64_t mine = 0;
+        do {
+          BlockCache::Reader reader(&cache);
+          const std::string* texts[16];
+          BlockCache::Key keys[16];
+          for (size_t i = 0; i < 16; ++i) {
+            keys[i] = {random.UpTo(3), random.UpTo(40)};
+            texts[i] = Look(&reader, keys[i]);
+          }
+          for (size_t i = 0; i < 16; ++i) {
+            if (texts[i] == nullptr) continue;
+            ++mine;
+            ASSERT_EQ(*texts[i], absl::StrCat(keys[i].file, "/", keys[i].offset));
+          }
+        } while (writers > 0);
+        found += mine;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_GT(found, 0u);
+  }
+}
+
 TEST(BlockCacheTest, ThreadsFindWhatBelongsToTheirKey) {
   for (const uint64_t unit : {1, 1024}) {  // one shard, and eight
     const auto owned = std::make_unique<BlockCache>(unit * (32 << 10));
@@ -112,7 +256,7 @@ TEST(BlockCacheTest, ThreadsFindWhatBelongsToTheirKey) {
         for (int i = 0; i < 20000; ++i) {
           const uint64_t file = random.UpTo(3);
           const uint64_t offset = random.UpTo(40);
-          const Pin pin = cache.Find({file, offset});
+          const auto pin = cache.Find({file, offset});
           if (pin != nullptr) {
             ASSERT_EQ(TextOf(pin), TextOf(Piece(file, offset)));
           } else {

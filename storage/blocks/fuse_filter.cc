@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/coding.h"
+#include "base/prefetch.h"
 
 namespace kvarts {
 namespace {
@@ -135,6 +136,14 @@ bool FuseFilter::MayContain(uint64_t hash) const {
     print ^= static_cast<unsigned char>(fingerprints_[place]);
   }
   return print == 0;
+}
+
+void FuseFilter::Prefetch(uint64_t hash) const {
+  if (fingerprints_.empty()) return;
+  const Shape shape{segment_length_, segment_count_length_};
+  for (const uint32_t place : shape.Places(Mix(hash, seed_))) {
+    PrefetchRead(fingerprints_.data() + place);
+  }
 }
 
 }  // namespace kvarts

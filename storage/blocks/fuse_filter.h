@@ -25,6 +25,8 @@ class FuseFilter {
   explicit FuseFilter(absl::string_view filter);
 
   bool MayContain(uint64_t hash) const;
+  // For reads of many hashes: begins to fetch what MayContain() will look at.
+  void Prefetch(uint64_t hash) const;
 
  private:
   uint64_t seed_ = 0;

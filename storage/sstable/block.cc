@@ -1,15 +1,19 @@
 #include "storage/sstable/block.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "base/prefetch.h"
 
 namespace kvarts::sstable {
 namespace {
 
-// How many entries a lookup may have to pass: few, since each costs as much as a step of bisection.
 constexpr int kRestartInterval = 8;
+// What earlier programs wrote. It bounds what a block takes in memory, where all keys are whole but
+// for what all of them have in common.
+constexpr int kMaxRestartInterval = 16;
 
 // An entry as it stands in a block.
 struct Parsed {
@@ -24,9 +28,16 @@ Parsed Parse(const char* p, const char* end) {
   Parsed out;
   uint64_t rest = 0;
   uint64_t blob = 0;
-  p = ParseVarint(p, end, &out.shared);
-  if (p != nullptr) p = ParseVarint(p, end, &rest);
-  if (p != nullptr) p = ParseVarint(p, end, &blob);
+  if (end - p > 3 && ((p[0] | p[1] | p[2]) & 0x80) == 0) {  // most are of a byte each
+    out.shared = static_cast<unsigned char>(p[0]);
+    rest = static_cast<unsigned char>(p[1]);
+    blob = static_cast<unsigned char>(p[2]);
+    p += 3;
+  } else {
+    p = ParseVarint(p, end, &out.shared);
+    if (p != nullptr) p = ParseVarint(p, end, &rest);
+    if (p != nullptr) p = ParseVarint(p, end, &blob);
+  }
   const auto left = p == nullptr ? 0 : static_cast<uint64_t>(end - p);
   if (left < 8 || rest > left - 8 || blob > left - 8 - rest) return out;
   out.trailer = LoadLE64(p);
@@ -34,6 +45,36 @@ Parsed Parse(const char* p, const char* end) {
   out.blob = absl::string_view(p + 8 + rest, static_cast<size_t>(blob));
   out.next = p + 8 + rest + blob;
   return out;
+}
+
+// Places in a block of up to so many bytes fit into 16 bits, and the others into 32.
+constexpr size_t kNarrowBytes = size_t{1} << 16;
+constexpr size_t kMaxPlace = (size_t{1} << 32) - 1;
+constexpr uint32_t kPlaceMask = 0xffff;
+
+// The upper half of a slot. The home is made of the upper bits of the hash.
+uint32_t TagOf(uint64_t hash) { return static_cast<uint32_t>(hash) << 16; }
+
+size_t VarintBytes(uint64_t v) {
+  size_t bytes = 1;
+  for (; v >= 0x80; v >>= 7) ++bytes;
+  return bytes;
+}
+char* StoreVarint(char* p, uint64_t v) {
+  for (; v >= 0x80; v >>= 7) *p++ = static_cast<char>(v | 0x80);
+  *p++ = static_cast<char>(v);
+  return p;
+}
+// Of bytes that StoreVarint() wrote.
+uint64_t TakeVarint(const char** p) {
+  uint64_t value = static_cast<unsigned char>(*(*p)++);
+  if (value < 0x80) return value;
+  value &= 0x7f;
+  for (int shift = 7;; shift += 7) {
+    const auto byte = static_cast<unsigned char>(*(*p)++);
+    value |= uint64_t{byte & 0x7fU} << shift;
+    if (byte < 0x80) return value;
+  }
 }
 
 }  // namespace
@@ -69,209 +110,235 @@ void BlockBuilder::Reset() {
   since_restart_ = 0;
 }
 
-Block::Block(std::string bytes) : bytes_(std::move(bytes)) {
-  if (bytes_.size() < 8) return;
-  const uint32_t count = LoadLE32(bytes_.data() + bytes_.size() - 4);
-  if (count == 0 || uint64_t{count} * 4 + 4 > bytes_.size()) return;
-  const size_t entries = bytes_.size() - 4 - 4 * size_t{count};
-  entries_ = absl::string_view(bytes_.data(), entries);
-  restarts_ = bytes_.data() + entries;
-  restart_count_ = count;
+// What a block will take in memory.
+struct Block::Shape {
+  uint32_t entries = 0;
+  uint32_t keys = 0;  // different ones
+  size_t common = 0;  // bytes that all keys begin with
+  size_t entry_bytes = 0;
+  bool wide = false;
+
+  // False where the bytes, which end with restarts, are no block.
+  bool Read(const char* begin, const char* end, uint32_t restart_count);
+
+  uint32_t slots() const { return wide ? 0 : keys + keys / 2 + 1; }  // a third stays free
+  size_t slots_at() const { return sizeof(Block) + (common + 3) / 4 * 4; }
+  size_t places_at() const { return slots_at() + size_t{4} * slots(); }
+  size_t entries_at() const { return places_at() + size_t{wide ? 4U : 2U} * entries; }
+  size_t bytes() const { return entries_at() + entry_bytes; }
+};
+
+bool Block::Shape::Read(const char* begin, const char* end, uint32_t restart_count) {
+  absl::string_view first;
+  const char* restart = end;
+  uint32_t restarts = 0;
+  int since_restart = kMaxRestartInterval;
+  uint64_t last_size = 0;
+  uint64_t bytes = 0;
+  for (const char* p = begin; p < end;) {
+    const Parsed entry = Parse(p, end);
+    if (entry.next == nullptr || entry.shared > last_size) return false;
+    const uint64_t size = entry.shared + entry.rest.size();
+    bool same_key = entry.rest.empty() && entry.shared == last_size;
+    size_t shared = static_cast<size_t>(entry.shared);
+    if (restarts < restart_count && LoadLE32(restart) == static_cast<uint64_t>(p - begin)) {
+      if (shared != 0) return false;
+      restart += 4;
+      ++restarts;
+      since_restart = 0;
+      if (entries == 0) {
+        first = entry.rest;
+        common = first.size();
+      }
+      const size_t most = std::min(common, entry.rest.size());
+      while (shared < most && entry.rest[shared] == first[shared]) ++shared;
+      same_key = false;  // if it is the same one, a slot more is free
+    }
+    if (++since_restart > kMaxRestartInterval) return false;
+    // Each key begins with `common` bytes of the first one, and so does what shares them with it.
+    common = std::min(common, shared);
+    if (entries == 0 || !same_key) ++keys;
+    ++entries;
+    // With the varint of a whole key, which may be a byte longer than that of its rest.
+    bytes += VarintBytes(size) + VarintBytes(entry.blob.size()) + 8 + size + entry.blob.size();
+    last_size = size;
+    p = entry.next;
+  }
+  if (entries == 0 || restarts != restart_count) return false;
+  entry_bytes = static_cast<size_t>(bytes - uint64_t{entries} * common);
+  wide = this->bytes() >= kNarrowBytes;
+  return this->bytes() <= kMaxPlace;
+}
+
+Block::Block(const Shape& shape, const char* from, const char* end)
+    : bytes_(shape.bytes()),
+      count_(shape.entries),
+      slot_count_(shape.slots()),
+      slots_at_(static_cast<uint32_t>(shape.slots_at())),
+      common_size_(static_cast<uint32_t>(shape.common)),
+      wide_(shape.wide) {
+  char* const base = reinterpret_cast<char*>(this);
+  auto* const slots = reinterpret_cast<uint32_t*>(base + slots_at_);
+  std::fill(slots, slots + slot_count_, 0);
+  char* place = base + shape.places_at();
+  char* p = base + shape.entries_at();
+  std::string key;
+  std::string last_key;
+  for (uint32_t i = 0; i < count_; ++i) {
+    const Parsed entry = Parse(from, end);
+    from = entry.next;
+    if (i == 0) std::copy_n(entry.rest.data(), common_size_, base + sizeof(Block));
+    const auto at = static_cast<uint32_t>(p - base);
+    if (wide_) {
+      StoreLE32(place, at);
+      place += 4;
+    } else {
+      const auto narrow = static_cast<uint16_t>(at);
+      std::memcpy(place, &narrow, sizeof narrow);
+      place += sizeof narrow;
+    }
+    std::swap(key, last_key);
+    key.assign(last_key, 0, static_cast<size_t>(entry.shared));
+    key.append(entry.rest.data(), entry.rest.size());
+    // Older versions of a key follow its newest one.
+    if (slot_count_ > 0 && (i == 0 || key != last_key)) {
+      const uint64_t hash = KeyHash(key);
+      uint32_t slot = HomeOf(hash);
+      while (slots[slot] != 0) slot = slot + 1 == slot_count_ ? 0 : slot + 1;
+      slots[slot] = TagOf(hash) | at;
+    }
+    p = StoreVarint(p, key.size() - common_size_);
+    p = StoreVarint(p, entry.blob.size());
+    StoreLE64(p, entry.trailer);
+    p = std::copy_n(key.data() + common_size_, key.size() - common_size_, p + 8);
+    p = std::copy_n(entry.blob.data(), entry.blob.size(), p);
+  }
+}
+
+std::shared_ptr<const Block> Block::Make(absl::string_view bytes) {
+  if (bytes.size() < 8) return nullptr;
+  const uint32_t restarts = LoadLE32(bytes.data() + bytes.size() - 4);
+  if (uint64_t{restarts} * 4 + 4 > bytes.size()) return nullptr;
+  const char* const end = bytes.data() + bytes.size() - 4 - 4 * size_t{restarts};
+  Shape shape;
+  if (!shape.Read(bytes.data(), end, restarts)) return nullptr;
+  return std::shared_ptr<const Block>(new (shape.bytes() - sizeof(Block))
+                                          Block(shape, bytes.data(), end));
+}
+
+uint32_t Block::Place(uint32_t i) const {
+  const char* const places = base() + slots_at_ + size_t{4} * slot_count_;
+  if (wide_) return LoadLE32(places + size_t{4} * i);
+  uint16_t place;
+  std::memcpy(&place, places + size_t{2} * i, sizeof place);
+  return place;
+}
+
+Block::Row Block::RowAt(const char* p) const {
+  const uint64_t rest = TakeVarint(&p);
+  const uint64_t blob = TakeVarint(&p);
+  return {absl::string_view(p + 8, static_cast<size_t>(rest)), LoadLE64(p),
+          absl::string_view(p + 8 + rest, static_cast<size_t>(blob))};
+}
+
+uint32_t Block::LowerBound(absl::string_view key, Trailer trailer) const {
+  if (!BeginsWith(key, common())) return key < common() ? 0 : count_;
+  key.remove_prefix(common_size_);
+  uint32_t low = 0;
+  uint32_t high = count_;
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    const Row row = RowOf(middle);
+    if (EntryLess(row.rest, row.trailer, key, trailer)) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+bool Block::Get(absl::string_view key, uint64_t hash, Trailer trailer, Entry* entry) const {
+  if (!BeginsWith(key, common())) return false;
+  const absl::string_view rest = key.substr(common_size_);
+  if (slot_count_ > 0) {
+    const uint32_t tag = TagOf(hash);
+    for (uint32_t slot = HomeOf(hash);; slot = slot + 1 == slot_count_ ? 0 : slot + 1) {
+      const uint32_t word = slots()[slot];
+      if (word == 0) return false;
+      if ((word & ~kPlaceMask) != tag) continue;
+      const Row row = RowAt(base() + (word & kPlaceMask));
+      if (row.rest.size() != rest.size() || !BeginsWith(rest, row.rest)) continue;
+      if (row.trailer > trailer) break;  // an older version is looked for
+      *entry = {key, row.trailer, row.blob};
+      return true;
+    }
+  }
+  const uint32_t i = LowerBound(key, trailer);
+  if (i == count_) return false;
+  const Row row = RowOf(i);
+  if (row.rest != rest) return false;
+  *entry = {key, row.trailer, row.blob};
+  return true;
+}
+
+void Block::PrefetchSlot(uint64_t hash) const {
+  if (slot_count_ > 0) PrefetchRead(slots() + HomeOf(hash));
+}
+
+void Block::PrefetchEntry(uint64_t hash) const {
+  if (slot_count_ == 0) return;
+  const uint32_t tag = TagOf(hash);
+  for (uint32_t slot = HomeOf(hash);; slot = slot + 1 == slot_count_ ? 0 : slot + 1) {
+    const uint32_t word = slots()[slot];
+    if (word == 0) return;
+    if ((word & ~kPlaceMask) != tag) continue;
+    // An entry begins anywhere in a cache line.
+    PrefetchRead(base() + (word & kPlaceMask));
+    return PrefetchRead(base() + (word & kPlaceMask) + 64);
+  }
 }
 
 // Not thread-safe.
 class BlockIterator final : public Iterator {
  public:
   explicit BlockIterator(std::shared_ptr<const Block> block)
-      : owner_(std::move(block)), block_(owner_.get()) {
-    if (block_->restart_count_ == 0) Fail();
-  }
+      : owner_(std::move(block)), block_(*owner_), key_(block_.common()), i_(block_.count_) {}
 
   void Seek(absl::string_view key, Trailer trailer) override {
-    if (!status_.ok()) return;
-    GoToRestart(RestartBefore(key, trailer));
-    while (valid() && EntryLess(key_, trailer_, key, trailer)) Next();
+    GoTo(block_.LowerBound(key, trailer));
   }
-  void SeekToFirst() override {
-    if (status_.ok()) GoToRestart(0);
-  }
+  void SeekToFirst() override { GoTo(0); }
+  // Below the first one is count_ or more, as behind the last one.
   void SeekBefore(absl::string_view key, Trailer trailer) override {
-    if (!status_.ok()) return;
-    GoToLastBefore(RestartBefore(key, trailer),
-                   [&] { return EntryLess(key_, trailer_, key, trailer); });
+    GoTo(block_.LowerBound(key, trailer) - 1);
   }
-  void SeekToLast() override {
-    if (!status_.ok()) return;
-    GoToLastBefore(block_->restart_count_ - 1, [] { return true; });
-  }
-  void Next() override { ParseAt(next_); }
-  void Prev() override {
-    const char* const now = current_;
-    uint32_t restart = restart_;
-    // The last restart before the current entry.
-    while (restart > 0 && block_->entries_.data() + block_->Restart(restart) >= now) --restart;
-    GoToLastBefore(restart, [&] { return current_ < now; });
-  }
-  bool valid() const override { return current_ != nullptr; }
-  Entry entry() const override { return {key_, trailer_, blob_}; }
-  absl::Status status() const override { return status_; }
+  void SeekToLast() override { GoTo(block_.count_ - 1); }
+  void Next() override { GoTo(i_ + 1); }
+  void Prev() override { GoTo(i_ - 1); }
+  bool valid() const override { return i_ < block_.count_; }
+  Entry entry() const override { return {key_, row_.trailer, row_.blob}; }
+  absl::Status status() const override { return absl::OkStatus(); }
   Pin pin() const override { return owner_; }
 
  private:
-  void Fail() {
-    current_ = nullptr;
-    status_ = absl::DataLossError("a block that is none");
+  void GoTo(uint32_t i) {
+    i_ = i;
+    if (!valid()) return;
+    row_ = block_.RowOf(i);
+    key_.resize(block_.common_size_);
+    key_.append(row_.rest.data(), row_.rest.size());
   }
-  const char* end() const { return block_->entries_.data() + block_->entries_.size(); }
-
-  // The last restart whose entry is less; the first one where none is.
-  uint32_t RestartBefore(absl::string_view key, Trailer trailer) {
-    uint32_t low = 0;
-    uint32_t high = block_->restart_count_;
-    while (high - low > 1) {
-      const uint32_t middle = low + (high - low) / 2;
-      const uint32_t at = block_->Restart(middle);
-      if (at >= block_->entries_.size()) {
-        high = middle;
-        continue;
-      }
-      const Parsed parsed = Parse(block_->entries_.data() + at, end());
-      if (parsed.next == nullptr || EntryLess(parsed.rest, parsed.trailer, key, trailer)) {
-        low = middle;
-      } else {
-        high = middle;
-      }
-    }
-    return low;
-  }
-
-  void GoToRestart(uint32_t restart) {
-    restart_ = restart;
-    const uint32_t at = block_->Restart(restart);
-    if (at > block_->entries_.size()) return Fail();
-    key_.clear();
-    ParseAt(block_->entries_.data() + at);
-  }
-
-  void ParseAt(const char* p) {
-    if (p == end()) {
-      current_ = nullptr;
-      return;
-    }
-    const Parsed parsed = Parse(p, end());
-    if (parsed.next == nullptr || parsed.shared > key_.size()) return Fail();
-    key_.resize(static_cast<size_t>(parsed.shared));
-    key_.append(parsed.rest.data(), parsed.rest.size());
-    trailer_ = parsed.trailer;
-    blob_ = parsed.blob;
-    current_ = p;
-    next_ = parsed.next;
-  }
-
-  // Forwards from `restart` to the last entry for which `before` holds.
-  template <typename Before>
-  void GoToLastBefore(uint32_t restart, const Before& before) {
-    GoToRestart(restart);
-    std::string key;
-    BlockIteratorPlace place;
-    while (valid() && before()) {
-      key = key_;
-      place = {current_, next_, trailer_, blob_};
-      Next();
-    }
-    if (!status_.ok()) return;
-    current_ = place.current;
-    next_ = place.next;
-    trailer_ = place.trailer;
-    blob_ = place.blob;
-    key_ = std::move(key);
-    // Where it is now is in this restart or a later one: Prev() looks from the last on.
-    restart_ = block_->restart_count_ - 1;
-  }
-
-  struct BlockIteratorPlace {
-    const char* current = nullptr;
-    const char* next = nullptr;
-    Trailer trailer = 0;
-    absl::string_view blob;
-  };
 
   const std::shared_ptr<const Block> owner_;
-  const Block* const block_;
-  absl::Status status_;
-  uint32_t restart_ = 0;  // not before the current entry's
-  std::string key_;
-  Trailer trailer_ = 0;
-  absl::string_view blob_;
-  const char* current_ = nullptr;  // null: not valid
-  const char* next_ = nullptr;
+  const Block& block_;
+  std::string key_;  // the first bytes are always what all keys begin with
+  uint32_t i_;       // not below count_: not valid
+  Block::Row row_;
 };
 
 std::unique_ptr<Iterator> Block::NewIterator(std::shared_ptr<const Block> block) {
   return std::make_unique<BlockIterator>(std::move(block));
-}
-
-// Without making up any key: what an entry has in common with the one before it says how it stands
-// to `key`, given how the one before did. All entries passed are less than `key`, or newer versions
-// of it; `matched` is how many bytes the last of them has in common with it.
-bool Block::Get(absl::string_view key, Trailer trailer, Entry* entry, bool* good) const {
-  *good = restart_count_ > 0;
-  if (!*good) return false;
-  const char* const end = entries_.data() + entries_.size();
-  uint32_t low = 0;
-  uint32_t high = restart_count_;
-  while (high - low > 1) {
-    const uint32_t middle = low + (high - low) / 2;
-    const uint32_t at = Restart(middle);
-    const Parsed parsed = at < entries_.size() ? Parse(entries_.data() + at, end) : Parsed();
-    if (parsed.next == nullptr) {
-      *good = false;
-      return false;
-    }
-    if (EntryLess(parsed.rest, parsed.trailer, key, trailer)) {
-      low = middle;
-    } else {
-      high = middle;
-    }
-  }
-  size_t matched = 0;
-  bool equal = false;  // the last entry passed has the key itself
-  // A key that is whole says nothing of the one before it.
-  uint32_t next_restart = low;
-  const char* p = entries_.data() + std::min<size_t>(Restart(low), entries_.size());
-  while (p < end) {
-    const Parsed parsed = Parse(p, end);
-    const bool whole =
-        next_restart < restart_count_ && p == entries_.data() + Restart(next_restart);
-    if (whole) {
-      ++next_restart;
-      matched = 0;
-    }
-    if (parsed.next == nullptr || (whole && parsed.shared != 0)) {
-      *good = false;
-      return false;
-    }
-    p = parsed.next;
-    if (parsed.shared < matched) return false;  // it is above the key
-    if (parsed.shared > matched) continue;      // it is below, as the one before
-    const absl::string_view rest = key.substr(matched);
-    const size_t most = std::min(rest.size(), parsed.rest.size());
-    size_t n = 0;
-    while (n < most && rest[n] == parsed.rest[n]) ++n;
-    if (n == rest.size() && n == parsed.rest.size()) {
-      if (parsed.trailer <= trailer) {
-        *entry = {key, parsed.trailer, parsed.blob};
-        return true;
-      }
-      equal = true;
-    } else if (equal || n == rest.size() ||
-               (n < parsed.rest.size() &&
-                static_cast<unsigned char>(parsed.rest[n]) > static_cast<unsigned char>(rest[n]))) {
-      return false;
-    }
-    matched += n;
-  }
-  return false;
 }
 
 }  // namespace kvarts::sstable

@@ -70,6 +70,7 @@ class Engine::Resolver {
 
   absl::StatusOr<Current> Find(absl::string_view key) {
     const uint64_t hash = KeyHash(key);
+    Current current;
     Found found;
     bool covered = false;
     if (const auto it = latest_.find(key); it != latest_.end()) {
@@ -83,10 +84,9 @@ class Engine::Resolver {
     }
     if (found.sequence == 0) {
       KVARTS_RETURN_IF_ERROR(
-          Lookup(sources_, core_.tables(), key, hash, applied_, false, true, &found));
+          Lookup(sources_, core_.tables(), key, hash, applied_, false, true, &found, &current.pin));
     }
     found.covered = found.covered || covered;
-    Current current;
     if (found.is_put()) {
       if (!found.entry.Decode(&current.expires_at_ms, &current.type, &current.value)) {
         return absl::DataLossError("an entry that is none");
@@ -94,7 +94,6 @@ class Engine::Resolver {
       current.live = current.expires_at_ms == 0 || current.expires_at_ms > core_.NowMs();
     }
     current.stamp = core_.StampOf(hash, found.sequence, current.live);
-    current.pin = std::move(found.pin);
     if (!current.live) {
       current.expires_at_ms = 0;
       current.type = current.value = {};

@@ -72,9 +72,37 @@ struct Entry {
   }
 };
 
+// Below 0, 0 or above 0, as a is to b in the order of bytes. Keys are mostly short and alike for
+// some words, which a call of memcmp(3) costs more than.
+inline int CompareKeys(absl::string_view a, absl::string_view b) {
+  while (a.size() >= 8 && b.size() >= 8) {
+    const uint64_t x = LoadBE64(a.data());
+    const uint64_t y = LoadBE64(b.data());
+    if (x != y) return x < y ? -1 : 1;
+    a.remove_prefix(8);
+    b.remove_prefix(8);
+  }
+  if (a.empty() || b.empty()) return static_cast<int>(b.empty()) - static_cast<int>(a.empty());
+  return a.compare(b);
+}
+// Whether `key` begins with `beginning`.
+inline bool BeginsWith(absl::string_view key, absl::string_view beginning) {
+  if (key.size() < beginning.size()) return false;
+  const char* a = key.data();
+  const char* b = beginning.data();
+  size_t left = beginning.size();
+  for (; left >= 8; left -= 8, a += 8, b += 8) {
+    if (LoadLE64(a) != LoadLE64(b)) return false;
+  }
+  for (; left > 0; --left, ++a, ++b) {
+    if (*a != *b) return false;
+  }
+  return true;
+}
+
 // (a, at) < (b, bt) in the order of entries: keys upwards, versions of a key downwards.
 inline bool EntryLess(absl::string_view a, Trailer at, absl::string_view b, Trailer bt) {
-  const int c = a.compare(b);
+  const int c = CompareKeys(a, b);
   return c < 0 || (c == 0 && at > bt);
 }
 

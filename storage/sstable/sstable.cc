@@ -11,6 +11,7 @@
 #include "base/status_macros.h"
 #include "storage/sstable/engine.h"
 #include "storage/sstable/index_snapshot.h"
+#include "storage/sstable/resident_reads.h"
 #include "storage/sstable/sstable_cursor.h"
 
 namespace kvarts {
@@ -31,7 +32,6 @@ namespace {
 
 // Larger values are lent; a copy of a smaller one costs less than the pin.
 constexpr size_t kLentBytes = 4 << 10;
-constexpr size_t kReadAtOnce = 32;
 
 // Thread-safe, by the engine.
 class SstableStore final : public Store, public Maintenance {
@@ -59,20 +59,10 @@ class SstableStore final : public Store, public Maintenance {
       return results->Fail(keys.size(), status);
     }
     results->Reset(keys.size());
-    // The cache misses of some keys in the memtable overlap.
-    const Memtable& memtable = *now.sources->memtable;
-    uint64_t hashes[kReadAtOnce];
-    for (size_t first = 0; first < keys.size(); first += kReadAtOnce) {
-      const size_t n = std::min(kReadAtOnce, keys.size() - first);
-      for (size_t i = 0; i < n; ++i) {
-        hashes[i] = KeyHash(keys[first + i]);
-        memtable.PrefetchPlace(hashes[i]);
-      }
-      for (size_t i = 0; i < n; ++i) memtable.PrefetchNode(hashes[i]);
-      for (size_t i = 0; i < n; ++i) {
-        ReadOne(*now.sources, at, keys[first + i], hashes[i], options,
-                &results->mutable_result(first + i), &results->bytes());
-      }
+    for (size_t first = 0; first < keys.size(); first += ResidentReads::kMost) {
+      const size_t n = std::min(ResidentReads::kMost, keys.size() - first);
+      ReadSome(*now.sources, at, keys.subspan(first, n), options, &results->mutable_result(first),
+               &results->bytes());
     }
   }
 
@@ -84,7 +74,7 @@ class SstableStore final : public Store, public Maintenance {
       result.status = std::move(status);
       return;
     }
-    ReadOne(*now.sources, at, key, KeyHash(key), options, &result, &results->bytes());
+    ReadSome(*now.sources, at, absl::MakeConstSpan(&key, 1), options, &result, &results->bytes());
   }
 
   absl::Status Write(const WriteBatch& batch, const WriteOptions& options,
@@ -206,13 +196,45 @@ class SstableStore final : public Store, public Maintenance {
     return closed_ ? ClosedError() : CheckBatch(batch, options, capabilities_);
   }
 
-  void ReadOne(const Sources& sources, Sequence at, absl::string_view key, uint64_t hash,
-               const ReadOptions& options, ReadResult* result, Bytes* bytes) {
-    if (result->status = CheckKey(key); !result->status.ok()) return;
-    Found found;
-    result->status =
-        Lookup(sources, core_->tables(), key, hash, at, options.no_wait, options.stamp, &found);
-    if (!result->status.ok()) return;
+  // kMost keys at the most.
+  void ReadSome(const Sources& sources, Sequence at, absl::Span<const absl::string_view> keys,
+                const ReadOptions& options, ReadResult* results, Bytes* bytes) {
+    struct Absent {
+      uint64_t hash;
+      uint8_t i;
+    };
+    Absent absent[ResidentReads::kMost];
+    size_t absent_count = 0;
+    {
+      const ResidentReads reads(sources, core_->tables(), keys, at, options.stamp);
+      for (size_t i = 0; i < keys.size(); ++i) {
+        ReadResult& result = results[i];
+        if (result.status = CheckKey(keys[i]); !result.status.ok()) continue;
+        if (reads.settled(i)) {
+          Answer(
+              reads.found(i), reads.hash(i), at, options, [&] { return reads.PinOf(i); }, &result,
+              bytes);
+        } else {
+          absent[absent_count++] = {reads.hash(i), static_cast<uint8_t>(i)};
+        }
+      }
+    }
+    for (const Absent& one : absl::MakeConstSpan(absent, absent_count)) {
+      ReadResult& result = results[one.i];
+      Found found;
+      Pin pin;
+      result.status = Lookup(sources, core_->tables(), keys[one.i], one.hash, at, options.no_wait,
+                             options.stamp, &found, &pin);
+      if (!result.status.ok()) continue;
+      Answer(
+          found, one.hash, at, options, [&] { return pin; }, &result, bytes);
+    }
+  }
+
+  // `pin()` keeps what was found.
+  template <typename GetPin>
+  void Answer(const Found& found, uint64_t hash, Sequence at, const ReadOptions& options,
+              const GetPin& pin, ReadResult* result, Bytes* bytes) {
     absl::string_view type;
     absl::string_view value;
     int64_t expires_at_ms = 0;
@@ -231,7 +253,7 @@ class SstableStore final : public Store, public Maintenance {
     result->content_type = bytes->Copy(type);
     if (!options.value) return;
     if (value.size() >= kLentBytes) {
-      bytes->AddPin(found.pin);
+      bytes->AddPin(pin());
       result->value = value;
     } else {
       result->value = bytes->Copy(value);

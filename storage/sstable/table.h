@@ -47,11 +47,11 @@ struct TableInfo {
 
   // These compare a key, or a range [begin, end) ("": no end), with the table's own range.
   bool Contains(absl::string_view key) const {
-    return key >= absl::string_view(smallest) && !IsPast(key);
+    return CompareKeys(key, smallest) >= 0 && !IsPast(key);
   }
   bool IsPast(absl::string_view key) const {
-    if (largest_open) return !largest.empty() && key >= absl::string_view(largest);
-    return key > absl::string_view(largest);
+    if (largest_open) return !largest.empty() && CompareKeys(key, largest) >= 0;
+    return CompareKeys(key, largest) > 0;
   }
   bool Overlaps(absl::string_view begin, absl::string_view end) const {
     return (end.empty() || absl::string_view(smallest) < end) && !IsPast(begin);
@@ -122,7 +122,7 @@ struct ReadCounters {
 };
 
 // Immutable, thread-safe. An open table: its index, its filter and its range tombstones in memory.
-class Table {
+class Table final : public BlockCache::Piece {
  public:
   // Checks the footer, and that this is the table of `info`. kDataLoss with the offset, or
   // kFailedPrecondition for another table.
@@ -151,6 +151,17 @@ class Table {
                    BlockCache* cache, ReadCounters* counters, bool* found, Entry* entry,
                    std::shared_ptr<const Block>* block) const;
 
+  // The steps of Get(), for reads of many keys.
+  void PrefetchFilter(uint64_t hash) const { filter_.Prefetch(hash); }
+  bool MayContain(uint64_t hash) const { return blocks() > 0 && filter_.MayContain(hash); }
+  // The block that a key is in, if it is in any: how many separators are not above it. First the
+  // group of separators that decides, of which one in kGroup is looked at.
+  size_t FindGroup(absl::string_view key) const;
+  void PrefetchGroup(size_t group) const;
+  size_t FindBlock(size_t group, absl::string_view key) const;
+  size_t FindBlock(absl::string_view key) const { return FindBlock(FindGroup(key), key); }
+  BlockCache::Key BlockKey(size_t i) const { return {info_.number, offsets_[i]}; }
+
   // Keeps `table`. Without a cache it reads ahead, for who reads all of it.
   static std::unique_ptr<Iterator> NewIterator(std::shared_ptr<const Table> table,
                                                BlockCache* cache, ReadCounters* counters);
@@ -166,9 +177,9 @@ class Table {
 
   Table(std::string path, TableInfo info, std::unique_ptr<RandomAccessFile> file)
       : path_(std::move(path)), info_(std::move(info)), file_(std::move(file)) {}
+  static constexpr size_t kGroup = 16;  // two lines
+
   absl::Status Parse();
-  // The block that a key is in, if it is in any: how many separators are not above it.
-  size_t FindBlock(absl::string_view key) const;
   absl::StatusOr<std::shared_ptr<const Block>> ReadBlock(size_t i, bool no_wait, BlockCache* cache,
                                                          ReadCounters* counters) const;
   absl::StatusOr<std::shared_ptr<const Block>> DecodeBlock(size_t i, absl::string_view raw) const;
@@ -180,7 +191,8 @@ class Table {
   std::vector<uint64_t> offsets_;  // where the blocks begin, and the last ends
   // A key of block i is below separator i and not below separator i - 1; the last block has none.
   absl::string_view common_;                   // what all separators begin with
-  std::vector<uint64_t> prefixes_;             // eight bytes behind that
+  std::vector<uint64_t> prefixes_;             // eight bytes behind that, whole groups
+  std::vector<uint64_t> group_ends_;           // the last one of each group
   std::vector<absl::string_view> separators_;  // what is behind it, into meta_
   FuseFilter filter_;
   std::shared_ptr<const RangeTombstones> ranges_;

@@ -9,21 +9,9 @@
 namespace kvarts::sstable {
 namespace {
 
-// Looks at one source, of which everything about a key is newer than in those after it. True: that
-// settles it.
-bool Settle(bool has_point, const Entry& point, Sequence covering, Pin pin, bool for_stamp,
-            Found* found) {
-  found->covered = found->covered || (covering != 0 && !(has_point && point.sequence() > covering));
-  if (!has_point) return found->covered && !for_stamp;
-  found->sequence = point.sequence();
-  found->entry = point;
-  found->pin = std::move(pin);
-  return true;
-}
-
 absl::StatusOr<bool> LookInTable(const TableFile& file, TableCache* tables, absl::string_view key,
                                  uint64_t hash, Sequence at, bool no_wait, bool for_stamp,
-                                 Found* found) {
+                                 Found* found, Pin* pin) {
   KVARTS_ASSIGN_OR_RETURN(const auto table, tables->Open(file.info(), no_wait));
   const Sequence covering = table->ranges()->empty() ? 0 : table->ranges()->Covering(key, at);
   bool has_point = false;
@@ -31,7 +19,8 @@ absl::StatusOr<bool> LookInTable(const TableFile& file, TableCache* tables, absl
   std::shared_ptr<const Block> block;
   KVARTS_RETURN_IF_ERROR(table->Get(key, hash, at, no_wait, tables->cache(), tables->counters(),
                                     &has_point, &point, &block));
-  return Settle(has_point, point, covering, std::move(block), for_stamp, found);
+  if (has_point) *pin = std::move(block);
+  return found->Settle(has_point, point, covering, for_stamp);
 }
 
 // Not thread-safe. The tables of a run, for TwoLevelIterator.
@@ -64,7 +53,7 @@ class RunTables {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Table>> TableCache::Open(const TableInfo& info, bool no_wait) {
-  if (Pin pin = cache_.Find(IndexKey(info)); pin != nullptr) {
+  if (auto pin = cache_.Find(IndexKey(info)); pin != nullptr) {
     return std::static_pointer_cast<const Table>(std::move(pin));
   }
   if (no_wait) return absl::UnavailableError("an index that is not in memory");
@@ -82,13 +71,14 @@ absl::Status TableCache::Put(const TableInfo& info, std::string meta) {
 }
 
 absl::Status Lookup(const Sources& sources, TableCache* tables, absl::string_view key,
-                    uint64_t hash, Sequence at, bool no_wait, bool for_stamp, Found* found) {
+                    uint64_t hash, Sequence at, bool no_wait, bool for_stamp, Found* found,
+                    Pin* pin) {
   *found = Found();
   const auto look = [&](const std::shared_ptr<Memtable>& memtable) {
     Entry point;
     const bool has_point = memtable->Get(key, hash, at, &point);
-    return Settle(has_point, point, memtable->Covering(key, at), has_point ? memtable : nullptr,
-                  for_stamp, found);
+    if (has_point) *pin = memtable;
+    return found->Settle(has_point, point, memtable->Covering(key, at), for_stamp);
   };
   if (look(sources.memtable)) return absl::OkStatus();
   for (const auto& memtable : sources.frozen) {
@@ -97,15 +87,15 @@ absl::Status Lookup(const Sources& sources, TableCache* tables, absl::string_vie
   const Version& version = *sources.version;
   for (const TableFilePtr& file : version.level(0)) {
     if (!file->info().Contains(key)) continue;
-    KVARTS_ASSIGN_OR_RETURN(const bool settled,
-                            LookInTable(*file, tables, key, hash, at, no_wait, for_stamp, found));
+    KVARTS_ASSIGN_OR_RETURN(const bool settled, LookInTable(*file, tables, key, hash, at, no_wait,
+                                                            for_stamp, found, pin));
     if (settled) return absl::OkStatus();
   }
   for (int level = 1; level < kLevels; ++level) {
     const TableFile* const file = version.Find(level, key);
     if (file == nullptr) continue;
-    KVARTS_ASSIGN_OR_RETURN(const bool settled,
-                            LookInTable(*file, tables, key, hash, at, no_wait, for_stamp, found));
+    KVARTS_ASSIGN_OR_RETURN(const bool settled, LookInTable(*file, tables, key, hash, at, no_wait,
+                                                            for_stamp, found, pin));
     if (settled) return absl::OkStatus();
   }
   return absl::OkStatus();

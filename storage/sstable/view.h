@@ -28,6 +28,7 @@ class TableCache {
   // Opens a table with its index given.
   absl::Status Put(const TableInfo& info, std::string meta);
   void Forget(const TableInfo& info) { cache_.Erase(IndexKey(info)); }
+  static BlockCache::Key IndexKey(const TableInfo& info) { return {info.number, ~uint64_t{0}}; }
 
   FileSystem* fs() const { return fs_; }
   const std::string& dir() const { return dir_; }
@@ -35,8 +36,6 @@ class TableCache {
   ReadCounters* counters() { return &counters_; }
 
  private:
-  static BlockCache::Key IndexKey(const TableInfo& info) { return {info.number, ~uint64_t{0}}; }
-
   FileSystem* const fs_;
   const std::string dir_;
   BlockCache cache_;
@@ -56,16 +55,27 @@ struct Found {
   Sequence sequence = 0;  // the newest put or deletion of this very key has it; 0: none has
   bool covered = false;   // a range deletion hides it
   Entry entry;            // where there is one
-  Pin pin;                // what its blob is in
 
   bool is_put() const { return sequence != 0 && !covered && entry.is_put(); }
+
+  // Takes what one source has of the key, of which everything is newer than in those after it:
+  // perhaps an entry, and the newest range deletion over it, 0 for none. True: that settles it.
+  // Behind a range deletion it goes on only `for_stamp`, which needs the sequence.
+  bool Settle(bool has_point, const Entry& point, Sequence covering, bool for_stamp) {
+    covered = covered || (covering != 0 && !(has_point && point.sequence() > covering));
+    if (!has_point) return covered && !for_stamp;
+    sequence = point.sequence();
+    entry = point;
+    return true;
+  }
 };
 
-// What a reader at `at` sees of `key`, whose KeyHash() is `hash`. kUnavailable where `no_wait` and
-// the answer is on disk. Behind a range deletion it looks on only `for_stamp`, which needs the
-// sequence.
+// What a reader at `at` sees of `key`, whose KeyHash() is `hash`; `*pin` keeps the entry's bytes.
+// kUnavailable where `no_wait` and
+// the answer is on disk. `for_stamp`: see Found::Settle().
 absl::Status Lookup(const Sources& sources, TableCache* tables, absl::string_view key,
-                    uint64_t hash, Sequence at, bool no_wait, bool for_stamp, Found* found);
+                    uint64_t hash, Sequence at, bool no_wait, bool for_stamp, Found* found,
+                    Pin* pin);
 
 // Everything in `sources` that may be in [begin, end), merged; and all range tombstones there.
 struct Scan {
