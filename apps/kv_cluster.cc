@@ -574,14 +574,17 @@ class Commands {
     for (const Incarnation& node : lost) {
       const uint16_t number = next->FindNumber(node);
       if (number == 0) continue;
-      for (SlotEntry& slot : next->slots) {
+      for (int i = 0; i < kSlots; ++i) {
+        const SlotEntry now = next->slots[i];
+        if (now.primary != number && now.joining != number && now.previous != number) continue;
+        SlotEntry& slot = next->slots.Mutable(i);
         if (slot.primary == number) {
           slot = {};
           ++next->lost_slots;
         } else if (slot.joining == number) {
           slot.joining = 0;
           slot.epoch = 0;
-        } else if (slot.previous == number) {
+        } else {
           // Its copy is gone with it, and the primary, which has all of it, need not wait for its
           // word.
           slot.previous = 0;

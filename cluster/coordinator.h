@@ -3,6 +3,7 @@
 
 #include "base/language.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -36,11 +37,39 @@ class Coordinator {
     }
   };
 
+  // Not thread-safe. Values by their names, in the order of names. Copies share them until one of
+  // the copies is changed: who reads pays nothing for what nobody has changed.
+  class Values {
+   public:
+    using Map = std::map<std::string, Value>;
+    using const_iterator = Map::const_iterator;
+
+    const_iterator begin() const { return map_->begin(); }
+    const_iterator end() const { return map_->end(); }
+    const_iterator find(const std::string& name) const { return map_->find(name); }
+    const Value& at(const std::string& name) const { return map_->at(name); }
+    size_t count(const std::string& name) const { return map_->count(name); }
+    size_t size() const { return map_->size(); }
+    bool empty() const { return map_->empty(); }
+    Value& operator[](const std::string& name) { return Mutable()[name]; }
+    size_t erase(const std::string& name) { return Mutable().erase(name); }
+
+    friend bool operator==(const Values& a, const Values& b) { return *a.map_ == *b.map_; }
+
+   private:
+    Map& Mutable() {
+      if (map_.use_count() > 1) map_ = std::make_shared<Map>(*map_);
+      return *map_;
+    }
+
+    std::shared_ptr<Map> map_ = std::make_shared<Map>();
+  };
+
   // All of it at one revision. A revision is never given twice, and grows with every transaction
   // that changes something; other things may make it grow too.
   struct Contents {
     int64_t revision = 0;
-    std::map<std::string, Value> values;
+    Values values;
   };
 
   // Takes place whole or not at all.

@@ -41,7 +41,14 @@ std::vector<int> Shares(int slots, const std::vector<double>& weights,
 
 std::vector<int> Planned(const ClusterTable& table) {
   std::vector<int> counts(table.names.size() + 1, 0);
-  for (const SlotEntry& slot : table.slots) ++counts[Target(slot)];
+  for (int group = 0; group < kSlotGroups; ++group) {
+    const SlotGroup& its = *table.slots.group(group);
+    if (!its.may_differ && !its.may_have_joining) {
+      counts[its.entries.front().primary] += kSlotsPerGroup;
+      continue;
+    }
+    for (const SlotEntry& slot : its.entries) ++counts[Target(slot)];
+  }
   return counts;
 }
 
@@ -58,10 +65,16 @@ void Rebalance(const std::vector<Incarnation>& dead, ClusterTable* table) {
   }
   if (members.empty()) return;
   // Who leaves is given nothing any more.
-  for (SlotEntry& slot : table->slots) {
-    if (slot.joining == 0) continue;
-    const auto to = table->nodes.find(table->NameOf(slot.joining));
+  for (int i = 0; i < kSlots; ++i) {
+    if (!table->slots.group(GroupOf(i))->may_have_joining) {
+      i += kSlotsPerGroup - 1;
+      continue;
+    }
+    const uint16_t joining = table->slots[i].joining;
+    if (joining == 0) continue;
+    const auto to = table->nodes.find(table->NameOf(joining));
     if (to == table->nodes.end() || to->second.state != NodeState::kLeaving) continue;
+    SlotEntry& slot = table->slots.Mutable(i);
     slot.joining = 0;
     slot.epoch = 0;
   }
@@ -85,10 +98,15 @@ void Rebalance(const std::vector<Incarnation>& dead, ClusterTable* table) {
     while (taker < members.size() && wanted[members[taker]] <= 0) ++taker;
     return taker < members.size() ? members[taker] : uint16_t{0};
   };
-  for (SlotEntry& slot : table->slots) {
-    if (slot.primary != 0) continue;
+  for (int i = 0; i < kSlots; ++i) {
+    if (!table->slots.group(GroupOf(i))->may_lack_primary) {
+      i += kSlotsPerGroup - 1;
+      continue;
+    }
+    if (table->slots[i].primary != 0) continue;
     const uint16_t to = next_taker();
     if (to == 0) return;  // cannot be: shares add up to all slots
+    SlotEntry& slot = table->slots.Mutable(i);
     slot = {};
     slot.primary = to;
     --wanted[to];
@@ -98,11 +116,12 @@ void Rebalance(const std::vector<Incarnation>& dead, ClusterTable* table) {
     if (wanted[giver] >= 0 || is_dead(table->NameOf(number))) continue;
     // From its last slots on, which keeps what it has left in one piece.
     for (int i = kSlots - 1; i >= 0 && wanted[giver] < 0; --i) {
-      SlotEntry& slot = table->slots[i];
+      const SlotEntry& now = table->slots[i];
       // One that has just come, and whose last owner still holds a copy, is not ready to go on.
-      if (slot.primary != number || slot.joining != 0 || slot.previous != 0) continue;
+      if (now.primary != number || now.joining != 0 || now.previous != 0) continue;
       const uint16_t to = next_taker();
       if (to == 0) return;
+      SlotEntry& slot = table->slots.Mutable(i);
       slot.joining = to;
       slot.epoch = 0;
       ++wanted[giver];

@@ -27,7 +27,8 @@ int CountOf(const ClusterTable& table, int i) { return table.CountOf(table.FindN
 
 // All moves that are planned are done.
 void Move(ClusterTable* table) {
-  for (SlotEntry& slot : table->slots) {
+  for (int i = 0; i < kSlots; ++i) {
+    SlotEntry& slot = table->slots.Mutable(i);
     if (slot.joining != 0) slot = {slot.joining, 0, 0, false, 0};
   }
 }
@@ -116,7 +117,9 @@ TEST(PlacementTest, SlotsUnderWayAreNotPlannedAgain) {
   EXPECT_TRUE(before.slots == table.slots);
   // And one whose last owner still has a copy does not go on before that has ended.
   Move(&table);
-  for (SlotEntry& slot : table.slots) slot.previous = table.FindNumber(Name(1));
+  for (int i = 0; i < kSlots; ++i) {
+    table.slots.Mutable(i).previous = table.FindNumber(Name(1));
+  }
   AddMember(5, 1, &table);
   Rebalance({}, &table);
   for (const SlotEntry& slot : table.slots) EXPECT_EQ(slot.joining, 0);

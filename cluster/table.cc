@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -101,24 +102,49 @@ absl::Status ReadNode(absl::string_view name, const Coordinator::Value& value,
   return absl::OkStatus();
 }
 
+// Whether `group` was read from this very record, and its nodes have the same numbers now.
+bool IsOf(const SlotGroup& group, const Coordinator::Value& value, ClusterTable* table) {
+  const SlotGroup::Source* const source = group.source.get();
+  if (source == nullptr || source->revision != value.revision || source->bytes != value.bytes) {
+    return false;
+  }
+  for (size_t i = 0; i < source->nodes.size(); ++i) {
+    if (table->NumberOf(source->nodes[i]) != source->numbers[i]) return false;
+  }
+  return true;
+}
+
 absl::Status ReadGroup(absl::string_view name, const Coordinator::Value& value,
-                       ClusterTable* table) {
-  int group = 0;
-  if (!absl::SimpleAtoi(absl::StripPrefix(name, kSlotsPrefix), &group) || group < 0 ||
-      group >= kSlotGroups || GroupName(group) != name) {
+                       const ClusterTable* before, ClusterTable* table) {
+  int number = 0;
+  const absl::string_view digits = absl::StripPrefix(name, kSlotsPrefix);
+  if (digits.size() != 2 || !absl::ascii_isdigit(digits[0]) || !absl::ascii_isdigit(digits[1]) ||
+      !absl::SimpleAtoi(digits, &number) || number >= kSlotGroups) {
     return Damaged(name, "its name is no group of slots");
+  }
+  table->group_revisions[number] = value.revision;
+  if (before != nullptr && IsOf(*before->slots.group(number), value, table)) {
+    table->slots.SetGroup(number, before->slots.group(number));
+    return absl::OkStatus();
   }
   SlotsRecord record;
   KVARTS_RETURN_IF_ERROR(ParseMessage(name, value.bytes, &record));
+  auto source = std::make_shared<SlotGroup::Source>();
+  source->bytes = value.bytes;
+  source->revision = value.revision;
   std::vector<uint16_t> numbers = {0};
   for (const std::string& node : record.nodes()) {
     if (node.size() != kIncarnationBytes) return Damaged(name, "a node's incarnation");
     numbers.push_back(table->NumberOf(node));
+    source->nodes.push_back(node);
+    source->numbers.push_back(numbers.back());
   }
-  int slot = group * kSlotsPerGroup;
-  const int end = slot + kSlotsPerGroup;
+  auto group = std::make_shared<SlotGroup>();
+  group->may_lack_primary = group->may_have_joining = group->may_have_previous = group->may_differ =
+      false;
+  uint32_t slot = 0;
   for (const SlotRun& run : record.runs()) {
-    if (run.count() == 0 || run.count() > static_cast<uint32_t>(end - slot) ||
+    if (run.count() == 0 || run.count() > kSlotsPerGroup - slot ||
         run.primary() >= numbers.size() || run.joining() >= numbers.size() ||
         run.previous() >= numbers.size()) {
       return Damaged(name, "a run of slots");
@@ -129,10 +155,16 @@ absl::Status ReadGroup(absl::string_view name, const Coordinator::Value& value,
     entry.previous = numbers[run.previous()];
     entry.adopted = run.adopted();
     entry.epoch = run.epoch() != 0 ? run.epoch() : static_cast<uint64_t>(value.revision);
-    for (uint32_t i = 0; i < run.count(); ++i) table->slots[slot++] = entry;
+    for (uint32_t i = 0; i < run.count(); ++i) group->entries[slot++] = entry;
+    group->may_lack_primary = group->may_lack_primary || entry.primary == 0;
+    group->may_have_joining = group->may_have_joining || entry.joining != 0;
+    group->may_have_previous = group->may_have_previous || entry.previous != 0 || entry.adopted;
+    group->may_differ = group->may_differ || entry.primary != group->entries.front().primary;
+    group->newest_epoch = std::max(group->newest_epoch, entry.epoch);
   }
-  if (slot != end) return Damaged(name, "its runs do not add up");
-  table->group_revisions[group] = value.revision;
+  if (slot != kSlotsPerGroup) return Damaged(name, "its runs do not add up");
+  group->source = std::move(source);
+  table->slots.SetGroup(number, std::move(group));
   return absl::OkStatus();
 }
 
@@ -159,7 +191,28 @@ bool operator==(const SlotEntry& a, const SlotEntry& b) {
          a.adopted == b.adopted && a.epoch == b.epoch;
 }
 
-absl::StatusOr<ClusterTable> ClusterTable::Parse(const Coordinator::Contents& contents) {
+SlotEntries::SlotEntries() {
+  static const std::shared_ptr<const SlotGroup>* const empty = [] {
+    auto group = std::make_shared<SlotGroup>();
+    group->may_have_joining = group->may_have_previous = group->may_differ = false;
+    return new std::shared_ptr<const SlotGroup>(std::move(group));
+  }();
+  groups_.fill(*empty);
+}
+
+SlotEntry& SlotEntries::Mutable(int slot) {
+  std::shared_ptr<const SlotGroup>& group = groups_[static_cast<size_t>(slot / kSlotsPerGroup)];
+  if (group->source != nullptr || group.use_count() > 1) {
+    auto copy = std::make_shared<SlotGroup>();
+    copy->entries = group->entries;
+    group = std::move(copy);
+  }
+  // Made here, and nobody else's: not constant.
+  return const_cast<SlotGroup*>(group.get())->entries[static_cast<size_t>(slot % kSlotsPerGroup)];
+}
+
+absl::StatusOr<ClusterTable> ClusterTable::Parse(const Coordinator::Contents& contents,
+                                                 const ClusterTable* before) {
   ClusterTable table;
   table.revision = contents.revision;
   for (const auto& [name, value] : contents.values) {
@@ -168,7 +221,7 @@ absl::StatusOr<ClusterTable> ClusterTable::Parse(const Coordinator::Contents& co
     } else if (absl::StartsWith(name, kNodePrefix)) {
       KVARTS_RETURN_IF_ERROR(ReadNode(name, value, &table));
     } else if (absl::StartsWith(name, kSlotsPrefix)) {
-      KVARTS_RETURN_IF_ERROR(ReadGroup(name, value, &table));
+      KVARTS_RETURN_IF_ERROR(ReadGroup(name, value, before, &table));
     }
     // Other names are a coordinator's own, or of a later version that says nothing of slots there.
   }
@@ -282,11 +335,9 @@ int ClusterTable::AddChangedGroups(const ClusterTable& before,
                                    Coordinator::Transaction* transaction) const {
   int changed = 0;
   for (int group = 0; group < kSlotGroups; ++group) {
-    const int first = group * kSlotsPerGroup;
-    if (std::equal(slots.begin() + first, slots.begin() + first + kSlotsPerGroup,
-                   before.slots.begin() + first)) {
-      continue;
-    }
+    const SlotGroup* const now = slots.group(group).get();
+    const SlotGroup* const then = before.slots.group(group).get();
+    if (now == then || now->entries == then->entries) continue;
     AddGroup(group, transaction);
     ++changed;
   }

@@ -3,10 +3,15 @@
 
 #include "base/language.h"
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -70,6 +75,88 @@ struct SlotEntry {
   friend bool operator==(const SlotEntry& a, const SlotEntry& b);
 };
 
+// The entries of a record's slots.
+struct SlotGroup {
+  // The record that the entries were read from, and the numbers that the table gives its nodes.
+  struct Source {
+    std::string bytes;
+    int64_t revision = 0;
+    std::vector<Incarnation> nodes;
+    std::vector<uint16_t> numbers;
+  };
+
+  std::array<SlotEntry, kSlotsPerGroup> entries;
+  // What loops over all slots need not look for here. True of entries that may have been changed
+  // since they were read.
+  bool may_lack_primary = true;
+  bool may_have_joining = true;
+  bool may_have_previous = true;         // or be adopted
+  bool may_differ = true;                // in their primary
+  uint64_t newest_epoch = 0;             // of entries as they were read
+  std::shared_ptr<const Source> source;  // null once they may have been changed
+
+  // False where no entry names the node.
+  bool MayName(uint16_t number) const {
+    return source == nullptr ||
+           std::count(source->numbers.begin(), source->numbers.end(), number) > 0;
+  }
+};
+
+// Not thread-safe. The entry of each slot. Copies share groups until one of them changes an entry:
+// to copy a table takes a microsecond, and a group that is at the same place in memory is the same.
+class SlotEntries {
+ public:
+  class Iterator {
+   public:
+    using iterator_category = std::forward_iterator_tag;
+    using value_type = SlotEntry;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const SlotEntry*;
+    using reference = const SlotEntry&;
+
+    Iterator(const SlotEntries* entries, int slot) : entries_(entries), slot_(slot) {}
+    reference operator*() const { return (*entries_)[slot_]; }
+    pointer operator->() const { return &(*entries_)[slot_]; }
+    Iterator& operator++() {
+      ++slot_;
+      return *this;
+    }
+    Iterator operator++(int) { return {entries_, slot_++}; }
+    friend bool operator==(const Iterator& a, const Iterator& b) { return a.slot_ == b.slot_; }
+    friend bool operator!=(const Iterator& a, const Iterator& b) { return a.slot_ != b.slot_; }
+
+   private:
+    const SlotEntries* entries_;
+    int slot_;
+  };
+
+  SlotEntries();
+
+  const SlotEntry& operator[](int slot) const {
+    return groups_[static_cast<size_t>(slot / kSlotsPerGroup)]
+        ->entries[static_cast<size_t>(slot % kSlotsPerGroup)];
+  }
+  // For a change; the reference is good until the next copy of this.
+  SlotEntry& Mutable(int slot);
+
+  const std::shared_ptr<const SlotGroup>& group(int group) const {
+    return groups_[static_cast<size_t>(group)];
+  }
+  void SetGroup(int group, std::shared_ptr<const SlotGroup> entries) {
+    groups_[static_cast<size_t>(group)] = std::move(entries);
+  }
+
+  friend bool operator==(const SlotEntries& a, const SlotEntries& b) {
+    return std::equal(a.begin(), a.end(), b.begin());
+  }
+
+  Iterator begin() const { return {this, 0}; }
+  Iterator end() const { return {this, kSlots}; }
+
+ private:
+  std::array<std::shared_ptr<const SlotGroup>, kSlotGroups> groups_;
+};
+
 // A copy of what the coordinator has, at one revision.
 struct ClusterTable {
   int64_t revision = 0;
@@ -82,11 +169,13 @@ struct ClusterTable {
   std::map<Incarnation, NodeInfo> nodes;  // those that are registered
   // Those that slots name, registered or not. Entry i is node i + 1 of a SlotEntry.
   std::vector<Incarnation> names;
-  std::array<SlotEntry, kSlots> slots;
+  SlotEntries slots;
   std::array<int64_t, kSlotGroups> group_revisions{};
 
-  // kDataLoss where a record is damaged or of a later version, with its name.
-  static absl::StatusOr<ClusterTable> Parse(const Coordinator::Contents& contents);
+  // kDataLoss where a record is damaged or of a later version, with its name. Groups whose records
+  // are as they were in `before`, which may be null, are shared with it and not parsed again.
+  static absl::StatusOr<ClusterTable> Parse(const Coordinator::Contents& contents,
+                                            const ClusterTable* before = nullptr);
 
   // The number of `node` in SlotEntry; adds it to `names` where it is not there.
   uint16_t NumberOf(const Incarnation& node);

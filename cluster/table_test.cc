@@ -55,9 +55,9 @@ ClusterTable Example() {
   }
   const uint16_t a = table.NumberOf(std::string(20, 'a'));
   const uint16_t b = table.NumberOf(std::string(20, 'b'));
-  for (SlotEntry& slot : table.slots) slot.primary = a;
-  table.slots[300] = {b, 0, a, true, 0};
-  table.slots[301] = {a, b, 0, false, 0};
+  for (int slot = 0; slot < kSlots; ++slot) table.slots.Mutable(slot).primary = a;
+  table.slots.Mutable(300) = {b, 0, a, true, 0};
+  table.slots.Mutable(301) = {a, b, 0, false, 0};
   return table;
 }
 
@@ -101,8 +101,8 @@ TEST(TableTest, OnlySlotsThatChangeGetANewEpoch) {
   const auto read = ClusterTable::Parse(contents);
   ASSERT_TRUE(read.ok());
   ClusterTable next = *read;
-  next.slots[5].joining = next.NumberOf(std::string(20, 'b'));
-  next.slots[5].epoch = 0;
+  next.slots.Mutable(5).joining = next.NumberOf(std::string(20, 'b'));
+  next.slots.Mutable(5).epoch = 0;
   Coordinator::Transaction second;
   EXPECT_EQ(next.AddChangedGroups(*read, &second), 1);
   Apply(second, &contents);
@@ -111,6 +111,49 @@ TEST(TableTest, OnlySlotsThatChangeGetANewEpoch) {
   EXPECT_EQ(again->slots[4].epoch, 1u);
   EXPECT_EQ(again->slots[5].epoch, 2u);
   EXPECT_EQ(again->slots[6].epoch, 1u);
+}
+
+TEST(TableTest, ACopyThatIsChangedLeavesTheOtherAsItIs) {
+  const ClusterTable table = Example();
+  ClusterTable copy = table;
+  copy.slots.Mutable(5).joining = 7;
+  EXPECT_EQ(copy.slots[5].joining, 7);
+  EXPECT_EQ(table.slots[5].joining, 0);
+  EXPECT_EQ(copy.slots.group(1), table.slots.group(1));
+}
+
+TEST(TableTest, GroupsThatAreAsTheyWereAreSharedWhereTheirNodesHaveTheSameNumbers) {
+  ClusterTable first;
+  const uint16_t a = first.NumberOf(std::string(20, 'a'));
+  const uint16_t b = first.NumberOf(std::string(20, 'b'));
+  for (int slot = 0; slot < kSlots; ++slot) {
+    first.slots.Mutable(slot).primary = slot < 2 * kSlotsPerGroup ? a : b;
+  }
+  Coordinator::Transaction all;
+  first.AddCluster(&all);
+  first.AddChangedGroups(ClusterTable(), &all);
+  Coordinator::Contents contents;
+  Apply(all, &contents);
+  const auto read = ClusterTable::Parse(contents);
+  ASSERT_TRUE(read.ok());
+
+  // The last group has node b alone, which was number 2 and is number 1 where it comes first.
+  for (const int changed : {1, 0}) {
+    ClusterTable next = *ClusterTable::Parse(contents);
+    const uint16_t last = next.FindNumber(std::string(20, 'b'));
+    for (int i = 0; i < kSlotsPerGroup; ++i) {
+      next.slots.Mutable(changed * kSlotsPerGroup + i) = {last, 0, 0, false, 0};
+    }
+    Coordinator::Transaction change;
+    ASSERT_EQ(next.AddChangedGroups(*ClusterTable::Parse(contents), &change), 1);
+    Apply(change, &contents);
+    const auto again = ClusterTable::Parse(contents, &*read);
+    ASSERT_TRUE(again.ok());
+    const SlotEntry& entry = again->slots[kSlots - 1];
+    EXPECT_EQ(again->NameOf(entry.primary), std::string(20, 'b'));
+    EXPECT_EQ(again->slots.group(63) == read->slots.group(63), changed == 1);
+    EXPECT_FALSE(again->slots.group(changed) == read->slots.group(changed));
+  }
 }
 
 TEST(TableTest, ANodeIsRemovedOnlyWhereNoSlotHasComeToItMeanwhile) {

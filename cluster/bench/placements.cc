@@ -35,12 +35,11 @@ class Slots final : public Placement {
     table_.nodes[node].state = NodeState::kMember;
     numbers_.push_back(table_.NumberOf(node));
     Rebalance({}, &table_);
-    for (SlotEntry& slot : table_.slots) {
+    for (int i = 0; i < kSlots; ++i) {
+      SlotEntry& slot = table_.slots.Mutable(i);
       if (slot.joining != 0) slot.primary = slot.joining;
       slot.joining = 0;
-    }
-    for (int i = 0; i < kSlots; ++i) {
-      const uint16_t primary = table_.slots[static_cast<size_t>(i)].primary;
+      const uint16_t primary = slot.primary;
       owner_[static_cast<size_t>(i)] = static_cast<int16_t>(
           std::find(numbers_.begin(), numbers_.end(), primary) - numbers_.begin());
     }

@@ -107,7 +107,8 @@ class SimulatedCoordinator::Server final {
 
   void Read(int client, std::shared_ptr<Mailbox> from, uint64_t id) {
     Meet(client, CoordinatorPolicy::Call::kRead, std::move(from), id, [this, id] {
-      return Letter([id, contents = contents_](Mailbox* to) { to->OnRead(id, contents); });
+      return Letter(
+          [id, contents = contents_](Mailbox* to) mutable { to->OnRead(id, std::move(contents)); });
     });
   }
 

@@ -14,14 +14,8 @@ namespace {
 // How long the other node may take for one request: it may have to clean up first, or to wait for a
 // disk. Whether it is alive PeerWatch says sooner.
 constexpr absl::Duration kSilence = absl::Seconds(10);
-// Copies on their way, and what of one message.
-constexpr size_t kWindow = 4 << 20;
-constexpr size_t kMessage = 256 << 10;
-// The pass over the store does not run ahead of what is sent by more than this.
-constexpr size_t kAhead = 1 << 20;
 // What is left to be sent when requests are made to wait: some milliseconds of it.
 constexpr size_t kLag = 64 << 10;
-constexpr size_t kPageKeys = 512;
 constexpr size_t kMostKeysAtOnce = 64;
 // What a call of the store may read at once.
 constexpr size_t kReadBytes = 256 << 10;
@@ -53,10 +47,10 @@ void AppendEffects(const std::vector<Effect>& effects, PeerStage* stage, std::st
 
 // Reads the keys from `*first` on into the outbox, as many as are worth a turn. On a thread that
 // may wait for the store.
-void ReadKeys(const std::vector<std::string>& keys, Outbox* outbox, size_t* first,
+void ReadKeys(const std::vector<std::string>& keys, size_t ahead, Outbox* outbox, size_t* first,
               size_t* keys_at_once) {
   std::vector<absl::string_view> some;
-  while (*first < keys.size() && outbox->bytes() < kAhead) {
+  while (*first < keys.size() && outbox->bytes() < ahead) {
     const size_t end = std::min(keys.size(), *first + *keys_at_once);
     some.assign(keys.begin() + static_cast<ptrdiff_t>(*first),
                 keys.begin() + static_cast<ptrdiff_t>(end));
@@ -116,9 +110,15 @@ bool Mover::is_idle() const {
   if (!parts_.keeper->has_table()) return true;
   const ClusterTable& table = parts_.table();
   const uint16_t me = table.FindNumber(parts_.me);
-  return me == 0 || std::none_of(table.slots.begin(), table.slots.end(), [me](const SlotEntry& s) {
-           return s.previous == me || (s.primary == me && s.joining != 0);
-         });
+  for (int group = 0; group < kSlotGroups && me != 0; ++group) {
+    const SlotGroup& g = *table.slots.group(group);
+    if ((!g.may_have_previous && !g.may_have_joining) || !g.MayName(me)) continue;
+    const bool is_busy = std::any_of(g.entries.begin(), g.entries.end(), [me](const SlotEntry& s) {
+      return s.previous == me || (s.primary == me && s.joining != 0);
+    });
+    if (is_busy) return false;
+  }
+  return true;
 }
 
 void Mover::Tick() {
@@ -140,8 +140,13 @@ bool Mover::Chosen(Incarnation* to, std::vector<uint16_t>* slots) const {
   if (me == 0) return false;
   std::map<uint16_t, std::vector<uint16_t>> by_target;
   for (int i = 0; i < kSlots; ++i) {
+    const SlotGroup& group = *table.slots.group(GroupOf(i));
+    if (!group.may_have_joining || !group.MayName(me)) {
+      i += kSlotsPerGroup - 1;
+      continue;
+    }
     const auto slot = static_cast<uint16_t>(i);
-    const SlotEntry& entry = table.slots[slot];
+    const SlotEntry& entry = group.entries[static_cast<size_t>(i % kSlotsPerGroup)];
     if (entry.primary == me && entry.joining != 0 && entry.previous == 0 && !owned_[slot] &&
         parts_.store->slots()->state(slot) == SlotState::kServing) {
       by_target[entry.joining].push_back(slot);
@@ -187,7 +192,7 @@ void Mover::Begin(const Incarnation& to, std::vector<uint16_t> slots) {
   job_->to = to;
   if (!address.empty()) job_->to_revision = parts_.table().nodes.at(to).revision;
   job_->slots = std::move(slots);
-  for (const uint16_t slot : job_->slots) confirmed_[slot] = false;
+  for (const uint16_t slot : job_->slots) SetConfirmed(slot, false);
   for (const uint16_t slot : job_->slots) {
     if (job_->groups.empty() || GroupOf(job_->groups.back().front()) != GroupOf(slot)) {
       job_->groups.emplace_back();
@@ -274,7 +279,7 @@ void Mover::WaitUntilDrained(absl::AnyInvocable<void()> then) {
 
 bool Mover::SendSome() {
   std::vector<Effect> effects;
-  if (job_->outbox->Take(kMessage, &effects) == 0) return false;
+  if (job_->outbox->Take(parts_.copy_limits.message, &effects) == 0) return false;
   PeerRequest request;
   std::string payload;
   AppendEffects(effects, request.mutable_stage(), &payload);
@@ -298,9 +303,11 @@ void Mover::Pump() {
   if (job_ == nullptr || job_->phase < Phase::kCopying || job_->phase > Phase::kHolding) return;
   const absl::Status read = job_->outbox->status();
   if (!read.ok()) return Abort(read);
-  while (job_->unacknowledged < kWindow && SendSome()) {
+  while (job_->unacknowledged < parts_.copy_limits.window && SendSome()) {
   }
-  if (!job_->pass_done && !job_->pass_running && job_->outbox->bytes() < kAhead) PassStep();
+  if (!job_->pass_done && !job_->pass_running && job_->outbox->bytes() < parts_.copy_limits.ahead) {
+    PassStep();
+  }
   // Asked before what is left is counted: a call that ends in between has put its write there.
   const bool is_drained = parts_.store->slots()->calls()->Drained();
   const size_t left = job_->outbox->bytes() + job_->unacknowledged;
@@ -349,16 +356,16 @@ void Mover::PassStep() {
   step->keys = std::move(job_->keys);
   step->keys_at_once = job_->keys_at_once;
   parts_.OnStore(
-      [step, cursor = job_->cursor, outbox = job_->outbox] {
+      [step, cursor = job_->cursor, outbox = job_->outbox, copy = parts_.copy_limits] {
         if (step->keys.empty()) {
           ScanPage page;
           PageLimits limits;
-          limits.entries = kPageKeys;
+          limits.entries = copy.page_keys;
           step->status = cursor->Next(limits, &page);
           for (const ScanEntry& entry : page) step->keys.emplace_back(entry.key);
           step->at_end = step->status.ok() && page.empty();
         }
-        ReadKeys(step->keys, outbox.get(), &step->first, &step->keys_at_once);
+        ReadKeys(step->keys, copy.ahead, outbox.get(), &step->first, &step->keys_at_once);
       },
       [this, step, number = jobs_, alive = std::weak_ptr<bool>(alive_)] {
         const std::shared_ptr<bool> here = alive.lock();
@@ -386,7 +393,7 @@ void Mover::Hold() {
   job_->group.slots = job_->groups.front();
   job_->group.to = job_->to;
   job_->group.held_since = parts_.loop->Now();
-  for (const uint16_t slot : job_->group.slots) owned_[slot] = true;
+  SetOwned(job_->group.slots, true);
   parts_.store->SetStates(job_->group.slots, SlotState::kHeld);
   parts_.store->slots()->calls()->Flip();
   Pump();
@@ -398,7 +405,7 @@ Coordinator::Transaction Mover::SwitchTransaction(const Group& group) const {
   const uint16_t to = next.FindNumber(group.to);
   Coordinator::Transaction transaction;
   for (const uint16_t slot : group.slots) {
-    SlotEntry& entry = next.slots[slot];
+    SlotEntry& entry = next.slots.Mutable(slot);
     if (me == 0 || to == 0 || entry.primary != me || entry.joining != to) return {};
     entry = {};
     entry.primary = to;
@@ -473,7 +480,7 @@ void Mover::SendWord() {
                            const Group group = job_->group;
                            job_->group = {};
                            job_->phase = Phase::kCopying;
-                           for (const uint16_t slot : group.slots) confirmed_[slot] = true;
+                           for (const uint16_t slot : group.slots) SetConfirmed(slot, true);
                            Ended(group);
                            if (!job_->groups.empty()) return Pump();
                            job_->outbox->Close();
@@ -495,8 +502,16 @@ void Mover::Ended(const Group& group) {
                          });
 }
 
+void Mover::SetOwned(const std::vector<uint16_t>& slots, bool is_owned) {
+  for (const uint16_t slot : slots) {
+    int& count = owned_of_group_[static_cast<size_t>(GroupOf(slot))];
+    if (is_owned != owned_[slot]) count += is_owned ? 1 : -1;
+    owned_[slot] = is_owned;
+  }
+}
+
 void Mover::Unfreeze(const Group& group, SlotState state) {
-  for (const uint16_t slot : group.slots) owned_[slot] = false;
+  SetOwned(group.slots, false);
   parts_.publish();
   parts_.store->SetStates(group.slots, state);
 }
@@ -556,8 +571,9 @@ void Mover::Cancel(const Incarnation& to, const absl::Status& why) {
   ClusterTable next = parts_.table();
   const uint16_t me = next.FindNumber(parts_.me);
   const uint16_t number = next.FindNumber(to);
-  for (SlotEntry& entry : next.slots) {
-    if (entry.primary == me && entry.joining == number) entry.joining = 0;
+  for (int slot = 0; slot < kSlots; ++slot) {
+    const SlotEntry& entry = next.slots[slot];
+    if (entry.primary == me && entry.joining == number) next.slots.Mutable(slot).joining = 0;
   }
   Coordinator::Transaction transaction;
   if (next.AddChangedGroups(parts_.table(), &transaction) == 0) return;

@@ -45,9 +45,10 @@ class Mover {
 
   // Slots whose requests this alone decides upon: held, switched and not yet released.
   bool Owns(uint16_t slot) const { return owned_[slot]; }
+  bool OwnsAnyOf(int group) const { return owned_of_group_[static_cast<size_t>(group)] > 0; }
   // The slots' old copies are gone, and new ones come: nothing is known of them.
   void Forget(const std::vector<uint16_t>& slots) {
-    for (const uint16_t slot : slots) confirmed_[slot] = false;
+    for (const uint16_t slot : slots) SetConfirmed(slot, false);
   }
   // Whether another node has served the slot since, and its old copy is still here.
   bool GaveAway(uint16_t slot) const { return confirmed_[slot] && leftovers_->is_marked(slot); }
@@ -125,6 +126,12 @@ class Mover {
   void AskAndDrop(const Incarnation& to, const std::vector<uint16_t>& slots);
   void CommitDrop(const std::vector<uint16_t>& slots);
   void Tick();
+  void SetOwned(const std::vector<uint16_t>& slots, bool is_owned);
+  void SetConfirmed(uint16_t slot, bool is_confirmed) {
+    const auto group = static_cast<size_t>(GroupOf(slot));
+    if (is_confirmed != confirmed_[slot]) confirmed_of_group_[group] += is_confirmed ? 1 : -1;
+    confirmed_[slot] = is_confirmed;
+  }
 
   const NodeParts& parts_;
   Leftovers* const leftovers_;
@@ -134,6 +141,9 @@ class Mover {
   std::vector<std::shared_ptr<Group>> frozen_;
   std::array<bool, kSlots> owned_{};
   std::array<bool, kSlots> confirmed_{};  // the other node has said that it serves them
+  // How many of a group's slots are so: loops over all slots pass over the other groups.
+  std::array<int, kSlotGroups> owned_of_group_{};
+  std::array<int, kSlotGroups> confirmed_of_group_{};
   bool dropping_ = false;
   std::shared_ptr<PeerConnection> asking_;
   absl::Duration try_after_;

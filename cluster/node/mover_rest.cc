@@ -50,7 +50,7 @@ void Mover::ResolveGroup(const std::shared_ptr<Group>& group) {
     if (group->revision == 0) group->revision = static_cast<int64_t>(entry.epoch);
     // Another one's: by the switch, or by what a person has told the table since.
     if (entry.primary != to || entry.adopted || entry.previous != me) {
-      for (const uint16_t slot : group->slots) confirmed_[slot] = entry.adopted;
+      for (const uint16_t slot : group->slots) SetConfirmed(slot, entry.adopted);
       const bool is_given_out_anew = entry.previous != me;
       end(SlotState::kElsewhere);
       // Whoever gave the slots out anew has said by that that what is here is lost; nobody will ask
@@ -81,8 +81,9 @@ void Mover::TakeBack(const std::shared_ptr<Group>& group) {
   ClusterTable next = parts_.table();
   const uint16_t me = next.NumberOf(parts_.me);
   for (const uint16_t slot : group->slots) {
-    next.slots[slot] = {};
-    next.slots[slot].primary = me;
+    SlotEntry& entry = next.slots.Mutable(slot);
+    entry = {};
+    entry.primary = me;
   }
   Coordinator::Transaction transaction;
   next.AddGroup(GroupOf(group->slots.front()), &transaction);
@@ -120,8 +121,14 @@ void Mover::DropOld() {
   std::vector<uint16_t> ready;
   std::map<uint16_t, std::vector<uint16_t>> unknown;
   for (int i = 0; i < kSlots; ++i) {
+    const SlotGroup& group = *table.slots.group(GroupOf(i));
+    if ((!group.may_have_previous || !group.MayName(me)) &&
+        confirmed_of_group_[static_cast<size_t>(GroupOf(i))] == 0) {
+      i += kSlotsPerGroup - 1;
+      continue;
+    }
     const auto slot = static_cast<uint16_t>(i);
-    const SlotEntry& entry = table.slots[slot];
+    const SlotEntry& entry = group.entries[static_cast<size_t>(i % kSlotsPerGroup)];
     // One that comes to this node again is the other copy, whatever was given away before.
     const bool comes =
         entry.joining == me || (entry.primary == me && (entry.previous != 0 || entry.adopted));
@@ -189,7 +196,7 @@ void Mover::AskAndDrop(const Incarnation& to, const std::vector<uint16_t>& slots
                         const std::shared_ptr<bool> still = alive.lock();
                         if (still == nullptr || !*still) return;
                         if (answer.ok()) {
-                          for (const uint16_t slot : slots) confirmed_[slot] = true;
+                          for (const uint16_t slot : slots) SetConfirmed(slot, true);
                         }
                         end();
                         Resolve();
@@ -202,15 +209,15 @@ void Mover::CommitDrop(const std::vector<uint16_t>& slots) {
   ClusterTable next = parts_.table();
   const uint16_t me = next.FindNumber(parts_.me);
   for (const uint16_t slot : slots) {
-    SlotEntry& entry = next.slots[slot];
-    if (me == 0 || entry.previous != me) continue;
+    if (me == 0 || next.slots[slot].previous != me) continue;
+    SlotEntry& entry = next.slots.Mutable(slot);
     entry.previous = 0;
     entry.adopted = false;
   }
   Coordinator::Transaction transaction;
   if (next.AddChangedGroups(parts_.table(), &transaction) == 0) {
     // An earlier try was done, and not heard of.
-    for (const uint16_t slot : slots) confirmed_[slot] = false;
+    for (const uint16_t slot : slots) SetConfirmed(slot, false);
     dropping_ = false;
     return;
   }
@@ -220,7 +227,7 @@ void Mover::CommitDrop(const std::vector<uint16_t>& slots) {
         const std::shared_ptr<bool> here = alive.lock();
         if (here == nullptr || !*here) return;
         if (outcome.ok() && outcome->succeeded) {
-          for (const uint16_t slot : slots) confirmed_[slot] = false;
+          for (const uint16_t slot : slots) SetConfirmed(slot, false);
           dropping_ = false;
           return;
         }

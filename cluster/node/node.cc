@@ -1,6 +1,7 @@
 #include "cluster/node/node.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <utility>
 
@@ -59,6 +60,7 @@ class Node::Impl {
     parts_.store = store;
     parts_.keeper = &keeper_;
     parts_.me = options_.incarnation;
+    parts_.copy_limits = options_.copy_limits;
     parts_.memory_limit = options_.info.memory_limit;
     parts_.hello = [this](const Incarnation& to) { return Hello(to); };
     parts_.internal_address = [this](const Incarnation& node) { return AddressOf(node); };
@@ -369,8 +371,8 @@ class Node::Impl {
     info->weight = other.weight;
     next->RemoveNode(node, transaction);
     uint64_t lost = 0;
-    for (SlotEntry& entry : next->slots) {
-      if (old == 0) break;
+    for (int slot = 0; slot < kSlots && old != 0; ++slot) {
+      SlotEntry& entry = next->slots.Mutable(slot);
       if (entry.primary == old) {
         entry = {};
         entry.primary = me;
@@ -400,10 +402,20 @@ class Node::Impl {
     const ClusterTable& table = keeper_.table();
     const uint16_t me = table.FindNumber(parts_.me);
     std::vector<uint16_t> lost;
-    for (int i = 0; i < kSlots; ++i) {
-      const auto slot = static_cast<uint16_t>(i);
-      if (!parts_.store->slots()->Serves(slot) || mover_->Owns(slot)) continue;
-      if (me == 0 || table.slots[slot].primary != me) lost.push_back(slot);
+    for (int group = 0; group < kSlotGroups; ++group) {
+      // Looked at already, and nothing has changed since.
+      const std::shared_ptr<const SlotGroup>& entries = table.slots.group(group);
+      KeptGroup& kept = kept_[static_cast<size_t>(group)];
+      const uint64_t changes = parts_.store->slots()->changes_of_group(group);
+      if (kept.entries == entries && kept.changes == changes) continue;
+      kept = {entries, changes};
+      for (int i = 0; i < kSlotsPerGroup; ++i) {
+        const auto slot = static_cast<uint16_t>(group * kSlotsPerGroup + i);
+        const uint16_t primary = entries->entries[static_cast<size_t>(i)].primary;
+        if ((me != 0 && primary == me) || !parts_.store->slots()->Serves(slot)) continue;
+        kept.entries = nullptr;
+        if (!mover_->Owns(slot)) lost.push_back(slot);
+      }
     }
     if (lost.empty()) return;
     options_.say(absl::StrCat(lost.size(), " slots were given to other nodes by force"));
@@ -440,8 +452,14 @@ class Node::Impl {
     const ClusterTable& table = keeper_.table();
     const auto it = table.nodes.find(parts_.me);
     if (it == table.nodes.end() || table.cluster_id != cluster_id_) return;
-    const bool has_unassigned = std::any_of(table.slots.begin(), table.slots.end(),
-                                            [](const SlotEntry& s) { return s.primary == 0; });
+    bool has_unassigned = false;
+    for (int group = 0; group < kSlotGroups; ++group) {
+      const SlotGroup& g = *table.slots.group(group);
+      has_unassigned =
+          has_unassigned ||
+          (g.may_lack_primary && std::any_of(g.entries.begin(), g.entries.end(),
+                                             [](const SlotEntry& s) { return s.primary == 0; }));
+    }
     NodeState state = it->second.state;
     if (is_leaving_) {
       state = NodeState::kLeaving;
@@ -532,19 +550,35 @@ class Node::Impl {
       shown.is_leaving = info.state == NodeState::kLeaving;
       map->nodes.push_back(std::move(shown));
     }
+    const auto set_epoch = [&map](int16_t owner, uint64_t newest) {
+      if (owner < 0) return;
+      uint64_t& epoch = map->nodes[static_cast<size_t>(owner)].epoch;
+      epoch = std::max(epoch, newest);
+    };
     for (int slot = 0; slot < kSlots; ++slot) {
-      const SlotEntry& entry = table.slots[slot];
+      const SlotGroup& group = *table.slots.group(GroupOf(slot));
+      if (slot % kSlotsPerGroup == 0 && !group.may_differ && !mover_->OwnsAnyOf(GroupOf(slot))) {
+        const int16_t owner = places[group.entries.front().primary];
+        std::fill_n(map->owner.begin() + slot, kSlotsPerGroup, owner);
+        set_epoch(owner, group.newest_epoch);
+        slot += kSlotsPerGroup - 1;
+        continue;
+      }
+      const SlotEntry& entry = group.entries[static_cast<size_t>(slot % kSlotsPerGroup)];
       // While it is not released the slot's requests still wait here.
       const bool is_here = mover_->Owns(static_cast<uint16_t>(slot)) && map->myself >= 0;
       const auto owner = is_here ? static_cast<int16_t>(map->myself) : places[entry.primary];
       map->owner[slot] = owner;
-      if (owner >= 0) {
-        uint64_t& epoch = map->nodes[static_cast<size_t>(owner)].epoch;
-        epoch = std::max(epoch, entry.epoch);
-      }
+      set_epoch(owner, entry.epoch);
     }
     parts_.store->slots()->SetMap(std::move(map));
   }
+
+  // A group all of whose slots that this node serves are its own, as it was then.
+  struct KeptGroup {
+    std::shared_ptr<const SlotGroup> entries;  // null: it was not so
+    uint64_t changes = 0;
+  };
 
   NodeOptions options_;
   NodeParts parts_;
@@ -559,6 +593,7 @@ class Node::Impl {
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Timer> timer_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::array<KeptGroup, kSlotGroups> kept_;
   std::map<uint64_t, std::shared_ptr<PeerSession>> sessions_;
   uint64_t next_session_ = 0;
   std::string cluster_id_;

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "cluster/coordinator.h"
 #include "cluster/node/node_store.h"
+#include "cluster/node/outbox.h"
 #include "cluster/table.h"
 #include "net/event_loop.h"
 #include "net/store_runner.h"
@@ -45,6 +46,7 @@ struct NodeOptions {
   bool manual = false;
   // A node that crashes again and again must not move the whole cluster's data each time.
   absl::Duration join_delay = absl::Seconds(5);
+  CopyLimits copy_limits;
   const Clock* clock = Clock::Real();
   std::function<void(absl::string_view sentence)> say = [](absl::string_view) {};
 };

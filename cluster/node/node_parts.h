@@ -10,6 +10,7 @@
 
 #include "absl/strings/string_view.h"
 #include "cluster/node/node_store.h"
+#include "cluster/node/outbox.h"
 #include "cluster/node/peer.pb.h"
 #include "cluster/node/table_keeper.h"
 #include "cluster/table.h"
@@ -29,6 +30,7 @@ struct NodeParts {
   NodeStore* store = nullptr;
   TableKeeper* keeper = nullptr;
   Incarnation me;
+  CopyLimits copy_limits;
   uint64_t memory_limit = 0;  // of the store, in bytes; 0: none
   std::function<PeerHello(const Incarnation& to)> hello;
   // "tcp://127.0.0.1:7001" of a registered node; empty where it is not registered.

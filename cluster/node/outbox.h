@@ -30,6 +30,16 @@ struct Effect {
   size_t bytes() const { return key.size() + value.size() + content_type.size() + 64; }
 };
 
+// How much is copied at a time where slots move. Smaller makes more pages and messages of the same
+// entries, for simulations with few of them.
+struct CopyLimits {
+  size_t page_keys = 512;      // of the pass over the store
+  size_t message = 256 << 10;  // bytes of one message
+  size_t window = 4 << 20;     // bytes on their way
+  // The pass does not run ahead of what is sent by more than this.
+  size_t ahead = 1 << 20;
+};
+
 // Thread-safe. What is to be sent to the node that slots are moving to, in an order in which it may
 // be applied.
 //

@@ -37,6 +37,7 @@ void SlotTable::SetByte(uint16_t slot, uint8_t byte) {
   }
   states_[slot].store(byte, std::memory_order_seq_cst);
   counts_[static_cast<size_t>(before)].fetch_sub(1, std::memory_order_seq_cst);
+  group_changes_[slot / (kSlots / kGroups)].store(change, std::memory_order_relaxed);
 }
 
 bool SlotTable::AwaitNotHeld(uint16_t slot, bool for_write) {

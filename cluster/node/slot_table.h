@@ -111,6 +111,11 @@ class SlotTable {
 
   // A count of changes: of states, and of what is foreign.
   uint64_t changes() const { return changes_.load(std::memory_order_seq_cst); }
+  // The last of the changes of states among a group of the table (cluster/table.h). For the node's
+  // own thread.
+  uint64_t changes_of_group(int group) const {
+    return group_changes_[static_cast<size_t>(group)].load(std::memory_order_relaxed);
+  }
   // Whether the slot's entries are the node's and were so already when changes() was `then`: of one
   // that has come since, what was read may be a part, or old. One that the node served before it
   // was held is its own still.
@@ -128,6 +133,7 @@ class SlotTable {
   InFlight* calls() { return &calls_; }
 
  private:
+  static constexpr int kGroups = 64;
   static constexpr uint8_t kReleasing = 0x80;
   static constexpr uint64_t kNotOwned = ~uint64_t{0};
 
@@ -140,6 +146,7 @@ class SlotTable {
   std::array<std::atomic<int>, 5> counts_{};  // by SlotState
   std::array<std::atomic<uint64_t>, kSlots> owned_since_;
   std::atomic<uint64_t> changes_{0};
+  std::array<std::atomic<uint64_t>, kGroups> group_changes_{};
   std::array<std::atomic<uint32_t>, kSlots> held_writes_{};
   std::atomic<int64_t> all_held_writes_{0};
   std::array<std::atomic<uint64_t>, kSlots> epochs_;

@@ -108,7 +108,10 @@ void Staging::BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16
   // From here on what an earlier connection still has in its pipe is refused.
   sender->generation = next_generation_++;
   sender->slots = slots;
-  for (const uint16_t slot : slots) generations_[slot] = sender->generation;
+  for (const uint16_t slot : slots) {
+    generations_[slot] = sender->generation;
+    quiet_[static_cast<size_t>(GroupOf(slot))].entries = nullptr;
+  }
   const std::weak_ptr<bool> alive = alive_;
   auto mark = [this, sender, slots, bytes, done = std::move(done),
                alive](const absl::Status& status) mutable {
@@ -261,14 +264,34 @@ void Staging::TableChanged() {
   std::vector<uint16_t> to_hold;
   std::vector<uint16_t> to_drop;
   bool waits = false;
+  std::vector<bool> is_of_nobody(table.names.size() + 1, false);
+  for (size_t number = 1; number < is_of_nobody.size(); ++number) {
+    is_of_nobody[number] = IsOfNobody(table, static_cast<uint16_t>(number));
+  }
   for (int i = 0; i < kSlots; ++i) {
+    const std::shared_ptr<const SlotGroup>& entries = table.slots.group(GroupOf(i));
+    Quiet& quiet = quiet_[static_cast<size_t>(GroupOf(i))];
+    if (i % kSlotsPerGroup == 0) {
+      const uint64_t changes = states->changes_of_group(GroupOf(i));
+      if (quiet.entries == entries && quiet.changes == changes) {
+        i += kSlotsPerGroup - 1;
+        continue;
+      }
+      quiet = {entries, changes};
+    }
     const auto slot = static_cast<uint16_t>(i);
-    const SlotEntry& entry = table.slots[slot];
-    if (parts_.is_leaving(slot)) continue;
+    const SlotEntry& entry = entries->entries[static_cast<size_t>(i % kSlotsPerGroup)];
     const bool mine = me != 0 && entry.primary == me;
-    waits = waits ||
-            (mine && (IsOfNobody(table, entry.previous) || (entry.previous == 0 && entry.adopted)));
-    if (mine && !states->Serves(slot)) {
+    const bool is_served = states->Serves(slot);
+    if (mine ? is_served && entry.previous == 0 && !entry.adopted
+             : !pending_[slot] && (generations_[slot] == 0 || (me != 0 && entry.joining == me))) {
+      continue;
+    }
+    quiet.entries = nullptr;
+    if (parts_.is_leaving(slot)) continue;
+    waits =
+        waits || (mine && (is_of_nobody[entry.previous] || (entry.previous == 0 && entry.adopted)));
+    if (mine && !is_served) {
       if (pending_[slot] || states->state(slot) == SlotState::kElsewhere ||
           states->state(slot) == SlotState::kDown) {
         const bool is_empty = entry.previous == 0 && !entry.adopted;
@@ -320,23 +343,24 @@ void Staging::Adopt() {
   const uint16_t me = next.FindNumber(parts_.me);
   bool any = false;
   for (int slot = 0; slot < kSlots; ++slot) {
-    SlotEntry& entry = next.slots[slot];
+    const SlotEntry& entry = next.slots[slot];
     if (me == 0 || entry.primary != me) continue;
     if (entry.previous == 0) {
       // What it was adopted from is gone: the word has done its work once the slot is served.
       if (entry.adopted && parts_.store->slots()->Serves(static_cast<uint16_t>(slot))) {
-        entry.adopted = false;
+        next.slots.Mutable(slot).adopted = false;
         any = true;
       }
       continue;
     }
     if (pending_[slot] && !entry.adopted) {
-      entry.adopted = true;  // and keeps its epoch: the data are the same
+      next.slots.Mutable(slot).adopted = true;  // and keeps its epoch: the data are the same
       any = true;
     } else if (!pending_[slot] && IsOfNobody(parts_.table(), entry.previous)) {
       // The one before is gone for good: nobody else forgets it.
-      entry.previous = 0;
-      entry.adopted = false;
+      SlotEntry& changed = next.slots.Mutable(slot);
+      changed.previous = 0;
+      changed.adopted = false;
       any = true;
     }
   }

@@ -62,6 +62,13 @@ class Staging {
   void Serve(const std::vector<uint16_t>& slots);
   void Adopt();
 
+  // A group in which the last look found nothing to do or to wait for, as it was then. Nothing is
+  // to be found before its entries or its states change, or a copy of a slot begins to come.
+  struct Quiet {
+    std::shared_ptr<const SlotGroup> entries;  // null: it was not so
+    uint64_t changes = 0;
+  };
+
   const NodeParts& parts_;
   Leftovers* const leftovers_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
@@ -71,6 +78,7 @@ class Staging {
   std::map<uint64_t, int> writing_;                  // writes of copies under way, by generation
   std::vector<Waiting> waiting_;
   std::array<bool, kSlots> pending_{};  // this node's by the table, and not yet served
+  std::array<Quiet, kSlotGroups> quiet_;
   std::unique_ptr<Timer> adopt_timer_;
   bool adopting_ = false;
 };

@@ -72,7 +72,7 @@ void TableKeeper::Took(absl::StatusOr<Coordinator::Contents> contents) {
       timer_->Start(kRetry, [this] { ReadNow(); });
       return;
     }
-    absl::StatusOr<ClusterTable> table = ClusterTable::Parse(*contents);
+    absl::StatusOr<ClusterTable> table = ClusterTable::Parse(*contents, table_.get());
     if (restored_.ok()) {
       restored_ = CheckHistory(contents->revision, table.ok() ? &*table : nullptr);
     }

@@ -36,6 +36,7 @@ void RunSeeds(bool durable) {
     all.moved_answers += one.moved_answers;
     all.crashes += one.crashes;
     all.lost_slots += one.lost_slots;
+    all.trace_hash = (all.trace_hash ^ one.trace_hash) * 0x9E3779B97F4A7C15u;
     if (one.violation.empty()) continue;
     ADD_FAILURE() << one.violation;
     if (++failures == most_failures) return;
@@ -43,7 +44,8 @@ void RunSeeds(bool durable) {
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
   std::cout << seeds << " seeds, " << static_cast<double>(seeds) / seconds << " a second; "
             << all.answered << " answers, " << all.moved_answers << " MOVED, " << all.crashes
-            << " crashes, " << all.lost_slots << " slots lost\n";
+            << " crashes, " << all.lost_slots << " slots lost; all events: " << std::hex
+            << all.trace_hash << std::dec << "\n";
 }
 
 TEST(ClusterSimTest, NothingIsLostOrSeenTwiceWhereNodesKeepTheirData) { RunSeeds(true); }

@@ -26,6 +26,7 @@ class FewStampsStore final : public Store {
 
   absl::Status Write(const WriteBatch& batch, const WriteOptions& options,
                      WriteResults* results) override {
+    ++seen_->writes;
     WriteBatch translated;
     for (const Mutation& m : batch.mutations()) translated.Add(m);
     for (Precondition p : batch.preconditions()) {
@@ -43,15 +44,15 @@ class FewStampsStore final : public Store {
 
  private:
   uint64_t NumberOf(absl::string_view key, const Stamp& stamp) {
-    std::vector<Stamp>& seen = (*seen_)[std::string(key)];
+    std::vector<Stamp>& seen = seen_->of_keys[std::string(key)];
     const auto it = std::find(seen.begin(), seen.end(), stamp);
     if (it != seen.end()) return static_cast<uint64_t>(it - seen.begin() + 1);
     seen.push_back(stamp);
     return seen.size();
   }
   Stamp StampOf(absl::string_view key, const Stamp& number) const {
-    const auto it = seen_->find(std::string(key));
-    const bool is_known = it != seen_->end() && number.low == 0 && number.high > 0 &&
+    const auto it = seen_->of_keys.find(std::string(key));
+    const bool is_known = it != seen_->of_keys.end() && number.low == 0 && number.high > 0 &&
                           number.high <= it->second.size();
     return is_known ? it->second[number.high - 1] : Stamp{~uint64_t{0}, ~uint64_t{0}};
   }

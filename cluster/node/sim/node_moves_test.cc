@@ -63,7 +63,8 @@ class NodeMovesTest : public testing::Test {
     ClusterTable next = cluster_.Table();
     const uint16_t lost = next.FindNumber(incarnations_[from]);
     const uint16_t taker = next.NumberOf(incarnations_[to]);
-    for (SlotEntry& entry : next.slots) {
+    for (int slot = 0; slot < kSlots; ++slot) {
+      SlotEntry& entry = next.slots.Mutable(slot);
       if (entry.primary == lost) {
         entry = {};
         entry.primary = taker;

@@ -74,14 +74,6 @@ std::vector<HistoryOperation> SimClients::HistoryWithout(const std::bitset<kSlot
   return operations;
 }
 
-std::set<uint16_t> SimClients::slots() const {
-  std::set<uint16_t> slots;
-  for (const auto* keys : {&hot_, &counters_, &cold_}) {
-    for (const std::string& key : *keys) slots.insert(KeySlot(key));
-  }
-  return slots;
-}
-
 void SimClients::Next(int client) {
   BenchRandom* const random = world_->random();
   if (!to_put_.empty()) {

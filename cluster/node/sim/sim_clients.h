@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -44,7 +43,6 @@ class SimClients {
 
   // All but those of keys of `slots`.
   std::vector<HistoryOperation> HistoryWithout(const std::bitset<kSlots>& slots) const;
-  std::set<uint16_t> slots() const;
   uint64_t answered() const { return answered_; }
   uint64_t moved() const { return moved_; }
 

@@ -13,8 +13,6 @@ namespace cluster {
 namespace {
 
 constexpr size_t kEventsKept = 60;
-constexpr absl::Duration kCheckEvery = absl::Microseconds(500);
-constexpr absl::Duration kFullCheckEvery = absl::Milliseconds(500);
 
 // Runs work later, in any order, as a pool of threads does: each in one piece.
 class LateRunner final : public StoreRunner {
@@ -84,7 +82,6 @@ SimCluster::SimCluster(uint64_t seed, const SimClusterOptions& options)
   if (const char* const slot = std::getenv("KVARTS_SIM_TRACE_SLOT")) {
     if (!absl::SimpleAtoi(slot, &trace_slot_)) trace_slot_ = -1;
   }
-  for (int slot = 0; slot < kSlots; ++slot) all_slots_.push_back(static_cast<uint16_t>(slot));
   coordinator_loop_ = world_.NewLoop(world_.NewProcess("coordinator"));
   policy_ = std::make_unique<Policy>(this);
   coordinator_ = std::make_unique<SimulatedCoordinator>(coordinator_loop_, policy_.get());
@@ -149,6 +146,7 @@ void SimCluster::Start(int number) {
   }
   ++place->openings;
   const auto life = std::make_shared<Life>();
+  life->number = ++lives_;
   life->place = number;
   life->incarnation = place->incarnation;
   life->process = world_.NewProcess(NameOf(number));
@@ -253,9 +251,16 @@ void SimCluster::Leave(int number) {
         dead_.insert(place->incarnation);
         TableMayHaveChanged();
         const uint16_t number = table_.FindNumber(place->incarnation);
+        // Where there is nobody else who could take them, a node that leaves takes them with it.
+        const bool has_takers =
+            std::any_of(table_.nodes.begin(), table_.nodes.end(), [&](const auto& node) {
+              return node.second.state != NodeState::kLeaving && node.first != place->incarnation;
+            });
         for (const SlotEntry& entry : table_.slots) {
-          if (number == 0 || (entry.primary != number && entry.previous != number)) continue;
+          if (number == 0 || !has_takers) break;
+          if (entry.primary != number && entry.previous != number) continue;
           Violated(absl::StrCat(NameOf(gone->place), " left, and holds slots"));
+          break;
         }
         place->has_data = false;
         world_.Crash(gone->process, SimCrash::kKilled);
@@ -285,7 +290,7 @@ const ClusterTable& SimCluster::Table() {
 void SimCluster::TableMayHaveChanged() {
   const Coordinator::Contents& contents = coordinator_->contents();
   if (contents.revision != table_.revision) {
-    absl::StatusOr<ClusterTable> table = ClusterTable::Parse(contents);
+    absl::StatusOr<ClusterTable> table = ClusterTable::Parse(contents, &table_);
     if (!table.ok()) return Violated(table.status().message());
     table_ = *std::move(table);
     if (trace_slot_ >= 0) {
@@ -311,7 +316,12 @@ void SimCluster::TableMayHaveChanged() {
   }
   if (!any) return;
   for (int slot = 0; slot < kSlots; ++slot) {
-    if (is_dead[table_.slots[slot].primary]) lost_.set(static_cast<size_t>(slot));
+    const SlotGroup& group = *table_.slots.group(GroupOf(slot));
+    if (!group.may_differ && !is_dead[group.entries.front().primary]) {
+      slot += kSlotsPerGroup - 1;
+    } else if (is_dead[table_.slots[slot].primary]) {
+      lost_.set(static_cast<size_t>(slot));
+    }
   }
 }
 
@@ -321,12 +331,36 @@ void SimCluster::Violated(absl::string_view what) {
   Log(absl::StrCat("VIOLATION: ", what));
 }
 
-void SimCluster::CheckSlots(const std::vector<uint16_t>& slots) {
-  for (const uint16_t slot : slots) {
-    int server = -1;
-    for (int i = 0; i < places(); ++i) {
-      const Life* const life = places_[static_cast<size_t>(i)].life.get();
-      if (life == nullptr || !life->store->slots()->Serves(slot)) continue;
+void SimCluster::CheckSlots() {
+  for (Place& place : places_) {
+    if (place.life == nullptr) continue;
+    const SlotTable& slots = *place.life->store->slots();
+    if (place.checked_life == place.life->number && place.checked_changes == slots.changes()) {
+      continue;
+    }
+    // A life begins with no slot served, and no change of any.
+    if (place.checked_life != place.life->number) place.checked_groups.fill(0);
+    place.checked_life = place.life->number;
+    place.checked_changes = slots.changes();
+    for (int group = 0; group < kSlotGroups; ++group) {
+      uint64_t& checked = place.checked_groups[static_cast<size_t>(group)];
+      if (checked == slots.changes_of_group(group)) continue;
+      checked = slots.changes_of_group(group);
+      CheckGroup(group);
+    }
+  }
+}
+
+void SimCluster::CheckGroup(int group) {
+  std::array<int, kSlotsPerGroup> servers;
+  servers.fill(-1);
+  for (int i = 0; i < places(); ++i) {
+    const Life* const life = places_[static_cast<size_t>(i)].life.get();
+    if (life == nullptr) continue;
+    for (int k = 0; k < kSlotsPerGroup; ++k) {
+      const auto slot = static_cast<uint16_t>(group * kSlotsPerGroup + k);
+      if (!life->store->slots()->Serves(slot)) continue;
+      int& server = servers[static_cast<size_t>(k)];
       if (server >= 0) {
         return Violated(
             absl::StrCat("slot ", slot, " is served by ", NameOf(server), " and ", NameOf(i)));
@@ -339,14 +373,7 @@ void SimCluster::CheckSlots(const std::vector<uint16_t>& slots) {
 bool SimCluster::RunUntil(absl::FunctionRef<bool()> done, absl::Duration most) {
   const auto check = [&] {
     if (coordinator_->contents().revision != table_.revision) TableMayHaveChanged();
-    if (world_.Now() >= next_check_) {
-      next_check_ = world_.Now() + kCheckEvery;
-      CheckSlots(watched_);
-    }
-    if (world_.Now() >= next_full_check_) {
-      next_full_check_ = world_.Now() + kFullCheckEvery;
-      CheckSlots(all_slots_);
-    }
+    CheckSlots();
     return !violation_.empty() || done();
   };
   return world_.RunUntil(check, most) && violation_.empty();
@@ -383,6 +410,12 @@ void SimCluster::CheckScan(int place) {
   const std::shared_ptr<Life> here = life(place);
   // A scan would wait here for what this thread is to do.
   if (here->store->slots()->count(SlotState::kHeld) > 0) return;
+  // It would show what it did the last time.
+  Place& its = places_[static_cast<size_t>(place)];
+  const std::array<uint64_t, 4> now = {here->number, its.stamps->writes,
+                                       here->store->slots()->changes(),
+                                       static_cast<uint64_t>(Table().revision)};
+  if (std::exchange(its.scanned, now) == now) return;
   ScanOptions options;
   options.keys_only = true;
   const absl::StatusOr<std::unique_ptr<Cursor>> cursor = here->store->NewCursor(options);
@@ -420,20 +453,22 @@ std::string SimCluster::Unsettled() {
     if (number == 0) return absl::StrCat(NameOf(place), " has no slot");
     place_of[number] = place;
   }
-  std::map<uint16_t, int> counts;
+  std::vector<int> counts(table.names.size() + 1, 0);
   for (int slot = 0; slot < kSlots; ++slot) {
     const SlotEntry& entry = table.slots[slot];
     const auto text = [&] { return absl::StrCat("slot ", slot, " of group ", GroupOf(slot)); };
     if (entry.joining != 0) return absl::StrCat(text(), " is joining");
     if (entry.previous != 0) return absl::StrCat(text(), " has a previous node");
     if (entry.adopted) return absl::StrCat(text(), " is adopted");
-    if (place_of.count(entry.primary) == 0) return absl::StrCat(text(), " is nobody's");
+    if (counts[entry.primary] == 0 && place_of.count(entry.primary) == 0)
+      return absl::StrCat(text(), " is nobody's");
     ++counts[entry.primary];
   }
   const int even = kSlots / static_cast<int>(place_of.size());
-  for (const auto& [number, count] : counts) {
+  for (const auto& [number, place] : place_of) {
+    const int count = counts[number];
     if (count != even && count != even + 1) {
-      return absl::StrCat(NameOf(place_of[number]), " has ", count, " slots");
+      return absl::StrCat(NameOf(place), " has ", count, " slots");
     }
   }
   for (const auto& [number, place] : place_of) {

@@ -1,6 +1,7 @@
 #ifndef KVARTS_CLUSTER_NODE_SIM_SIM_CLUSTER_H_
 #define KVARTS_CLUSTER_NODE_SIM_SIM_CLUSTER_H_
 
+#include <array>
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
@@ -45,6 +46,7 @@ class SimCluster {
 
   // One run of a node, from its start to its end.
   struct Life {
+    uint64_t number = 0;  // from 1 on, of all lives
     int place = 0;
     Incarnation incarnation;
     SimProcess* process = nullptr;
@@ -89,8 +91,6 @@ class SimCluster {
   // Slots that were lost with a node in memory, ever.
   const std::bitset<kSlots>& lost() const { return lost_; }
 
-  // Looks at these slots twice a millisecond, at all of them now and then, from here on.
-  void Watch(const std::set<uint16_t>& slots) { watched_.assign(slots.begin(), slots.end()); }
   // Runs until `done`, checking what must always hold. False after `most`, or where it did not.
   bool RunUntil(absl::FunctionRef<bool()> done, absl::Duration most);
   void RunFor(absl::Duration duration);
@@ -121,11 +121,18 @@ class SimCluster {
     std::vector<uint16_t> marked;
     absl::Duration saved_until;  // saves of the list end one after the other
     std::shared_ptr<Life> life;
+    // What CheckSlots() has seen.
+    uint64_t checked_life = 0;
+    uint64_t checked_changes = 0;
+    std::array<uint64_t, kSlotGroups> checked_groups{};
+    std::array<uint64_t, 4> scanned{};  // all that CheckScan() depends on, when it was done last
   };
 
   void End(Place* place);
   void TableMayHaveChanged();
-  void CheckSlots(const std::vector<uint16_t>& slots);
+  // That no slot has two nodes that serve it: of those slots whose states may have changed since.
+  void CheckSlots();
+  void CheckGroup(int group);
   Incarnation NewIncarnation();
 
   SimWorld world_;
@@ -140,10 +147,7 @@ class SimCluster {
   size_t dead_seen_ = 0;
   std::bitset<kSlots> lost_;
   ClusterTable table_;
-  std::vector<uint16_t> watched_;
-  std::vector<uint16_t> all_slots_;
-  absl::Duration next_check_;
-  absl::Duration next_full_check_;
+  uint64_t lives_ = 0;
   std::set<std::pair<Incarnation, uint16_t>> served_;
   std::string violation_;
   std::deque<std::string> events_;

@@ -192,7 +192,6 @@ SimRunResult RunSeed(uint64_t seed, const SimRunOptions& options) {
   SimClientOptions client_options;
   client_options.operations = std::max(0, options.operations - client_options.cold_keys);
   SimClients clients(&cluster, client_options);
-  cluster.Watch(clients.slots());
   Chaos chaos(&cluster, options.durable);
 
   // Scans, as clients make them, while all goes on.
