@@ -250,6 +250,13 @@ int ClusterTable::CountOf(uint16_t primary) const {
       slots.begin(), slots.end(), [primary](const SlotEntry& s) { return s.primary == primary; }));
 }
 
+int64_t ClusterTable::LastChange() const {
+  int64_t last = cluster_revision;
+  for (const int64_t group : group_revisions) last = std::max(last, group);
+  for (const auto& [node, info] : nodes) last = std::max(last, info.revision);
+  return last;
+}
+
 void ClusterTable::AddCluster(Coordinator::Transaction* transaction) const {
   ClusterRecord record;
   record.set_version(kVersion);

@@ -184,6 +184,9 @@ struct ClusterTable {
   const Incarnation& NameOf(uint16_t number) const { return names[number - 1]; }
   bool IsMember(const Incarnation& node) const;
   int CountOf(uint16_t primary) const;  // slots
+  // The revision of the newest record there is. Unlike `revision` it grows with nothing else, reads
+  // say; nor with the removal of a record.
+  int64_t LastChange() const;
 
   // Changes for a transaction. Each compares what it replaces, as this copy has it.
   void AddCluster(Coordinator::Transaction* transaction) const;

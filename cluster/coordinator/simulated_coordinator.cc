@@ -107,6 +107,7 @@ class SimulatedCoordinator::Server final {
 
   void Read(int client, std::shared_ptr<Mailbox> from, uint64_t id) {
     Meet(client, CoordinatorPolicy::Call::kRead, std::move(from), id, [this, id] {
+      if (reads_write_) ++contents_.revision;
       return Letter(
           [id, contents = contents_](Mailbox* to) mutable { to->OnRead(id, std::move(contents)); });
     });
@@ -132,6 +133,7 @@ class SimulatedCoordinator::Server final {
   }
 
   const Coordinator::Contents& contents() const { return contents_; }
+  void SetReadsWrite(bool reads_write) { reads_write_ = reads_write; }
   void Restore(Coordinator::Contents contents) {
     contents_ = std::move(contents);
     TellWatchers();
@@ -211,6 +213,7 @@ class SimulatedCoordinator::Server final {
   std::atomic<int> clients_ = 0;
 
   Coordinator::Contents contents_;
+  bool reads_write_ = false;
   std::map<int, std::weak_ptr<Mailbox>> watchers_;
   std::map<uint64_t, std::unique_ptr<Timer>> timers_;
   uint64_t next_timer_ = 0;
@@ -297,5 +300,7 @@ const Coordinator::Contents& SimulatedCoordinator::contents() const { return ser
 void SimulatedCoordinator::Restore(Coordinator::Contents contents) {
   server_->Restore(std::move(contents));
 }
+
+void SimulatedCoordinator::SetReadsWrite(bool reads_write) { server_->SetReadsWrite(reads_write); }
 
 }  // namespace kvarts

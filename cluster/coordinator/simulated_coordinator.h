@@ -75,6 +75,8 @@ class SimulatedCoordinator {
   const Coordinator::Contents& contents() const;
   // A coordinator restored from a backup: `contents` in the place of what there is.
   void Restore(Coordinator::Contents contents);
+  // Whether each read raises the revision of the whole, as etcd's do, which go through its log.
+  void SetReadsWrite(bool reads_write);
 
  private:
   class Server;

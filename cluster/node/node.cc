@@ -72,7 +72,7 @@ class Node::Impl {
     parts_.say = options_.say;
     host_.check = [this](const PeerHello& hello) { return CheckHello(hello); };
     host_.heard = [this](int64_t revision) { keeper_.Heard(revision); };
-    host_.revision = [this] { return keeper_.revision(); };
+    host_.revision = [this] { return keeper_.last_change(); };
   }
 
   void Start(absl::AnyInvocable<void(absl::Status)> done) {
@@ -216,8 +216,10 @@ class Node::Impl {
   void TableChanged() {
     if (is_refused_) return;
     const ClusterTable& table = keeper_.table();
-    if (table.revision != last_revision_) changed_at_ = parts_.loop->Now();
-    last_revision_ = table.revision;
+    // Reads alone may raise the revision of the whole: a table would never be settled.
+    const std::pair<int64_t, size_t> change(table.LastChange(), table.nodes.size());
+    if (change != last_change_) changed_at_ = parts_.loop->Now();
+    last_change_ = change;
     if (table.cluster_revision == 0) {
       return EndStart(NoPlace("there is no cluster; make one with kv_cluster create"));
     }
@@ -597,7 +599,7 @@ class Node::Impl {
   std::map<uint64_t, std::shared_ptr<PeerSession>> sessions_;
   uint64_t next_session_ = 0;
   std::string cluster_id_;
-  int64_t last_revision_ = 0;
+  std::pair<int64_t, size_t> last_change_{0, 0};
   int64_t registered_revision_ = 0;
   absl::Duration started_at_;
   absl::Duration changed_at_;

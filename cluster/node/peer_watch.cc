@@ -93,7 +93,7 @@ void PeerWatch::Tick() {
       peer.heard = std::max(peer.heard, peer.connection->heard());
       if (peer.connection->unanswered() == 0) {
         PeerRequest ping;
-        ping.set_revision(parts_.keeper->revision());
+        ping.set_revision(parts_.keeper->last_change());
         peer.connection->Send(std::move(ping), {},
                               [this, alive = std::weak_ptr<bool>(alive_)](
                                   const absl::StatusOr<PeerResponse>& answer) {

@@ -37,6 +37,10 @@ class TableKeeper {
   const ClusterTable& table() const { return *table_; }
   int64_t revision() const { return table_ == nullptr ? 0 : table_->revision; }
 
+  // What other nodes are told of. Where reads raise the revision of the whole, as etcd's do, nodes
+  // that told each other of that would have each other read for ever.
+  int64_t last_change() const { return table_ == nullptr ? 0 : table_->LastChange(); }
+
   void ReadNow();
   // Reads where `revision` is newer than the copy.
   void Heard(int64_t revision) {

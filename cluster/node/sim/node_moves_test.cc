@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -230,6 +231,24 @@ TEST_F(RestoredCoordinatorTest, ItIsSeenByItsRecordsWhereItIsNewAlreadyWhenItIsR
   cluster_.CutOff(0, false);
   cluster_.CutOff(1, false);
   ExpectAsBefore();
+}
+
+TEST_F(NodeMovesTest, ReadsThatRaiseTheRevisionLeadToNoFurtherReadsAndKeepNobodyFromPlanning) {
+  cluster_.SetReadsWrite(true);
+  for (int place = 0; place < 3; ++place) StartAt(place);
+  Settle();
+  const int64_t before = cluster_.Table().revision;
+  cluster_.RunFor(absl::Seconds(20));
+  // Each of the three reads every two seconds.
+  EXPECT_LE(cluster_.Table().revision - before, 3 * 11);
+  // A share that nobody who joins asks for: the planner does.
+  ClusterTable next = cluster_.Table();
+  next.nodes[incarnations_[0]].weight = 2;
+  Coordinator::Transaction transaction;
+  next.AddNode(incarnations_[0], &transaction);
+  cluster_.Tell(std::move(transaction));
+  EXPECT_TRUE(cluster_.RunUntil(
+      [&] { return cluster_.life(0)->node->status().slots == kSlots / 2; }, absl::Seconds(30)));
 }
 
 TEST_F(NodeMovesTest, ClientsAreToldThatSlotsAreDownWhereASwitchHasNoOutcomeForHalfASecond) {

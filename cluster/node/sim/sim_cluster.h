@@ -87,6 +87,7 @@ class SimCluster {
   // What the coordinator holds now.
   const ClusterTable& Table();
   Coordinator::Contents Backup() const { return coordinator_->contents(); }
+  void SetReadsWrite(bool reads_write) { coordinator_->SetReadsWrite(reads_write); }
   void RestoreBackup(Coordinator::Contents backup) { coordinator_->Restore(std::move(backup)); }
   // Slots that were lost with a node in memory, ever.
   const std::bitset<kSlots>& lost() const { return lost_; }
