@@ -74,35 +74,50 @@ absl::StatusOr<std::unique_ptr<FileLock>> CoordinatorFile::Lock() {
 }
 
 absl::StatusOr<Coordinator::Contents> CoordinatorFile::Read() {
-  KVARTS_ASSIGN_OR_RETURN(const auto lock, Lock());
-  return ReadLocked();
+  absl::StatusOr<Found> found = Found();
+  {
+    KVARTS_ASSIGN_OR_RETURN(const auto lock, Lock());
+    found = ReadLocked();
+  }
+  KVARTS_RETURN_IF_ERROR(found.status());
+  // Without the lock: whoever reads a new state syncs it, and who would change it again need not
+  // wait for that.
+  KVARTS_RETURN_IF_ERROR(MakeDurable(*found));
+  return std::move(found->contents);
 }
 
 absl::StatusOr<Coordinator::Outcome> CoordinatorFile::Commit(
     const Coordinator::Transaction& transaction) {
   KVARTS_ASSIGN_OR_RETURN(const auto lock, Lock());
-  KVARTS_ASSIGN_OR_RETURN(const Coordinator::Contents contents, ReadLocked());
+  KVARTS_ASSIGN_OR_RETURN(const Found found, ReadLocked());
+  KVARTS_RETURN_IF_ERROR(MakeDurable(found));
+  const Coordinator::Contents& contents = found.contents;
   if (!Holds(transaction, contents)) return Coordinator::Outcome();
   if (transaction.changes.empty()) return Coordinator::Outcome{true, contents.revision};
   return Replace(contents, transaction);
 }
 
-absl::StatusOr<Coordinator::Contents> CoordinatorFile::ReadLocked() {
+absl::StatusOr<CoordinatorFile::Found> CoordinatorFile::ReadLocked() {
+  Found found;
   absl::StatusOr<std::string> bytes = ReadFile(fs_, path_);
-  if (absl::IsNotFound(bytes.status())) return Coordinator::Contents();
+  if (absl::IsNotFound(bytes.status())) return found;
   if (!bytes.ok()) return bytes.status();
   absl::StatusOr<Coordinator::Contents> contents = ParseCoordinatorFile(*bytes);
   if (!contents.ok()) {
     return absl::DataLossError(absl::StrCat(path_, " ", contents.status().message()));
   }
-  // Its writer may have died, or failed, between the rename and the directory's sync. Who acted
-  // on what a power cut then takes back would act on a decision that was never made.
-  const uint64_t checksum = LoadLE64(&(*bytes)[kChecksumAt]);
-  if (checksum != durable_) {
-    KVARTS_RETURN_IF_ERROR(fs_->SyncDir(DirName(path_)));
-    durable_ = checksum;
-  }
-  return contents;
+  found.contents = *std::move(contents);
+  found.checksum = LoadLE64(&(*bytes)[kChecksumAt]);
+  return found;
+}
+
+// Its writer may have died, or failed, between the rename and the directory's sync. Who acted
+// on what a power cut then takes back would act on a decision that was never made.
+absl::Status CoordinatorFile::MakeDurable(const Found& found) {
+  if (!found.checksum.has_value() || *found.checksum == durable_) return absl::OkStatus();
+  KVARTS_RETURN_IF_ERROR(fs_->SyncDir(DirName(path_)));
+  durable_ = *found.checksum;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Coordinator::Outcome> CoordinatorFile::Replace(

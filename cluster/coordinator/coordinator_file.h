@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -24,9 +25,9 @@ class CoordinatorFile {
   // `fs` must outlive it.
   CoordinatorFile(FileSystem* fs, std::string path);
 
-  // Both hold the lock on PATH.lock while they work, and are kAborted at once where another has
-  // it, so that the caller may try again. What they tell of the file outlives a power
-  // cut, even where its writer died before that was so.
+  // Both hold the lock on PATH.lock while they look at the file or change it, and are kAborted at
+  // once where another has it, so that the caller may try again. What they tell of the file
+  // outlives a power cut, even where its writer died before that was so.
   //
   // kDataLoss: the file is damaged. Commit(): kUnavailable, nothing was and will be done;
   // kDeadlineExceeded, others may see that it was done, and a power cut may undo it.
@@ -39,7 +40,13 @@ class CoordinatorFile {
 
  private:
   absl::StatusOr<std::unique_ptr<FileLock>> Lock();
-  absl::StatusOr<Coordinator::Contents> ReadLocked();
+  struct Found {
+    Coordinator::Contents contents;
+    std::optional<uint64_t> checksum;  // of the file, where there is one
+  };
+
+  absl::StatusOr<Found> ReadLocked();
+  absl::Status MakeDurable(const Found& found);
   absl::StatusOr<Coordinator::Outcome> Replace(const Coordinator::Contents& before,
                                                const Coordinator::Transaction& transaction);
 
