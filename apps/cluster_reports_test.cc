@@ -610,9 +610,12 @@ TEST_F(ClusterReportsTest, WhoWasToldMovedFindsTheSameInSlotsShardsAndNodes) {
   std::vector<std::unique_ptr<TestServer>> nodes;
   for (int i = 0; i < 3; ++i) nodes.push_back(Start("memory:"));
   AwaitEven(3);
+  const std::string fourth = absl::StrCat("127.0.0.1:", FreePort());
   std::atomic<bool> stop{false};
   std::atomic<int> moved{0};
   std::atomic<int> wrong{0};
+  std::atomic<int> down{0};
+  std::string first_down;
   std::vector<std::thread> threads;
   for (size_t n = 0; n < 3; ++n) {
     threads.emplace_back([&, n] {
@@ -622,24 +625,31 @@ TEST_F(ClusterReportsTest, WhoWasToldMovedFindsTheSameInSlotsShardsAndNodes) {
         const auto reply = connection.Ask({"SET", KeyIn(slot), "x"});
         ASSERT_FALSE(reply.empty());
         if (reply[0].kind != ReplyItem::Kind::kError) continue;
+        if (absl::StartsWith(reply[0].text, "CLUSTERDOWN")) {
+          // On a machine that is starved of its time: a hold of half a second, or a node that was
+          // silent for one.
+          const std::string nodes_then = connection.AskText({"CLUSTER", "NODES"});
+          if (down++ == 0) first_down = absl::StrCat("slot ", slot, "\n", nodes_then);
+          continue;
+        }
         const std::vector<std::string> words = absl::StrSplit(reply[0].text, ' ');
         ASSERT_EQ(words.size(), 3u) << reply[0].text;
         ASSERT_EQ(words[0], "MOVED") << reply[0].text;
         ASSERT_EQ(words[1], absl::StrCat(slot));
         ++moved;
-        // A slot moves once when the fourth node joins.
+        // What is asked later may be newer, and not older: a slot moves once, to the fourth node.
         const std::string owners[] = {OwnerInSlots(connection.Ask({"CLUSTER", "SLOTS"}), slot),
                                       OwnerInShards(connection.Ask({"CLUSTER", "SHARDS"}), slot),
                                       OwnerInNodes(connection.Ask({"CLUSTER", "NODES"}), slot)};
         for (const std::string& owner : owners) {
-          if (owner != words[2] && wrong++ < 5) {
+          if (owner != words[2] && owner != fourth && wrong++ < 5) {
             ADD_FAILURE() << reply[0].text << ", and then " << absl::StrJoin(owners, " ");
           }
         }
       }
     });
   }
-  const auto started = Start("memory:");
+  const auto started = Start("memory:", {absl::StrCat("--resp=", fourth)});
   AwaitEven(4);
   const int so_far = moved;
   Await([&] { return moved > so_far + (kSanitized ? 10 : 500); }, "the new table is looked at too");
@@ -647,6 +657,7 @@ TEST_F(ClusterReportsTest, WhoWasToldMovedFindsTheSameInSlotsShardsAndNodes) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
   Note("times_moved_was_compared", absl::StrCat(moved.load()));
+  if (down > 0) Note("times_down", absl::StrCat(down.load(), ", first: ", first_down));
 }
 
 // 10

@@ -19,6 +19,8 @@ namespace {
 
 constexpr int kBatch = 1000;
 constexpr size_t kCounters = 8;  // of a thread
+// Between looks at the table: each takes its lock, which nodes need to move slots.
+constexpr absl::Duration kLookPause = absl::Milliseconds(20);
 
 }  // namespace
 
@@ -97,6 +99,7 @@ std::string ClusterFixture::AwaitEven(int nodes) {
         NumberIn(json, "slots_to_drop") == 0 && NumberIn(json, "slots_unassigned") == 0) {
       return json;
     }
+    absl::SleepFor(kLookPause);
   }
   ADD_FAILURE() << "the cluster is not even after a long time: " << json;
   return json;
@@ -111,6 +114,7 @@ std::string ClusterFixture::AwaitRest() {
         NumberIn(json, "slots_to_drop") == 0 && NumberIn(json, "slots_unassigned") == 0) {
       return json;
     }
+    absl::SleepFor(kLookPause);
   }
   ADD_FAILURE() << "slots are on their way after a long time: " << json;
   return json;
