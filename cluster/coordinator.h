@@ -56,6 +56,8 @@ class Coordinator {
 
     friend bool operator==(const Values& a, const Values& b) { return *a.map_ == *b.map_; }
 
+    friend bool operator==(const Values& a, const Map& b) { return *a.map_ == b; }
+
    private:
     Map& Mutable() {
       if (map_.use_count() > 1) map_ = std::make_shared<Map>(*map_);

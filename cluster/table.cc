@@ -109,7 +109,10 @@ bool IsOf(const SlotGroup& group, const Coordinator::Value& value, ClusterTable*
     return false;
   }
   for (size_t i = 0; i < source->nodes.size(); ++i) {
-    if (table->NumberOf(source->nodes[i]) != source->numbers[i]) return false;
+    const uint16_t number = source->numbers[i];
+    const bool is_there =
+        number <= table->names.size() && table->NameOf(number) == source->nodes[i];
+    if (!is_there && table->NumberOf(source->nodes[i]) != number) return false;
   }
   return true;
 }
@@ -140,8 +143,8 @@ absl::Status ReadGroup(absl::string_view name, const Coordinator::Value& value,
     source->numbers.push_back(numbers.back());
   }
   auto group = std::make_shared<SlotGroup>();
-  group->may_lack_primary = group->may_have_joining = group->may_have_previous = group->may_differ =
-      false;
+  group->may_lack_primary = group->may_have_joining = group->may_differ = false;
+  group->primaries = group->previous = 0;
   uint32_t slot = 0;
   for (const SlotRun& run : record.runs()) {
     if (run.count() == 0 || run.count() > kSlotsPerGroup - slot ||
@@ -158,7 +161,8 @@ absl::Status ReadGroup(absl::string_view name, const Coordinator::Value& value,
     for (uint32_t i = 0; i < run.count(); ++i) group->entries[slot++] = entry;
     group->may_lack_primary = group->may_lack_primary || entry.primary == 0;
     group->may_have_joining = group->may_have_joining || entry.joining != 0;
-    group->may_have_previous = group->may_have_previous || entry.previous != 0 || entry.adopted;
+    group->primaries |= uint64_t{1} << (entry.primary % 64);
+    group->previous |= uint64_t{1} << (entry.previous % 64);
     group->may_differ = group->may_differ || entry.primary != group->entries.front().primary;
     group->newest_epoch = std::max(group->newest_epoch, entry.epoch);
   }
@@ -194,7 +198,8 @@ bool operator==(const SlotEntry& a, const SlotEntry& b) {
 SlotEntries::SlotEntries() {
   static const std::shared_ptr<const SlotGroup>* const empty = [] {
     auto group = std::make_shared<SlotGroup>();
-    group->may_have_joining = group->may_have_previous = group->may_differ = false;
+    group->may_have_joining = group->may_differ = false;
+    group->primaries = group->previous = 1;
     return new std::shared_ptr<const SlotGroup>(std::move(group));
   }();
   groups_.fill(*empty);

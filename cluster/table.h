@@ -90,16 +90,15 @@ struct SlotGroup {
   // since they were read.
   bool may_lack_primary = true;
   bool may_have_joining = true;
-  bool may_have_previous = true;         // or be adopted
-  bool may_differ = true;                // in their primary
+  bool may_differ = true;  // in their primary
+  // Bit n % 64 is not set where node n is no entry's primary, or previous node.
+  uint64_t primaries = ~uint64_t{0};
+  uint64_t previous = ~uint64_t{0};
   uint64_t newest_epoch = 0;             // of entries as they were read
   std::shared_ptr<const Source> source;  // null once they may have been changed
 
-  // False where no entry names the node.
-  bool MayName(uint16_t number) const {
-    return source == nullptr ||
-           std::count(source->numbers.begin(), source->numbers.end(), number) > 0;
-  }
+  bool MayHavePrimary(uint16_t number) const { return ((primaries >> (number % 64)) & 1) != 0; }
+  bool MayHavePrevious(uint16_t number) const { return ((previous >> (number % 64)) & 1) != 0; }
 };
 
 // Not thread-safe. The entry of each slot. Copies share groups until one of them changes an entry:

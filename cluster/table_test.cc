@@ -124,6 +124,7 @@ TEST(TableTest, ACopyThatIsChangedLeavesTheOtherAsItIs) {
 
 TEST(TableTest, GroupsThatAreAsTheyWereAreSharedWhereTheirNodesHaveTheSameNumbers) {
   ClusterTable first;
+  first.cluster_id = std::string(20, 'c');
   const uint16_t a = first.NumberOf(std::string(20, 'a'));
   const uint16_t b = first.NumberOf(std::string(20, 'b'));
   for (int slot = 0; slot < kSlots; ++slot) {

@@ -112,7 +112,7 @@ bool Mover::is_idle() const {
   const uint16_t me = table.FindNumber(parts_.me);
   for (int group = 0; group < kSlotGroups && me != 0; ++group) {
     const SlotGroup& g = *table.slots.group(group);
-    if ((!g.may_have_previous && !g.may_have_joining) || !g.MayName(me)) continue;
+    if (!g.MayHavePrevious(me) && !(g.may_have_joining && g.MayHavePrimary(me))) continue;
     const bool is_busy = std::any_of(g.entries.begin(), g.entries.end(), [me](const SlotEntry& s) {
       return s.previous == me || (s.primary == me && s.joining != 0);
     });
@@ -141,7 +141,7 @@ bool Mover::Chosen(Incarnation* to, std::vector<uint16_t>* slots) const {
   std::map<uint16_t, std::vector<uint16_t>> by_target;
   for (int i = 0; i < kSlots; ++i) {
     const SlotGroup& group = *table.slots.group(GroupOf(i));
-    if (!group.may_have_joining || !group.MayName(me)) {
+    if (!group.may_have_joining || !group.MayHavePrimary(me)) {
       i += kSlotsPerGroup - 1;
       continue;
     }

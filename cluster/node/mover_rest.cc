@@ -122,8 +122,7 @@ void Mover::DropOld() {
   std::map<uint16_t, std::vector<uint16_t>> unknown;
   for (int i = 0; i < kSlots; ++i) {
     const SlotGroup& group = *table.slots.group(GroupOf(i));
-    if ((!group.may_have_previous || !group.MayName(me)) &&
-        confirmed_of_group_[static_cast<size_t>(GroupOf(i))] == 0) {
+    if (!group.MayHavePrevious(me) && confirmed_of_group_[static_cast<size_t>(GroupOf(i))] == 0) {
       i += kSlotsPerGroup - 1;
       continue;
     }

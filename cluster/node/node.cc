@@ -491,6 +491,8 @@ class Node::Impl {
 
   void CheckLeft() {
     if (left_ == nullptr || !is_leaving_) return;
+    // Its registration may have taken place, or may yet: a table without it says nothing.
+    if (started_ != nullptr && tried_to_register_) return;
     const ClusterTable& table = keeper_.table();
     const uint16_t me = table.FindNumber(parts_.me);
     const bool is_needed =

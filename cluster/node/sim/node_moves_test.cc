@@ -104,6 +104,35 @@ TEST_F(NodeMovesTest, AFourthNodeTakesItsShareAndALeavingOneGivesAllAway) {
   ExpectAll();
 }
 
+// Found by seed 20126 in memory.
+TEST_F(NodeMovesTest, WhoLeavesWhileItRegistersIsNotLeftInTheTable) {
+  StartAt(0);
+  Settle();
+  CoordinatorFaults slow;
+  slow.delay = absl::Milliseconds(2500);
+  cluster_.SetCoordinatorFaults(slow);
+  StartAt(1);
+  const auto is_registered = [&] { return cluster_.Table().nodes.count(incarnations_[1]) != 0; };
+  ASSERT_TRUE(cluster_.RunUntil(is_registered, absl::Minutes(1)));
+  ASSERT_FALSE(cluster_.life(1)->node->status().is_registered) << "it has heard of it already";
+  cluster_.Leave(1);
+  cluster_.RunFor(absl::Seconds(1));
+  cluster_.SetCoordinatorFaults({});
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.life(1) == nullptr; }, absl::Minutes(1)));
+  EXPECT_FALSE(is_registered());
+  EXPECT_EQ(cluster_.violation(), "");
+}
+
+// Found by seed 660 in memory, which took it for a node that leaves too early.
+TEST_F(NodeMovesTest, WhoLeavesAloneTakesItsSlotsWithIt) {
+  StartAt(0);
+  Settle();
+  cluster_.Leave(0);
+  EXPECT_TRUE(cluster_.RunUntil([&] { return cluster_.life(0) == nullptr; }, absl::Seconds(10)));
+  EXPECT_EQ(cluster_.violation(), "");
+  EXPECT_EQ(cluster_.lost().count(), size_t{kSlots});
+}
+
 TEST_F(NodeMovesTest, SlotsGivenOutAnewWhileTheirCopyIsOnItsWayAreEmptyNotHalfOfIt) {
   StartAt(0);
   Settle();

@@ -171,6 +171,8 @@ void SimCluster::Start(int number) {
   options.internal_address = absl::StrCat("sim:", NameOf(number));
   options.address_of = [](const NodeInfo& node) { return absl::StrCat("sim:", node.host); };
   options.join_delay = options_.join_delay;
+  // The few keys that there are fill several pages, which wait for each other.
+  options.copy_limits = {16, 512, 1024, 512};
   options.clock = life->process->clock();
   options.say = [this, number](absl::string_view what) {
     Log(absl::StrCat(NameOf(number), " says: ", what));
@@ -500,7 +502,8 @@ std::string SimCluster::Unsettled() {
 
 void SimCluster::Log(absl::string_view what) {
   events_.push_back(absl::StrCat(absl::FormatDuration(world_.Now()), " ", what));
-  if (events_.size() > kEventsKept) events_.pop_front();
+  // The story of a slot is told from its beginning.
+  if (trace_slot_ < 0 && events_.size() > kEventsKept) events_.pop_front();
 }
 
 std::string SimCluster::RecentEvents() const {
