@@ -27,7 +27,7 @@ def planted_bug(name, source, deps = []):
             source,
         ],
         outs = [planted],
-        cmd = "patch --quiet --fuzz=0 --follow-symlinks -o $@ $(location {}) $(location {})".format(source, patch),
+        cmd = "patch --quiet --fuzz=0 --read-only=ignore --follow-symlinks -o $@ $(location {}) $(location {})".format(source, patch),
     )
     cc_test(
         name = name + "_is_found_test",
