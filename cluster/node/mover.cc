@@ -207,12 +207,14 @@ void Mover::Begin(const Incarnation& to, std::vector<uint16_t> slots) {
   };
   job_->connection = PeerConnection::Open(
       parts_.transport, parts_.loop, address, parts_.hello(to), kSilence,
-      [this, is_current](const absl::Status& opened) {
+      [this, is_current, number](const absl::Status& opened) {
         if (!is_current()) return;
         if (!opened.ok()) return Abort(opened);
         PeerRequest request;
         AddRanges(job_->slots, request.mutable_begin()->mutable_slots());
         request.mutable_begin()->set_revision(parts_.keeper->revision());
+        // A durable node begins to count anew at each opening.
+        request.mutable_begin()->set_job((parts_.openings << 32) + number);
         request.mutable_begin()->set_bytes(BytesOf(job_->slots.size()));
         job_->connection->Send(
             std::move(request), {}, [this, is_current](const absl::StatusOr<PeerResponse>& answer) {

