@@ -130,6 +130,7 @@ def latency_round(directory, entries, seconds):
 
     def await_even(nodes):
         while True:
+            time.sleep(0.1)  # whoever looks takes the lock that switches need
             now = status()
             counts = [node["slots"] for node in now["nodes"]]
             even = len(counts) == nodes and max(counts) - min(counts) <= 1
@@ -154,10 +155,10 @@ def latency_round(directory, entries, seconds):
         for _ in range(3):
             start()
         await_even(3)
-        full = result(bench("--load", "--threads=8", "--duration=3"))
+        full = result(bench("--load", "--connections=8", "--duration=3"))
         rate = "--rate=%d" % (0.3 * full["requests_per_s"])
-        steady = result(bench(rate, "--threads=8", "--duration=%d" % seconds))
-        moving = bench(rate, "--threads=8", "--duration=%d" % seconds)
+        steady = result(bench(rate, "--connections=8", "--duration=%d" % seconds))
+        moving = bench(rate, "--connections=8", "--duration=%d" % seconds)
         time.sleep(2)  # its warm-up, and a second
         began = time.monotonic()
         start()
