@@ -358,7 +358,7 @@ class Commands {
     uint64_t bytes = 0;  // of keys and values
   };
 
-  // Calls `visit` with each entry of the slots, of all where there are none.
+  // Calls `visit` with each entry of the slots, ranges of one slot; of all where there are none.
   template <typename Visit>
   absl::Status Scan(const std::vector<std::pair<Incarnation, Seen>>& seen,
                     const std::vector<SlotRange>& slots, Visit visit) {
@@ -366,8 +366,13 @@ class Commands {
       const NodeInfo& info = table_.nodes.at(node);
       if (info.native_port == 0) continue;
       KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(info));
+      // Of others a node says where they are.
       ScanOptions scan;
-      scan.slots = slots;
+      const uint16_t number = table_.FindNumber(node);
+      for (const SlotRange& range : slots) {
+        if (table_.slots[range.first].primary == number) scan.slots.push_back(range);
+      }
+      if (!slots.empty() && scan.slots.empty()) continue;
       KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<Cursor> cursor, store->NewCursor(scan));
       ScanPage page;
       do {

@@ -423,6 +423,7 @@ TEST_F(KvNodeTest, SkewNamesTheHeaviestSlotsAndTheirTags) {
   EXPECT_THAT(skew.out, HasSubstr(absl::StrCat("\n", slot)));
   EXPECT_THAT(skew.out, HasSubstr("{heavy} 100 %"));
   const std::string json = Cluster("skew", {"--slots=2", "--json"}).out;
+  ASSERT_THAT(json, HasSubstr("\"slot\":"));
   EXPECT_EQ(NumberIn(json, "slot"), KeySlot("heavy"));
   EXPECT_EQ(NumberIn(json, "tag_keys"), 50);
   EXPECT_EQ(NumberIn(json.substr(json.find("\"slot\":")), "keys"), 51);

@@ -124,7 +124,8 @@ class Mover {
   void TakeBack(const std::shared_ptr<Group>& group);
   void DropOld();
   void AskAndDrop(const Incarnation& to, const std::vector<uint16_t>& slots);
-  void CommitDrop(const std::vector<uint16_t>& slots);
+  // Of slots that have been removed.
+  void CommitDrop(std::vector<uint16_t> slots);
   void Tick();
   void SetOwned(const std::vector<uint16_t>& slots, bool is_owned);
   void SetConfirmed(uint16_t slot, bool is_confirmed) {

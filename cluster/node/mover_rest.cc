@@ -204,7 +204,12 @@ void Mover::AskAndDrop(const Incarnation& to, const std::vector<uint16_t>& slots
       [end](const absl::Status&) { end(); });
 }
 
-void Mover::CommitDrop(const std::vector<uint16_t>& slots) {
+void Mover::CommitDrop(std::vector<uint16_t> slots) {
+  // One that is marked again has come back and was given away once more while this was tried: what
+  // is here of it now is not removed, and its new owner may not have all of it yet.
+  slots.erase(std::remove_if(slots.begin(), slots.end(),
+                             [this](uint16_t slot) { return leftovers_->is_marked(slot); }),
+              slots.end());
   ClusterTable next = parts_.table();
   const uint16_t me = next.FindNumber(parts_.me);
   for (const uint16_t slot : slots) {

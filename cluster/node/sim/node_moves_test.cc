@@ -282,6 +282,36 @@ TEST_F(NodeMovesTest, ReadsThatRaiseTheRevisionLeadToNoFurtherReadsAndKeepNobody
       [&] { return cluster_.life(0)->node->status().slots == kSlots / 2; }, absl::Seconds(30)));
 }
 
+// The slots come back meanwhile, and are given away once more.
+TEST_F(NodeMovesTest, ADropThatIsTriedAgainLeavesAloneWhatWasGivenAwaySince) {
+  StartAt(0);
+  Settle();
+  PutAll();
+  StartAt(1);
+  const auto node = cluster_.life(0);
+  const auto old_copies = [&] {
+    const ClusterTable& table = cluster_.Table();
+    const uint16_t number = table.FindNumber(incarnations_[0]);
+    return std::count_if(table.slots.begin(), table.slots.end(),
+                         [number](const SlotEntry& entry) { return entry.previous == number; });
+  };
+  // The last group is removed by itself, when the table has its switch.
+  ASSERT_TRUE(cluster_.RunUntil([&] { return old_copies() == kSlots / 2; }, absl::Seconds(10)));
+  ASSERT_TRUE(cluster_.RunUntil([&] { return old_copies() == kSlotsPerGroup; }, absl::Seconds(2)));
+  const uint64_t entries = EntriesUnder(*node);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return EntriesUnder(*node) < entries; }, absl::Seconds(2)));
+  // The node waits for an answer for three seconds, and tries again.
+  cluster_.Deafen(0, true);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return old_copies() == 0; }, absl::Seconds(2)));
+  cluster_.Deafen(0, false);
+  cluster_.Leave(1);
+  ASSERT_TRUE(
+      cluster_.RunUntil([&] { return cluster_.life(1) == nullptr; }, absl::Milliseconds(2500)));
+  StartAt(2);
+  Settle();
+  ExpectAll();
+}
+
 // What its node has given up comes later than what that has begun since, and meets a table from
 // before the switch.
 TEST_F(NodeMovesTest, ABeginThatIsLateDestroysNothing) {

@@ -56,9 +56,12 @@ class SimCluster::Policy final : public CoordinatorPolicy {
     }
   }
 
+  void Deafen(int place, bool is_deaf) { deaf_ = is_deaf ? place : -2; }
+
   Fate NextCall(int client, Call call) override {
     Fate fate = random_->NextCall(client, call);
     fate.lost = fate.lost || IsCut(client);
+    fate.answer_lost = fate.answer_lost || (call == Call::kCommit && PlaceOf(client) == deaf_);
     return fate;
   }
   HintFate NextHint(int client) override {
@@ -68,13 +71,13 @@ class SimCluster::Policy final : public CoordinatorPolicy {
   }
 
  private:
-  bool IsCut(int client) const {
-    return cut_.count(cluster_->client_places_[static_cast<size_t>(client)]) != 0;
-  }
+  int PlaceOf(int client) const { return cluster_->client_places_[static_cast<size_t>(client)]; }
+  bool IsCut(int client) const { return cut_.count(PlaceOf(client)) != 0; }
 
   SimCluster* const cluster_;
   std::unique_ptr<CoordinatorPolicy> random_;
   std::set<int> cut_;
+  int deaf_ = -2;  // clients of nobody are at -1
 };
 
 SimCluster::SimCluster(uint64_t seed, const SimClusterOptions& options)
@@ -274,6 +277,8 @@ void SimCluster::Leave(int number) {
 
 void SimCluster::SetCoordinatorFaults(const CoordinatorFaults& faults) { policy_->Set(faults); }
 void SimCluster::CutOff(int place, bool is_cut) { policy_->CutOff(place, is_cut); }
+
+void SimCluster::Deafen(int place, bool is_deaf) { policy_->Deafen(place, is_deaf); }
 
 void SimCluster::AlignClocks() {
   absl::Time newest = absl::InfinitePast();

@@ -79,6 +79,8 @@ class SimCluster {
   void SetCoordinatorFaults(const CoordinatorFaults& faults);
   // The place's calls are lost.
   void CutOff(int place, bool is_cut);
+  // What the place commits takes place, and it does not hear of it. One place at a time.
+  void Deafen(int place, bool is_deaf);
   // All clocks go alike again.
   void AlignClocks();
 
