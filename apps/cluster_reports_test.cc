@@ -791,7 +791,7 @@ TEST_F(ClusterReportsTest, WithOneOfThreeDownTwoThirdsOfTheKeysAreReadAndWritten
     if (absl::StartsWith(read, "CLUSTERDOWN") && absl::StartsWith(write, "CLUSTERDOWN")) ++down;
   }
   EXPECT_EQ(served + down, kSlots / 8);
-  EXPECT_NEAR(down, lost_slots / 8, 1);
+  EXPECT_NEAR(down, lost_slots / 8.0, 1);
 }
 
 // 13
