@@ -56,8 +56,7 @@ absl::StatusOr<Coordinator::Contents> ParseCoordinatorFile(absl::string_view byt
     return absl::DataLossError("is damaged: its body cannot be read");
   }
   for (cluster::CoordinatorFile::Value& value : *body.mutable_values()) {
-    contents.values[std::move(*value.mutable_name())] = {std::move(*value.mutable_bytes()),
-                                                         value.revision()};
+    contents.values[value.name()] = {std::move(*value.mutable_bytes()), value.revision()};
   }
   return contents;
 }
