@@ -37,12 +37,23 @@ class Coordinator {
     }
   };
 
-  // Not thread-safe. Values by their names, in the order of names. Copies share them until one of
-  // the copies is changed: who reads pays nothing for what nobody has changed.
+  // Not thread-safe; a copy may go to another thread. Values by their names, in the order of names.
+  // Copies share them until one of the copies is changed: who reads pays nothing for what nobody
+  // has changed.
   class Values {
    public:
     using Map = std::map<std::string, Value>;
     using const_iterator = Map::const_iterator;
+
+    Values() = default;
+    Values(const Values& other) : map_(other.map_), shared_(true) { other.shared_ = true; }
+    Values& operator=(const Values& other) {
+      map_ = other.map_;
+      shared_ = other.shared_ = true;
+      return *this;
+    }
+    Values(Values&&) = default;
+    Values& operator=(Values&&) = default;
 
     const_iterator begin() const { return map_->begin(); }
     const_iterator end() const { return map_->end(); }
@@ -55,16 +66,19 @@ class Coordinator {
     size_t erase(const std::string& name) { return Mutable().erase(name); }
 
     friend bool operator==(const Values& a, const Values& b) { return *a.map_ == *b.map_; }
-
     friend bool operator==(const Values& a, const Map& b) { return *a.map_ == b; }
 
    private:
     Map& Mutable() {
-      if (map_.use_count() > 1) map_ = std::make_shared<Map>(*map_);
+      if (shared_) map_ = std::make_shared<Map>(*map_);
+      shared_ = false;
       return *map_;
     }
 
     std::shared_ptr<Map> map_ = std::make_shared<Map>();
+    // That there was a copy, be it gone: another thread's last look at it is ordered before nothing
+    // here, whatever the count of references says.
+    mutable bool shared_ = false;
   };
 
   // All of it at one revision. A revision is never given twice, and grows with every transaction

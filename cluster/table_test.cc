@@ -122,6 +122,17 @@ TEST(TableTest, ACopyThatIsChangedLeavesTheOtherAsItIs) {
   EXPECT_EQ(copy.slots.group(1), table.slots.group(1));
 }
 
+TEST(TableTest, ACopyOfTheCoordinatorsValuesThatIsChangedLeavesTheOtherAsItIs) {
+  Coordinator::Values values;
+  values["a"] = {"x", 1};
+  values["b"] = {"y", 1};
+  Coordinator::Values copy = values;
+  copy["a"] = {"z", 2};
+  values.erase("b");
+  EXPECT_EQ(values, (Coordinator::Values::Map{{"a", {"x", 1}}}));
+  EXPECT_EQ(copy, (Coordinator::Values::Map{{"a", {"z", 2}}, {"b", {"y", 1}}}));
+}
+
 TEST(TableTest, GroupsThatAreAsTheyWereAreSharedWhereTheirNodesHaveTheSameNumbers) {
   ClusterTable first;
   first.cluster_id = std::string(20, 'c');

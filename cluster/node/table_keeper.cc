@@ -149,7 +149,11 @@ void TableKeeper::Rearm() {
 
 void TableKeeper::Commit(Coordinator::Transaction transaction, Coordinator::CommitDone done) {
   if (!restored_.ok()) {
-    loop_->Post([why = restored_, done = std::move(done)]() mutable { done(why); });
+    loop_->Post(
+        [why = restored_, alive = std::weak_ptr<bool>(alive_), done = std::move(done)]() mutable {
+          const std::shared_ptr<bool> here = alive.lock();
+          if (here != nullptr && *here) done(why);
+        });
     return;
   }
   coordinator_->Commit(std::move(transaction), kTimeout,
