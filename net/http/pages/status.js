@@ -160,11 +160,10 @@ function showCluster(cluster) {
     (cluster.lost_slots ? `, ${exact(cluster.lost_slots)} slots were lost` : '');
   const state = (n) => [n.alive ? 'alive' : 'dead', ...(n.member ? [] : ['no member']),
     ...(n.leaving ? ['leaving'] : []), ...(n.id === cluster.myself ? ['this one'] : [])].join(', ');
-  const port = (number) => number ? String(number) : '–';
   $('nodes').replaceChildren(...cluster.nodes.map((n) => element('tr', {},
     element('td', {}, element('code', {}, n.id.slice(0, 8))),
-    ...[n.host, port(n.resp_port), port(n.http_port), port(n.native_port), exact(n.slots), state(n)]
-      .map((text) => element('td', {}, text)))));
+    ...[n.resp, n.http && element('a', {href: n.http}, n.http), n.native, exact(n.slots), state(n)]
+      .map((cell) => element('td', {}, cell || '–')))));
 }
 
 function show() {
