@@ -416,7 +416,7 @@ class Node::Impl {
         const auto slot = static_cast<uint16_t>(group * kSlotsPerGroup + i);
         const uint16_t primary = entries->entries[static_cast<size_t>(i)].primary;
         if ((me != 0 && primary == me) || !parts_.store->slots()->Serves(slot)) continue;
-        kept.entries = nullptr;
+        // What the mover has in its hands changes its state when it lets go, and is looked at then.
         if (!mover_->Owns(slot)) lost.push_back(slot);
       }
     }
@@ -579,9 +579,9 @@ class Node::Impl {
     parts_.store->slots()->SetMap(std::move(map));
   }
 
-  // A group all of whose slots that this node serves are its own, as it was then.
+  // A group as it was when GiveUpLost() looked at it.
   struct KeptGroup {
-    std::shared_ptr<const SlotGroup> entries;  // null: it was not so
+    std::shared_ptr<const SlotGroup> entries;
     uint64_t changes = 0;
   };
 

@@ -113,10 +113,7 @@ void Staging::BeginNow(const std::shared_ptr<Sender>& sender, std::vector<uint16
   // From here on what an earlier connection still has in its pipe is refused.
   sender->generation = next_generation_++;
   sender->slots = slots;
-  for (const uint16_t slot : slots) {
-    generations_[slot] = sender->generation;
-    quiet_[static_cast<size_t>(GroupOf(slot))].entries = nullptr;
-  }
+  for (const uint16_t slot : slots) generations_[slot] = sender->generation;
   const std::weak_ptr<bool> alive = alive_;
   auto mark = [this, sender, slots, bytes, done = std::move(done),
                alive](const absl::Status& status) mutable {

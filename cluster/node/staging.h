@@ -63,7 +63,8 @@ class Staging {
   void Adopt();
 
   // A group in which the last look found nothing to do or to wait for, as it was then. Nothing is
-  // to be found before its entries or its states change, or a copy of a slot begins to come.
+  // to be found before its entries or its states change: a copy begins to come only where the
+  // entries that were looked at have it joining.
   struct Quiet {
     std::shared_ptr<const SlotGroup> entries;  // null: it was not so
     uint64_t changes = 0;

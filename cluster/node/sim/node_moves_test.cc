@@ -282,6 +282,65 @@ TEST_F(NodeMovesTest, ReadsThatRaiseTheRevisionLeadToNoFurtherReadsAndKeepNobody
       [&] { return cluster_.life(0)->node->status().slots == kSlots / 2; }, absl::Seconds(30)));
 }
 
+// That the one before is gone is said by its own record: those of the slots stay as they are.
+TEST_F(NodeMovesTest, WhoHadSlotsBeforeIsForgottenWhereItIsRemovedFromTheTable) {
+  StartAt(0);
+  Settle();
+  PutAll();
+  StartAt(1);
+  const auto taker = cluster_.life(1);
+  const auto old_copies = [&] {
+    const ClusterTable& table = cluster_.Table();
+    const uint16_t number = table.FindNumber(incarnations_[0]);
+    return std::count_if(table.slots.begin(), table.slots.end(), [number](const SlotEntry& entry) {
+      return number != 0 && entry.previous == number;
+    });
+  };
+  ASSERT_TRUE(cluster_.RunUntil([&] { return taker->node->status().slots > 0 && old_copies() > 0; },
+                                absl::Seconds(10)));
+  cluster_.Crash(0, SimCrash::kKilled);
+  // It serves them all, and has seen that the one before is dead, and still there.
+  cluster_.RunFor(absl::Seconds(5));
+  ASSERT_GT(old_copies(), 0);
+  Coordinator::Transaction transaction;
+  cluster_.Table().RemoveNode(incarnations_[0], &transaction);
+  cluster_.Tell(std::move(transaction));
+  EXPECT_TRUE(cluster_.RunUntil([&] { return old_copies() == 0; }, absl::Seconds(10)));
+}
+
+// Clients that ask for the map are not sent ahead of the requests that wait.
+TEST_F(NodeMovesTest, SlotsWhoseRequestsStillWaitAreShownHereThoughTheTableHasThemElsewhere) {
+  StartAt(0);
+  Settle();
+  PutAll();
+  StartAt(1);
+  SlotTable* const slots = cluster_.life(0)->store->slots();
+  std::vector<uint16_t> switched;
+  ASSERT_TRUE(cluster_.RunUntil(
+      [&] {
+        switched.clear();
+        const ClusterTable& table = cluster_.Table();
+        const uint16_t number = table.FindNumber(incarnations_[1]);
+        for (int slot = 0; slot < kSlots; ++slot) {
+          const auto here = static_cast<uint16_t>(slot);
+          if (number != 0 && table.slots[slot].primary == number && !slots->Serves(here)) {
+            switched.push_back(here);
+          }
+        }
+        return static_cast<int>(switched.size()) == kSlotsPerGroup;
+      },
+      absl::Seconds(10)));
+  cluster_.Crash(1, SimCrash::kSilent);
+  const auto revision = static_cast<uint64_t>(cluster_.Table().revision);
+  ASSERT_TRUE(
+      cluster_.RunUntil([&] { return slots->map()->revision >= revision; }, absl::Seconds(1)));
+  const std::shared_ptr<const ClusterMap> map = slots->map();
+  for (const uint16_t slot : switched) {
+    ASSERT_EQ(slots->state(slot), SlotState::kHeld);
+    EXPECT_EQ(map->owner[slot], map->myself);
+  }
+}
+
 // The slots come back meanwhile, and are given away once more.
 TEST_F(NodeMovesTest, ADropThatIsTriedAgainLeavesAloneWhatWasGivenAwaySince) {
   StartAt(0);
