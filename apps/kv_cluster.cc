@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +23,7 @@
 #include "base/slot.h"
 #include "base/status_macros.h"
 #include "cluster/coordinator/waiting_coordinator.h"
+#include "cluster/heavy_slots.h"
 #include "cluster/node/node_file.h"
 #include "cluster/node/probe.h"
 #include "cluster/placement.h"
@@ -352,83 +352,24 @@ class Commands {
     return 0;
   }
 
-  // Of one slot, or of the keys of one tag in it.
-  struct Weight {
-    uint64_t keys = 0;
-    uint64_t bytes = 0;  // of keys and values
-  };
-
-  // Calls `visit` with each entry of the slots, ranges of one slot; of all where there are none.
-  template <typename Visit>
-  absl::Status Scan(const std::vector<std::pair<Incarnation, Seen>>& seen,
-                    const std::vector<SlotRange>& slots, Visit visit) {
-    for (const auto& [node, what] : seen) {
-      const NodeInfo& info = table_.nodes.at(node);
-      if (info.native_port == 0) continue;
-      KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(info));
-      // Of others a node says where they are.
-      ScanOptions scan;
+  absl::StatusOr<std::vector<cluster::HeavySlot>> HeaviestSlots() const {
+    std::vector<std::unique_ptr<Store>> stores;
+    std::vector<cluster::SlotsOfNode> nodes;
+    for (const auto& [node, info] : table_.nodes) {
       const uint16_t number = table_.FindNumber(node);
-      for (const SlotRange& range : slots) {
-        if (table_.slots[range.first].primary == number) scan.slots.push_back(range);
+      ClusterMap map;
+      for (int slot = 0; slot < kSlots && number != 0; ++slot) {
+        if (table_.slots[slot].primary == number) map.owner[slot] = 0;
       }
-      if (!slots.empty() && scan.slots.empty()) continue;
-      KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<Cursor> cursor, store->NewCursor(scan));
-      ScanPage page;
-      do {
-        KVARTS_RETURN_IF_ERROR(cursor->Next(PageLimits(), &page));
-        for (size_t i = 0; i < page.size(); ++i) {
-          visit(page[i].key, page[i].key.size() + page[i].value.size());
-        }
-      } while (!page.empty());
+      cluster::SlotsOfNode slots;
+      slots.slots = map.RunsOf(0);
+      if (slots.slots.empty() || info.native_port == 0) continue;
+      KVARTS_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(info));
+      slots.store = store.get();
+      stores.push_back(std::move(store));
+      nodes.push_back(std::move(slots));
     }
-    return absl::OkStatus();
-  }
-
-  struct HeavySlot {
-    int slot = 0;
-    Weight all;
-    std::string tag;  // that most of its bytes are of; empty: of keys without one, or of many
-    Weight of_tag;
-  };
-
-  absl::StatusOr<std::vector<HeavySlot>> HeaviestSlots(
-      const std::vector<std::pair<Incarnation, Seen>>& seen, size_t count) {
-    std::vector<HeavySlot> heavy(kSlots);
-    for (int i = 0; i < kSlots; ++i) heavy[static_cast<size_t>(i)].slot = i;
-    KVARTS_RETURN_IF_ERROR(Scan(seen, {}, [&](absl::string_view key, size_t bytes) {
-      Weight& all = heavy[KeySlot(key)].all;
-      ++all.keys;
-      all.bytes += bytes;
-    }));
-    std::sort(heavy.begin(), heavy.end(), [](const HeavySlot& a, const HeavySlot& b) {
-      return a.all.bytes != b.all.bytes ? a.all.bytes > b.all.bytes : a.slot < b.slot;
-    });
-    heavy.resize(std::min(count, heavy.size()));
-    while (!heavy.empty() && heavy.back().all.keys == 0) heavy.pop_back();
-
-    // Only of these, since a slot may have as many tags as keys.
-    std::vector<SlotRange> ranges;
-    for (const HeavySlot& slot : heavy) {
-      ranges.push_back({static_cast<uint16_t>(slot.slot), static_cast<uint16_t>(slot.slot)});
-    }
-    if (ranges.empty()) return heavy;
-    std::sort(ranges.begin(), ranges.end(),
-              [](const SlotRange& a, const SlotRange& b) { return a.first < b.first; });
-    std::map<int, std::map<std::string, Weight>> tags;
-    KVARTS_RETURN_IF_ERROR(Scan(seen, ranges, [&](absl::string_view key, size_t bytes) {
-      Weight& of_tag = tags[KeySlot(key)][std::string(HashTag(key))];
-      ++of_tag.keys;
-      of_tag.bytes += bytes;
-    }));
-    for (HeavySlot& slot : heavy) {
-      for (const auto& [tag, weight] : tags[slot.slot]) {
-        if (tag.empty() || weight.bytes <= slot.of_tag.bytes) continue;
-        slot.tag = tag;
-        slot.of_tag = weight;
-      }
-    }
-    return heavy;
+    return cluster::HeaviestSlots(nodes, static_cast<size_t>(FLAGS_slots));
   }
 
   absl::StatusOr<int> Skew() {
@@ -444,9 +385,9 @@ class Commands {
       ++members;
     }
     if (members == 0) return absl::FailedPreconditionError("the cluster has no members");
-    std::vector<HeavySlot> heavy;
+    std::vector<cluster::HeavySlot> heavy;
     if (FLAGS_slots > 0) {
-      KVARTS_ASSIGN_OR_RETURN(heavy, HeaviestSlots(seen, static_cast<size_t>(FLAGS_slots)));
+      KVARTS_ASSIGN_OR_RETURN(heavy, HeaviestSlots());
     }
     const auto of_even = [&](uint64_t part, uint64_t all) {
       return all == 0 ? 1 : static_cast<double>(part) * members / static_cast<double>(all);
@@ -482,7 +423,7 @@ class Commands {
     return 0;
   }
 
-  void ShowHeavy(const std::vector<HeavySlot>& heavy) const {
+  void ShowHeavy(const std::vector<cluster::HeavySlot>& heavy) const {
     if (FLAGS_json) {
       std::fputs("],\"slots\":[", stdout);
     } else {
@@ -490,8 +431,8 @@ class Commands {
                    "tag with the most, and its part of the bytes");
     }
     const char* separator = "";
-    for (const HeavySlot& slot : heavy) {
-      const uint16_t primary = table_.slots[static_cast<size_t>(slot.slot)].primary;
+    for (const cluster::HeavySlot& slot : heavy) {
+      const uint16_t primary = table_.slots[slot.slot].primary;
       const std::string node = primary == 0 ? "" : cluster::ToHex(table_.NameOf(primary));
       if (FLAGS_json) {
         absl::PrintF(

@@ -339,7 +339,7 @@ TEST_F(KvNodeTest, ALiveNodesPlaceIsNotTakenByOneThatAdvertisesTheSame) {
   ASSERT_NE(client, nullptr);
   Fill(client.get());
   const auto two = Start("memory:", {place});
-  EXPECT_EQ(two->ready, "");
+  ASSERT_EQ(two->ready, "");
   EXPECT_EQ(two->process.Wait(), 1);
   EXPECT_THAT(two->process.Errors(), HasSubstr("is alive"));
   EXPECT_EQ(NumberIn(AwaitEven(1), "slots_lost"), 0);
