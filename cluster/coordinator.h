@@ -47,11 +47,7 @@ class Coordinator {
 
     Values() = default;
     Values(const Values& other) : map_(other.map_), shared_(true) { other.shared_ = true; }
-    Values& operator=(const Values& other) {
-      map_ = other.map_;
-      shared_ = other.shared_ = true;
-      return *this;
-    }
+    Values& operator=(const Values& other) { return *this = Values(other); }
     Values(Values&&) = default;
     Values& operator=(Values&&) = default;
 
