@@ -30,6 +30,7 @@
 #include "apps/stores.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "cluster/client/cluster_store.h"
 #include "cluster/coordinator/open_coordinator.h"
 #include "cluster/node/node.h"
 #include "cluster/node/node_file.h"
@@ -83,6 +84,14 @@ DEFINE_string(tls_cert, "",
 DEFINE_string(tls_key, "", "The private key of --tls_cert, in PEM without a passphrase.");
 DEFINE_string(tls, "listen,resp,http",
               "With --tls_cert: which of --listen, --resp and --http are served with TLS.");
+DEFINE_string(
+    cross_slot, "refuse",
+    "What RESP's MGET, MSET, DEL, EXISTS and UNLINK do with keys of several slots: refuse "
+    "(CROSSSLOT, as Redis Cluster does) or ask, the nodes that hold them, at the addresses "
+    "that clients use. There is then no one moment at which all of it happens.");
+DEFINE_string(tls_ca, "",
+              "With --cross_slot=ask and --listen served with TLS: the roots that the other nodes' "
+              "certificates are trusted by, a file in PEM; empty: the system's.");
 DEFINE_bool(insecure_listen, false, "Allow listening wider than this machine without a password.");
 DEFINE_int32(max_clients, 10000,
              "Connections of each protocol at once; further ones are closed as they come.");
@@ -108,6 +117,10 @@ constexpr char kUsage[] =
 
 // For requests under way at the end.
 constexpr absl::Duration kDrainTime = absl::Seconds(25);
+
+// Of a command over several slots, for all of its parts: longer than slots wait while they move,
+// short enough to tell clients of one that nobody serves.
+constexpr absl::Duration kAskTime = absl::Seconds(5);
 
 // How long a node that gave all away goes on telling clients where. Other nodes read the table at
 // least every 2 s: one that has an older one sends clients here, and were this node gone, it would
@@ -238,6 +251,7 @@ struct Flags {
   uint64_t memory_limit = 0;  // bytes of a store in memory; 0: none
   Advertised advertised;
   std::string cluster_password;  // empty: none
+  bool asks_others = false;      // --cross_slot
 };
 
 absl::StatusOr<Flags> ReadFlags(const std::vector<std::string>& args) {
@@ -295,6 +309,15 @@ absl::StatusOr<Flags> ReadFlags(const std::vector<std::string>& args) {
     return UsageError(absl::StrCat("--internal=", FLAGS_internal,
                                    " may be reached from other machines: --cluster_password_file "
                                    "says the password that nodes know each other by"));
+  }
+  if (FLAGS_cross_slot != "refuse" && FLAGS_cross_slot != "ask") {
+    return UsageError(absl::StrCat("--cross_slot=", FLAGS_cross_slot, ": expected refuse or ask"));
+  }
+  flags.asks_others = FLAGS_cross_slot == "ask";
+  if (flags.asks_others && (FLAGS_listen.empty() || FLAGS_resp.empty())) {
+    return UsageError(
+        "--cross_slot=ask is for clients at --resp, and asks nodes at their --listen: neither may "
+        "be empty");
   }
   if (FLAGS_threads < 0) return UsageError("--threads is negative");
   if (FLAGS_max_clients < 1) return UsageError("--max_clients is less than 1");
@@ -476,6 +499,25 @@ absl::StatusOr<cluster::NodeFile> TakeIdentity(const std::string& path, Store* s
   return file;
 }
 
+// Has RESP's commands over several slots ask all nodes, this one too, as any client does.
+absl::Status AskAllNodes(const ClusterMap& map, const Flags& flags, Serving* serving) {
+  ClusterStoreOptions options;
+  options.password = flags.serving.password;
+  options.timeout = kAskTime;
+  const ClusterNode& myself = map.nodes[static_cast<size_t>(map.myself)];
+  if (myself.native_tls) {
+    TlsOptions tls;
+    tls.ca_file = FLAGS_tls_ca;
+    KVARTS_ASSIGN_OR_RETURN(options.own_transport, NewTlsTransport(serving->transport(), tls));
+  }
+  KVARTS_ASSIGN_OR_RETURN(
+      std::unique_ptr<Store> all,
+      OpenClusterStore(
+          options.own_transport == nullptr ? serving->transport() : options.own_transport.get(),
+          {NativeHostPort(myself)}, options));
+  return serving->ServeAllNodes(std::move(all));
+}
+
 absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   KVARTS_ASSIGN_OR_RETURN(Flags flags, ReadFlags(args));
   KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<StopSignal> stop, StopSignal::New([] {
@@ -546,10 +588,18 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
                         absl::StrCat("--coordinator=", FLAGS_coordinator, ": ", joined.message()));
   }
   KVARTS_RETURN_IF_ERROR(serving->Serve(node.TakeStore()));
-  std::puts(serving->ReadyLine().c_str());
-  KVARTS_RETURN_IF_ERROR(FlushStandardOutput());
-
-  stop->Wait();
+  absl::Status asking;
+  if (flags.asks_others) {
+    asking = AskAllNodes(*node.store()->map(), flags, serving.get());
+    if (!asking.ok()) {
+      asking = absl::Status(asking.code(), absl::StrCat("--cross_slot=ask: ", asking.message()));
+    }
+  }
+  if (asking.ok()) {
+    std::puts(serving->ReadyLine().c_str());
+    KVARTS_RETURN_IF_ERROR(FlushStandardOutput());
+    stop->Wait();
+  }
   if (flags.node_file.empty()) {
     node.Leave(flags.drain_timeout);
     const std::shared_ptr<const ClusterMap> map = node.store()->map();
@@ -562,6 +612,7 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   // Before the sessions end: requests that are held go on, with an error.
   node.Stop();
   serving->Drain(kDrainTime);
+  if (!asking.ok()) return asking;
   return serving->Close().ok() ? 0 : 1;
 }
 

@@ -3,8 +3,10 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -26,6 +28,7 @@ namespace kvarts {
 namespace {
 
 using testing::HasSubstr;
+using testing::StartsWith;
 
 constexpr int kKeys = kSanitized ? 2000 : 20000;
 
@@ -81,6 +84,81 @@ TEST_F(KvNodeTest, RedisClientsAreToldWhoHoldsWhat) {
   const std::string nodes = Ask(two->resp, "CLUSTER NODES");
   EXPECT_THAT(nodes, HasSubstr(absl::StrCat(one->resp, "@")));
   EXPECT_THAT(nodes, HasSubstr("myself,master"));
+}
+
+TEST_F(KvNodeTest, KeysOfSeveralSlotsAreAskedOfTheirNodesWhileSlotsMove) {
+  Create();
+  const std::vector<std::string> asks = {"--cross_slot=ask"};
+  const auto one = Start(Sstable(1), asks);
+  const auto two = Start(Sstable(2), asks);
+  const auto three = Start(Sstable(3), asks);
+  ASSERT_NE(three->ready, "") << three->process.Errors();
+  AwaitEven(3);
+  std::string keys;
+  std::string pairs;
+  std::string expected = "*101\r\n";
+  for (int i = 0; i < 100; ++i) {
+    absl::StrAppend(&keys, " ", TestKey(i));
+    absl::StrAppend(&pairs, " ", TestKey(i), " ", 1000 + i);
+    absl::StrAppend(&expected, "$4\r\n", 1000 + i, "\r\n");
+  }
+  absl::StrAppend(&expected, "$-1\r\n");
+  EXPECT_EQ(Ask(one->resp, "MSET" + pairs), "+OK\r\n");
+  const std::string mget = "MGET" + keys + " none";
+  EXPECT_EQ(Ask(three->resp, mget), expected);
+
+  std::atomic<bool> stop{false};
+  int asked = 0;
+  std::string wrong;
+  std::thread asking([&] {
+    for (; !stop; ++asked) {
+      const std::string& resp = asked % 2 == 0 ? one->resp : two->resp;
+      const std::string answer = Ask(resp, asked % 3 == 0 ? "MSET" + pairs : mget);
+      if (answer != (asked % 3 == 0 ? "+OK\r\n" : expected) && wrong.empty()) wrong = answer;
+    }
+  });
+  const auto four = Start(Sstable(4), asks);
+  AwaitEven(4);
+  stop = true;
+  asking.join();
+  EXPECT_EQ(wrong, "");
+  EXPECT_GT(asked, 0);
+  EXPECT_EQ(Ask(four->resp, mget), expected);
+  EXPECT_EQ(Ask(two->resp, "EXISTS none" + keys), ":100\r\n");
+  EXPECT_EQ(Ask(two->resp, absl::StrCat("UNLINK none ", TestKey(0), " ", TestKey(1))), ":2\r\n");
+  EXPECT_EQ(Ask(one->resp, "DEL none" + keys), ":98\r\n");
+
+  // What nobody serves is the error of the whole.
+  two->process.Signal(SIGKILL);
+  two->process.Wait();
+  EXPECT_THAT(Ask(one->resp, mget), StartsWith("-CLUSTERDOWN Hash slot not served"));
+}
+
+TEST_F(KvNodeTest, NodesWithAPasswordAndTlsAskEachOther) {
+  Create();
+  const TestCertificate certificate =
+      WriteTestCertificate(dir_ + "/node", "IP:127.0.0.1,DNS:localhost");
+  const std::string password = absl::StrCat("--password_file=", dir_, "/password");
+  WriteSecret("password", "secret\n");
+  std::vector<std::string> flags = {"--cross_slot=ask",
+                                    password,
+                                    "--tls=listen",
+                                    "--tls_cert=" + certificate.certificate_file,
+                                    "--tls_key=" + certificate.key_file,
+                                    "--tls_ca=" + certificate.certificate_file};
+  const auto one = Start("memory:", flags);
+  const auto two = Start("memory:", flags);
+  ASSERT_NE(two->ready, "") << two->process.Errors();
+  AwaitEven(2);
+  EXPECT_EQ(Ask(one->resp, "AUTH secret\r\nMSET a 1 b 2 c 3\r\nMGET c b a"),
+            "+OK\r\n+OK\r\n*3\r\n$1\r\n3\r\n$1\r\n2\r\n$1\r\n1\r\n");
+  flags.back() =
+      "--tls_ca=" + WriteTestCertificate(dir_ + "/other", "IP:127.0.0.1").certificate_file;
+  const auto three = Start("memory:", flags);
+  EXPECT_EQ(three->ready, "");
+  EXPECT_EQ(three->process.Wait(), 1);
+  EXPECT_THAT(three->process.Errors(), HasSubstr("--cross_slot=ask: "));
+  AwaitEven(2);
 }
 
 TEST_F(KvNodeTest, ADurableNodeThatWasKilledComesBackWithItsSlots) {
@@ -505,6 +583,8 @@ TEST_F(KvNodeTest, WhatIsWrongIsSaidInOneLine) {
   ends_with({"apps/kv_node", coordinator_, "--advertise=rest=a"}, 2, "native, resp, http");
   ends_with({"apps/kv_node", coordinator_, "--advertise=resp=0.0.0.0:1"}, 2, "--advertise=");
   ends_with({"apps/kv_node", coordinator_, "--advertise=a,b"}, 2, "each protocol once");
+  ends_with({"apps/kv_node", coordinator_, "--cross_slot=yes"}, 2, "expected refuse or ask");
+  ends_with({"apps/kv_node", coordinator_, "--cross_slot=ask", "--listen="}, 2, "neither may");
   ends_with({"apps/kv_node", coordinator_, "--internal=192.0.2.1:0"}, 2, "--cluster_password_file");
   ends_with({"apps/kv_node", coordinator_, "--internal=0.0.0.0:0"}, 2, "--advertise=internal=HOST");
   ends_with({"apps/kv_node", coordinator_, WriteSecret("short", "012345678901234\n")}, 2,

@@ -36,8 +36,9 @@ std::optional<MovedSlot> MovedTo(const absl::Status& status) {
   return MovedSlot{static_cast<uint16_t>(slot), parts[1], parts[2]};
 }
 
-absl::Status SlotDownError() {
-  absl::Status status = absl::UnavailableError("CLUSTERDOWN Hash slot not served");
+absl::Status SlotDownError(absl::string_view why) {
+  absl::Status status = absl::UnavailableError(
+      absl::StrCat("CLUSTERDOWN Hash slot not served", why.empty() ? "" : ": ", why));
   status.SetPayload(kDownUrl, absl::Cord());
   return status;
 }

@@ -29,8 +29,9 @@ bool IsMoved(const absl::Status& status);
 // Nothing where the status is another.
 std::optional<MovedSlot> MovedTo(const absl::Status& status);
 
-// kUnavailable: nobody serves the key's slot now.
-absl::Status SlotDownError();
+// kUnavailable: nobody serves the key's slot now. `why` is said behind what Redis says; empty:
+// nothing is.
+absl::Status SlotDownError(absl::string_view why = "");
 bool IsSlotDown(const absl::Status& status);
 
 }  // namespace kvarts

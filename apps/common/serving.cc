@@ -41,6 +41,9 @@ class NativeService {
   SessionFactory sessions_;  // constant once ready_
 };
 
+// They wait for other nodes, not for a core: also for those that do not answer.
+constexpr int kAskingThreads = 16;
+
 std::vector<std::string> TlsFlags(const ServingOptions& options) {
   if (options.tls_cert.empty()) return {};
   return absl::StrSplit(options.tls, ',');
@@ -86,6 +89,7 @@ class ServingImpl final : public Serving {
 
   ~ServingImpl() override {
     ServingImpl::Close().IgnoreError();
+    all_nodes_.reset();
     store_.reset();
     loops_->Stop();
   }
@@ -108,6 +112,13 @@ class ServingImpl final : public Serving {
     resp_.SetReady(runner_.get());
     http_.SetReady(runner_.get());
     return options_.reuse_port ? ListenToAll() : absl::OkStatus();
+  }
+
+  absl::Status ServeAllNodes(std::unique_ptr<Store> all) override {
+    all_nodes_ = std::move(all);
+    KVARTS_ASSIGN_OR_RETURN(all_nodes_runner_, StoreRunner::New(all_nodes_.get(), kAskingThreads));
+    resp_.SetAllNodes(all_nodes_runner_.get());
+    return absl::OkStatus();
   }
 
   ServingAddresses addresses() const override {
@@ -144,7 +155,9 @@ class ServingImpl final : public Serving {
 
   absl::Status Close() override {
     ServingImpl::Abandon();
+    all_nodes_runner_.reset();
     runner_.reset();
+    if (all_nodes_ != nullptr) all_nodes_->Close().IgnoreError();  // it holds nothing of its own
     return store_ == nullptr ? absl::OkStatus() : store_->Close();
   }
 
@@ -232,6 +245,8 @@ class ServingImpl final : public Serving {
   NativeService native_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<StoreRunner> runner_;
+  std::unique_ptr<Store> all_nodes_;  // null, mostly
+  std::unique_ptr<StoreRunner> all_nodes_runner_;
   std::unique_ptr<Server> http_server_;
   std::unique_ptr<Server> resp_server_;
   std::unique_ptr<Server> native_server_;

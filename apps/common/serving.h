@@ -62,6 +62,9 @@ class Serving {
   virtual absl::Status Listen() = 0;
   // Serves this store, once.
   virtual absl::Status Serve(std::unique_ptr<Store> store) = 0;
+  // Of a cluster's node, once, behind Serve(): RESP's commands over keys of several slots go to
+  // `all`, a store over all nodes, instead of being refused.
+  virtual absl::Status ServeAllNodes(std::unique_ptr<Store> all) = 0;
   // Once it listens.
   virtual ServingAddresses addresses() const = 0;
   // "ready native=... resp=... http=...", without newline.

@@ -33,6 +33,7 @@ struct ClusterStoreOptions {
 // one request a node, all at once. A key that moved is asked for at its new owner, and one that
 // nobody serves is waited for, until the call's timeout:
 //   kUnavailable       not done: nobody served the key, or its node could not be reached
+//                      (IsSlotDown(), storage/slot_status.h)
 //   kDeadlineExceeded  a write may have been applied; it is not repeated at another node
 //   kInvalidArgument   also an atomic batch of several slots, or one that deletes a range
 // The keys of a dead node fail alone. Mutations of one key keep their order, whatever moves.

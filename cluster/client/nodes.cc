@@ -13,6 +13,7 @@
 #include "net/remote/calls.h"
 #include "net/remote/requests.h"
 #include "net/waiting.h"
+#include "storage/slot_status.h"
 
 namespace kvarts {
 namespace cluster_client {
@@ -233,10 +234,10 @@ bool IsElsewhere(const absl::Status& status) {
 }
 
 absl::Status GiveUp(const absl::Status& last) {
-  if (last.ok()) return absl::UnavailableError("no node that serves the slot until the deadline");
-  if (absl::IsUnavailable(last)) return last;
-  return absl::UnavailableError(
-      absl::StrCat("the key's slot moved until the deadline: ", last.message()));
+  if (last.ok()) return SlotDownError("no node that serves it until the deadline");
+  if (IsElsewhere(last) && absl::IsUnavailable(last)) return SlotDownError();
+  if (absl::IsUnavailable(last)) return SlotDownError(last.message());
+  return SlotDownError(absl::StrCat("it moved until the deadline: ", last.message()));
 }
 
 }  // namespace cluster_client

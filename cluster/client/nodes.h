@@ -143,7 +143,7 @@ class Tries {
 
 // Whether a node's answer says that it does not serve the key's slot: nothing was done.
 bool IsElsewhere(const absl::Status& status);
-// What is said of it in the end. `last` may be OK: nobody was asked.
+// What is said of it in the end: IsSlotDown(), with why. `last` may be OK: nobody was asked.
 absl::Status GiveUp(const absl::Status& last);
 
 }  // namespace cluster_client

@@ -58,10 +58,16 @@ class ClusterTest : public testing::TestWithParam<Kind> {
     connection_ = harness_->Connect();
   }
 
+  // From now on commands of several slots go to `all_`.
+  void ServeAllNodes() { harness_->service().SetAllNodes(&all_runner_); }
+
   // Writes that a thread of the store ends are waited for.
   std::string Ask(absl::Span<const absl::string_view> args) {
     std::string reply = harness_->Ask(*connection_, args);
-    while (reply.empty()) reply = harness_->Send(*connection_, "");
+    while (reply.empty()) {
+      all_runner_.RunHeld();
+      reply = harness_->Send(*connection_, "");
+    }
     return reply;
   }
   std::string Ask(std::initializer_list<absl::string_view> args) {
@@ -83,6 +89,9 @@ class ClusterTest : public testing::TestWithParam<Kind> {
   SlotStore* slots_ = nullptr;
   std::unique_ptr<SessionHarness> harness_;
   std::unique_ptr<SessionHarness::Connection> connection_;
+  // What stands for a store over all nodes has entries of its own.
+  SlotStore all_{NewModelStore()};
+  HeldRunner all_runner_{&all_};
 };
 
 INSTANTIATE_TEST_SUITE_P(All, ClusterTest,
@@ -164,6 +173,83 @@ TEST_P(ClusterTest, KeysOfSeveralSlotsAreRefusedBeforeAnythingIsDone) {
     EXPECT_EQ(Ask(command), kCross) << command[0];
     EXPECT_EQ(Ask({"EXEC"}), kAbort);
   }
+}
+
+TEST_P(ClusterTest, WithAStoreOfAllNodesKeysOfSeveralSlotsAreAskedOfIt) {
+  ServeAllNodes();
+  EXPECT_EQ(Ask({"MSET", "foo", "1", "bar", "2"}), kOk);
+  EXPECT_EQ(Ask({"MGET", "bar", "none", "foo"}), "*3\r\n$1\r\n2\r\n$-1\r\n$1\r\n1\r\n");
+  EXPECT_EQ(Ask({"EXISTS", "foo", "bar", "foo"}), ":3\r\n");
+  EXPECT_EQ(Ask({"MSET", "foo", "1", "bar"}),
+            "-ERR wrong number of arguments for 'mset' command\r\n");
+  // What is of one slot stays here.
+  EXPECT_EQ(Ask({"EXISTS", "foo"}), ":0\r\n");
+  EXPECT_EQ(Ask({"DEL", "foo", "none"}), ":1\r\n");
+  EXPECT_EQ(Ask({"UNLINK", "foo", "bar"}), ":1\r\n");
+  for (const std::vector<absl::string_view>& command :
+       {std::vector<absl::string_view>{"MSETNX", "foo", "1", "bar", "2"},
+        {"TOUCH", "foo", "bar"},
+        {"RENAME", "foo", "bar"},
+        {"COPY", "foo", "bar"},
+        {"WATCH", "foo", "bar"}}) {
+    EXPECT_EQ(Ask(command), kCross) << command[0];
+  }
+  EXPECT_EQ(Ask({"MULTI"}), kOk);
+  EXPECT_EQ(Ask({"MGET", "foo", "bar"}), kCross);
+  EXPECT_EQ(Ask({"EXEC"}), kAbort);
+}
+
+TEST_P(ClusterTest, CommandsOfSeveralSlotsKeepTheirPlaceInAPipeline) {
+  ServeAllNodes();
+  std::string requests;
+  for (const std::vector<absl::string_view>& command :
+       {std::vector<absl::string_view>{"SET", "foo", "here"},
+        {"MSET", "foo", "1", "bar", "2"},
+        {"GET", "foo"},
+        {"MGET", "foo", "bar"},
+        {"CLIENT", "REPLY", "SKIP"},
+        {"DEL", "foo", "bar"},
+        {"EXISTS", "foo", "bar"},
+        {"CLIENT", "REPLY", "OFF"},
+        {"MSET", "foo", "1", "bar", "2"},
+        {"CLIENT", "REPLY", "ON"},
+        {"EXISTS", "foo", "bar"},
+        {"DEL", "foo"},
+        {"QUIT"}}) {
+    requests += Request(command);
+  }
+  const std::string expected =
+      "+OK\r\n+OK\r\n$4\r\nhere\r\n*2\r\n$1\r\n1\r\n$1\r\n2\r\n"
+      ":0\r\n+OK\r\n:2\r\n:1\r\n+OK\r\n";
+  std::string replies = harness_->Send(*connection_, requests);
+  while (replies.size() < expected.size()) {
+    all_runner_.RunHeld();
+    replies += harness_->Send(*connection_, "");
+  }
+  EXPECT_EQ(replies, expected);
+}
+
+TEST_P(ClusterTest, AnErrorOfOneNodeIsTheCommandsOne) {
+  ServeAllNodes();
+  EXPECT_EQ(Ask({"MSET", "foo", "1", "bar", "2"}), kOk);
+  all_.TakeDown(foo_);
+  EXPECT_EQ(Ask({"MGET", "bar", "foo"}), kDown);
+  EXPECT_EQ(Ask({"EXISTS", "bar", "foo"}), kDown);
+  EXPECT_EQ(Ask({"DEL", "bar", "foo"}), kDown);
+  all_.TakeBack(foo_);
+  EXPECT_EQ(Ask({"EXISTS", "bar", "foo"}), ":1\r\n") << "the other part was done";
+  all_runner_.full_ = true;
+  EXPECT_EQ(Ask({"MGET", "bar", "foo"}), "-ERR the server is overloaded: try again later\r\n");
+}
+
+TEST_P(ClusterTest, AClientMayLeaveWhileNodesAreAsked) {
+  ServeAllNodes();
+  connection_->wire->to_read += Request({"MSET", "foo", "1", "bar", "2"});
+  harness_->Move(*connection_);
+  connection_->session.reset();
+  all_runner_.RunHeld();
+  harness_->loop().Run();
+  EXPECT_TRUE(all_.Get("bar").ok());
 }
 
 TEST_P(ClusterTest, KeysOfOneSlotAreWrittenTogether) {

@@ -105,6 +105,8 @@ enum CommandFlags : uint32_t {
   // Between MULTI and EXEC: carried out at once, or refused.
   kImmediate = 1 << 9,
   kNotQueued = 1 << 10,
+  // What it does with one of its keys has nothing to do with the others: it may be split by slot.
+  kSplits = 1 << 11,
 };
 
 enum class CommandGroup : unsigned char {
@@ -167,6 +169,7 @@ inline constexpr char kNotAnInteger[] = "ERR value is not an integer or out of r
 inline constexpr char kNotAnInt32[] =
     "ERR value is out of range, value must between -2147483648 and 2147483647";
 inline constexpr char kTooManyNames[] = "ERR too many names in one request";
+inline constexpr char kOverloaded[] = "ERR the server is overloaded: try again later";
 inline constexpr char kReadOnlyError[] = "READONLY You can't write against a read only replica.";
 
 // Decimal, as replies have it: no blanks, no plus, no zeros in front.

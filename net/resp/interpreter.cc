@@ -52,6 +52,8 @@ Interpreter::Outcome Interpreter::Run(const Serving* serving, absl::string_view 
   scratch_ = scratch;
   submits_ = serving != nullptr && serving->no_wait;
   on_loop_ = submits_ && on_loop;
+  all_nodes_ = state_->all_nodes.load(std::memory_order_acquire);
+  asks_all_ = serving != nullptr && serving == all_nodes_;
   reply_.set_output(output);
   work_ = 0;
   counts_ = {};
@@ -121,6 +123,7 @@ Interpreter::Outcome Interpreter::RunAll(size_t room) {
                              ? Take(parser_.args())
                              : TakeSilently(parser_.args());
     if (!goes_on) return outcome_;
+    if (ABSL_PREDICT_FALSE(asks_all_)) return Outcome::kBusy;
   }
 }
 
@@ -144,8 +147,14 @@ bool Interpreter::Take(absl::Span<const absl::string_view> args) {
     return Refuse(command, WhyRefused(unmet));
   }
   if (ABSL_PREDICT_FALSE(state_->options.cluster != nullptr) && command->first_key != 0) {
-    const std::string error = WhyElsewhere(*command, args);
-    if (!error.empty()) return Refuse(command, error);
+    KeySlots slots;
+    slots.Add(*command, args);
+    if (slots.several() && MaySplit(*command)) {
+      if (!asks_all_) return AskAllNodes(*command);
+    } else {
+      const std::string error = WhyElsewhere(*command, args, slots);
+      if (!error.empty()) return Refuse(command, error);
+    }
   }
   if (queues() && (command->flags & kImmediate) == 0) return Queue(*command, args);
   return CarryOut(*command, args);
@@ -177,10 +186,28 @@ bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string
   return !call.end;
 }
 
+bool Interpreter::AskAllNodes(const Command& command) {
+  if (all_nodes_->runner->full()) return Refuse(&command, kOverloaded);
+  if (Flush()) outcome_ = Outcome::kAsksAll;
+  return TakeAgain();
+}
+
+bool Interpreter::IsForAllNodes(absl::Span<const absl::string_view> args) const {
+  const Command* const command = FindCommand(args[0]);
+  if (command == nullptr || serving_ == nullptr || !MaySplit(*command)) return false;
+  KeySlots slots;
+  slots.Add(*command, args);
+  return slots.several();
+}
+
 // A command without a reply.
 bool Interpreter::TakeSilently(absl::Span<const absl::string_view> args) {
   using Replies = Connection::Replies;
   if (!Flush()) return TakeAgain();
+  if (!asks_all_ && IsForAllNodes(args)) {
+    outcome_ = Outcome::kAsksAll;
+    return TakeAgain();
+  }
   if (on_loop_) {
     outcome_ = Outcome::kWaits;
     return TakeAgain();

@@ -12,6 +12,7 @@
 #include "absl/types/span.h"
 #include "net/output.h"
 #include "net/resp/commands.h"
+#include "net/resp/key_slots.h"
 #include "net/resp/parser.h"
 #include "net/resp/reply.h"
 #include "net/resp/state.h"
@@ -50,6 +51,9 @@ class Interpreter {
     // Of a store with Serving::no_wait only. The next Run() must have the same `serving`.
     kWaits,   // to be run again on a thread that may wait
     kWrites,  // writing() is to be given to Store::Submit() first, and to be done
+    // To be run again over ServerState::all_nodes, on a thread of that one's: it answers the
+    // request at hand, and no other.
+    kAsksAll,
   };
 
   // Answers requests. Without a `serving`, those that need a store are refused
@@ -94,6 +98,14 @@ class Interpreter {
   }
   bool Take(absl::Span<const absl::string_view> args);
   bool TakeUnknown(absl::Span<const absl::string_view> args);
+  // Whether a command of keys of several slots is one for all nodes' store.
+  bool MaySplit(const Command& command) const {
+    return (command.flags & kSplits) != 0 && !queues() && all_nodes_ != nullptr;
+  }
+  // Whether TakeSilently() must ask for that store first.
+  bool IsForAllNodes(absl::Span<const absl::string_view> args) const;
+  // False, once what is before it was answered: see kAsksAll. REQUIRES: not over that store.
+  bool AskAllNodes(const Command& command);
   bool TakeSilently(absl::Span<const absl::string_view> args);
   bool CarryOut(const Command& command, absl::Span<const absl::string_view> args);
   bool GatherRead(const Command& command, absl::Span<const absl::string_view> args);
@@ -139,7 +151,8 @@ class Interpreter {
   bool Queue(const Command& command, absl::Span<const absl::string_view> args);
   // Of a cluster: the reply where the command's keys are of several slots, or it is to be queued
   // and they are not this node's; else empty.
-  std::string WhyElsewhere(const Command& command, absl::Span<const absl::string_view> args);
+  std::string WhyElsewhere(const Command& command, absl::Span<const absl::string_view> args,
+                           const KeySlots& slots);
   void Execute();
   void ExecuteNow();
   // False: others wrote what it read; it had no effect, and wrote no reply.
@@ -154,11 +167,13 @@ class Interpreter {
 
   // Of the Run() under way.
   const Serving* serving_ = nullptr;
+  const Serving* all_nodes_ = nullptr;  // ServerState::all_nodes
   absl::string_view why_not_;
   Scratch* scratch_ = nullptr;
-  uint32_t gate_ = 0;     // flags of commands that are refused
-  bool on_loop_ = false;  // reads must not wait, nor may handlers call the store
-  bool submits_ = false;  // writes are handed out, as kWrites
+  uint32_t gate_ = 0;      // flags of commands that are refused
+  bool on_loop_ = false;   // reads must not wait, nor may handlers call the store
+  bool submits_ = false;   // writes are handed out, as kWrites
+  bool asks_all_ = false;  // it is of all nodes' store, and for one request
   size_t work_ = 0;
   int64_t since_ = 0;  // when the last command had ended
   Outcome outcome_ = Outcome::kStarved;

@@ -52,9 +52,8 @@ bool Interpreter::Queue(const Command& command, absl::Span<const absl::string_vi
 }
 
 std::string Interpreter::WhyElsewhere(const Command& command,
-                                      absl::Span<const absl::string_view> args) {
-  KeySlots slots;
-  slots.Add(command, args);
+                                      absl::Span<const absl::string_view> args,
+                                      const KeySlots& slots) {
   if (slots.several()) return kCrossSlot;
   if (!slots.any() || !queues() || (command.flags & kImmediate) != 0) return "";
   // Of a command that is not queued the store says so. Here nothing asks it before EXEC.

@@ -17,12 +17,12 @@ namespace kvarts {
 namespace {
 
 using resp::Interpreter;
+using resp::kOverloaded;
 using resp::Scratch;
 using resp::Serving;
 using Outcome = Interpreter::Outcome;
 
 constexpr char kLoading[] = "LOADING kvarts is loading the dataset in memory";
-constexpr char kOverloaded[] = "ERR the server is overloaded: try again later";
 // How long a connection that has ended waits for its peer to end too. Closed
 // with bytes unread, a TCP connection would be reset, and with it the last
 // answers.
@@ -67,6 +67,11 @@ class RespService::Impl {
     state.serving.store(ready_.get(), std::memory_order_release);
   }
 
+  void SetAllNodes(StoreRunner* runner) {
+    all_nodes_ = std::make_unique<const Serving>(runner);
+    state.all_nodes.store(all_nodes_.get(), std::memory_order_release);
+  }
+
   std::shared_ptr<LoopState> StateOf(EventLoop* loop) {
     MutexLock lock(&mu_);
     std::shared_ptr<LoopState>& loop_state = loops_[loop];
@@ -77,7 +82,8 @@ class RespService::Impl {
   resp::ServerState state;
 
  private:
-  std::unique_ptr<const Serving> ready_;  // constant once state.serving points to it
+  std::unique_ptr<const Serving> ready_;      // constant once state.serving points to it
+  std::unique_ptr<const Serving> all_nodes_;  // ... and state.all_nodes
 
   Mutex mu_;
   std::unordered_map<EventLoop*, std::shared_ptr<LoopState>> loops_ ABSL_GUARDED_BY(mu_);
@@ -91,6 +97,9 @@ namespace {
 //   read ──▶ parser ──▶ Interpreter::Run() (loop, or a pool thread) ──▶ output ──▶ write
 //                          │         ▲
 //                          └▶ Submit ┘  writes to a store that says how not to block
+//
+// A command of several slots (ServerState::all_nodes) runs by itself on the threads of all nodes'
+// store, which never run anything else: nodes that ask each other at once cannot wait in a circle.
 //
 // Pump() does whatever can be done now; each callback leads there. While a pool
 // thread runs the interpreter, or the store has its writes, nothing else of the session
@@ -275,12 +284,18 @@ class RespSession final : public Session {
       case Outcome::kEnd:
         over_ = true;
         return;
+      // A store that is served stays the same.
       case Outcome::kWaits:
-      case Outcome::kWrites:
-        // A store that is served stays the same.
-        const Serving* const serving = state_->serving.load(std::memory_order_relaxed);
         running_ = true;
-        outcome == Outcome::kWaits ? RunOnPool(serving) : Submit(serving);
+        RunOnPool(state_->serving.load(std::memory_order_relaxed));
+        return;
+      case Outcome::kWrites:
+        running_ = true;
+        Submit(state_->serving.load(std::memory_order_relaxed));
+        return;
+      case Outcome::kAsksAll:
+        running_ = true;
+        RunOnPool(state_->all_nodes.load(std::memory_order_acquire));
         return;
     }
   }
@@ -430,6 +445,7 @@ RespService::RespService(const RespOptions& options) : impl_(std::make_unique<Im
 RespService::~RespService() = default;
 
 void RespService::SetReady(StoreRunner* runner) { impl_->SetReady(runner); }
+void RespService::SetAllNodes(StoreRunner* runner) { impl_->SetAllNodes(runner); }
 
 std::unique_ptr<Session> RespService::NewSession(std::unique_ptr<Stream> stream) {
   std::shared_ptr<LoopState> loop_state = impl_->StateOf(stream->loop());

@@ -119,6 +119,8 @@ struct ServerState {
   const absl::Time started;
   const std::string run_id;                      // 40 hexadecimal digits, at random
   std::atomic<const Serving*> serving{nullptr};  // null: still loading
+  // All nodes' entries, for commands of several slots; null: these are refused.
+  std::atomic<const Serving*> all_nodes{nullptr};
   // Memory that connections hold beyond their ordinary buffers.
   std::atomic<int64_t> held_bytes{0};
   AtReset at_reset() const {
