@@ -22,6 +22,7 @@
 #include "base/size.h"
 #include "base/slot.h"
 #include "base/status_macros.h"
+#include "cluster/coordinator/open_coordinator.h"
 #include "cluster/coordinator/waiting_coordinator.h"
 #include "cluster/heavy_slots.h"
 #include "cluster/node/node_file.h"
@@ -30,13 +31,16 @@
 #include "cluster/table.h"
 #include "gflags/gflags.h"
 #include "net/cluster_map.h"
+#include "net/password_file.h"
 #include "net/remote/remote_store.h"
 #include "net/tcp/tcp.h"
 #include "net/tls/tls.h"
 #include "storage/store.h"
 
-DEFINE_string(coordinator, "",
-              "Where the cluster's table is: file:PATH or etcd://HOST:PORT,HOST:PORT/NAME.");
+DEFINE_string(
+    coordinator, "",
+    "Where the cluster's table is: file:PATH or etcd://HOST:PORT,HOST:PORT/NAME, as kv_node "
+    "takes it.");
 DEFINE_string(on_loss, "wait",
               "For create: what becomes of the slots of a node in memory that died. wait: they are "
               "down until kv_cluster recover --accept_loss; empty: its process, started again at "
@@ -161,7 +165,8 @@ class Commands {
     KVARTS_ASSIGN_OR_RETURN(table_, ClusterTable::Parse(contents));
     if (table_.cluster_revision != 0) return CheckSecret();
     return absl::FailedPreconditionError(
-        absl::StrCat(FLAGS_coordinator, ": there is no cluster; make one with kv_cluster create"));
+        absl::StrCat(ShownCoordinator(FLAGS_coordinator),
+                     ": there is no cluster; make one with kv_cluster create"));
   }
 
   // Nodes with a password answer nobody who has none, and would all be taken for dead.
@@ -258,8 +263,9 @@ class Commands {
     KVARTS_ASSIGN_OR_RETURN(const Coordinator::Contents contents, coordinator_->Read());
     KVARTS_ASSIGN_OR_RETURN(table_, ClusterTable::Parse(contents));
     if (table_.cluster_revision != 0) {
-      return absl::AlreadyExistsError(absl::StrCat(
-          FLAGS_coordinator, ": there is a cluster already: ", cluster::ToHex(table_.cluster_id)));
+      return absl::AlreadyExistsError(
+          absl::StrCat(ShownCoordinator(FLAGS_coordinator),
+                       ": there is a cluster already: ", cluster::ToHex(table_.cluster_id)));
     }
     table_.cluster_id = cluster::NewIncarnation();
     table_.empty_on_loss = FLAGS_on_loss == "empty";
@@ -268,8 +274,8 @@ class Commands {
     KVARTS_ASSIGN_OR_RETURN(const Coordinator::Outcome outcome,
                             coordinator_->Commit(std::move(transaction)));
     if (!outcome.succeeded) {
-      return absl::AlreadyExistsError(
-          absl::StrCat(FLAGS_coordinator, ": somebody else made a cluster there just now"));
+      return absl::AlreadyExistsError(absl::StrCat(
+          ShownCoordinator(FLAGS_coordinator), ": somebody else made a cluster there just now"));
     }
     absl::PrintF("cluster %s\n", cluster::ToHex(table_.cluster_id));
     return 0;

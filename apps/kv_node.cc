@@ -37,6 +37,7 @@
 #include "cluster/node/node_store.h"
 #include "gflags/gflags.h"
 #include "net/cluster_map.h"
+#include "net/password_file.h"
 #include "net/store_runner.h"
 #include "net/tls/tls.h"
 #include "net/transport.h"
@@ -47,7 +48,8 @@
 
 DEFINE_string(coordinator, "",
               "Where the cluster's table is: file:PATH (nodes of one machine) or "
-              "etcd://HOST:PORT,HOST:PORT/NAME.");
+              "etcd://[USER@]HOST:PORT,HOST:PORT/NAME, with ?password_file=PATH&ca=PATH&cert=PATH&"
+              "key=PATH (each optional; ca, cert or tls=true: over TLS) behind it.");
 DEFINE_string(store, "memory:", "Where this node's entries are: memory: or sstable:DIR.");
 DEFINE_string(listen, "127.0.0.1:0",
               "Where the native protocol is served: tcp://HOST:PORT; port 0 picks a free one.");
@@ -489,7 +491,7 @@ absl::StatusOr<cluster::NodeFile> TakeIdentity(const std::string& path, Store* s
           FLAGS_store,
           " scan --format=ndjson | kv_client "
           "--store=cluster:",
-          FLAGS_coordinator, " load -"));
+          ShownCoordinator(FLAGS_coordinator), " load -"));
     }
     file.incarnation = cluster::NewIncarnation();
   }
@@ -585,7 +587,8 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
     view.Set(nullptr);
     if (absl::IsCancelled(joined)) return 0;
     return absl::Status(joined.code(),
-                        absl::StrCat("--coordinator=", FLAGS_coordinator, ": ", joined.message()));
+                        absl::StrCat("--coordinator=", ShownCoordinator(FLAGS_coordinator), ": ",
+                                     joined.message()));
   }
   KVARTS_RETURN_IF_ERROR(serving->Serve(node.TakeStore()));
   absl::Status asking;

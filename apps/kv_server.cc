@@ -27,6 +27,7 @@
 #include "base/status_macros.h"
 #include "base/thread.h"
 #include "gflags/gflags.h"
+#include "net/password_file.h"
 #include "storage/fs/file_system.h"
 #include "storage/layers/unsynced.h"
 #include "storage/store.h"

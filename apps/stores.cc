@@ -18,9 +18,9 @@
 #include "base/percent.h"
 #include "base/size.h"
 #include "base/status_macros.h"
-#include "base/text_start.h"
 #include "cluster/client/cluster_seeds.h"
 #include "cluster/client/cluster_store.h"
+#include "net/password_file.h"
 #include "net/remote/remote_store.h"
 #include "net/resp/client/resp_store.h"
 #include "net/tls/tls.h"
@@ -283,6 +283,23 @@ OpenResult OpenRespSpec(Transport* transport, StoreSpec& spec) {
   return OpenRespStore(transport, server.address, resp);
 }
 
+// The coordinator's spec of `cluster:etcd://...`: options of nodes and of etcd have the same names,
+// so here etcd's begin with "etcd_".
+absl::StatusOr<std::string> TakeCoordinator(StoreSpec& spec) {
+  std::string coordinator = spec.target();
+  KVARTS_ASSIGN_OR_RETURN(const bool with_tls, spec.TakeBool("etcd_tls", false));
+  if (with_tls) coordinator = WithOption(coordinator, "tls", "true");
+  for (const char* name : {"password_file", "ca", "cert", "key"}) {
+    const std::string value = spec.Take(absl::StrCat("etcd_", name));
+    if (!value.empty()) coordinator = WithOption(coordinator, name, value);
+  }
+  if (coordinator != spec.target() && !absl::StartsWith(coordinator, "etcd:")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "store \"", spec.text(), "\": options that begin with \"etcd_\" are for etcd://"));
+  }
+  return coordinator;
+}
+
 // Over nodes that are named by HOST:PORT, or by a coordinator.
 OpenResult OpenClusterSpec(const StoresOptions& options, StoreSpec& spec) {
   ClusterStoreOptions cluster;
@@ -290,6 +307,7 @@ OpenResult OpenClusterSpec(const StoresOptions& options, StoreSpec& spec) {
   TlsOptions tls;
   tls.ca_file = spec.Take("ca");
   KVARTS_ASSIGN_OR_RETURN(const bool with_tls, spec.TakeBool("tls", !tls.ca_file.empty()));
+  KVARTS_ASSIGN_OR_RETURN(const std::string target, TakeCoordinator(spec));
   KVARTS_RETURN_IF_ERROR(spec.Finish());
   if (!with_tls && !tls.ca_file.empty()) {
     return absl::InvalidArgumentError(
@@ -302,7 +320,6 @@ OpenResult OpenClusterSpec(const StoresOptions& options, StoreSpec& spec) {
     KVARTS_ASSIGN_OR_RETURN(cluster.own_transport, NewTlsTransport(options.transport, tls));
   }
   std::vector<std::string> seeds;
-  const std::string& target = spec.target();
   if (absl::StartsWith(target, "file:") || absl::StartsWith(target, "etcd:")) {
     KVARTS_ASSIGN_OR_RETURN(seeds, ClusterSeeds(target, options.transport));
   } else {
@@ -345,7 +362,9 @@ StoreFactories AllStores(const StoresOptions& options) {
   stores.Add("unix", "unix:PATH?password_file=PATH", native);
   stores.Add(
       "cluster",
-      "cluster:HOST:PORT,HOST:PORT?password_file=PATH&tls=BOOL&ca=PATH, cluster:file:PATH?...",
+      "cluster:HOST:PORT,HOST:PORT?password_file=PATH&tls=BOOL&ca=PATH, cluster:file:PATH?..., "
+      "cluster:etcd://[USER@]HOST:PORT,HOST:PORT/NAME?etcd_password_file=PATH&etcd_tls=BOOL&"
+      "etcd_ca=PATH&etcd_cert=PATH&etcd_key=PATH&...",
       [options](StoreSpec& spec) { return OpenClusterSpec(options, spec); });
   stores.Add("resp", "resp://HOST:PORT?password_file=PATH&expiry=BOOL",
              [options](StoreSpec& spec) { return OpenRespSpec(options.transport, spec); });
@@ -382,19 +401,6 @@ std::string ShellQuote(absl::string_view word) {
   for (const char c : word) quote = quote || !plain(c);
   if (!quote) return std::string(word);
   return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
-}
-
-absl::StatusOr<std::string> ReadPasswordFile(const std::string& path) {
-  KVARTS_ASSIGN_OR_RETURN(std::string contents, ReadFile(FileSystem::Posix(), path));
-  KVARTS_RETURN_IF_ERROR(
-      CheckTextStart(path, absl::string_view(contents).substr(0, kTextStartBytes)));
-  contents.resize(std::min(contents.find_first_of("\r\n"), contents.size()));
-  contents.erase(0, ByteOrderMarkBytes(contents));
-  if (contents.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": expected a password in the first line"));
-  }
-  return contents;
 }
 
 }  // namespace kvarts

@@ -57,10 +57,6 @@ std::string ReloadableDataFile(absl::string_view spec);
 // `word` as a shell takes it for one word: quoted where it has to be.
 std::string ShellQuote(absl::string_view word);
 
-// The first line of a file, for passwords, without a byte order mark. Errors name the
-// file; a compressed one, or one in UTF-16, is one.
-absl::StatusOr<std::string> ReadPasswordFile(const std::string& path);
-
 }  // namespace kvarts
 
 #endif  // KVARTS_APPS_STORES_H_

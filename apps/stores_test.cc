@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "net/password_file.h"
 #include "net/tcp/tcp.h"
 #include "storage/cursor.h"
 #include "storage/store.h"
@@ -58,8 +59,16 @@ TEST_F(StoresTest, AClusterIsNamedByNodesOrByACoordinator) {
   using absl::StatusCode;
   EXPECT_EQ(Open("cluster:127.0.0.1:1,127.0.0.1:1").status().code(), StatusCode::kUnavailable);
   for (const char* bad :
-       {"cluster:", "cluster:host", "cluster:a:1?x=y", "cluster:a:1?tls=no&ca=x"}) {
+       {"cluster:", "cluster:host", "cluster:a:1?x=y", "cluster:a:1?tls=no&ca=x",
+        "cluster:a:1?etcd_ca=x", "cluster:file:x?etcd_tls=true", "cluster:etcd://a:1/x?etcd_cert=x",
+        "cluster:etcd://a:1/x?etcd_password_file=x"}) {
     EXPECT_EQ(Open(bad).status().code(), StatusCode::kInvalidArgument) << bad;
+  }
+  // etcd's files and the nodes' are told apart.
+  for (const auto& [spec, file] :
+       {std::pair("?etcd_ca=/etcds&ca=/nodes", "/nodes:"), {"?etcd_ca=/etcds", "/etcds:"}}) {
+    const absl::Status status = Open(absl::StrCat("cluster:etcd://a:1/x", spec)).status();
+    EXPECT_NE(status.message().find(file), absl::string_view::npos) << status;
   }
   const auto none = Open(absl::StrCat("cluster:file:", Path("table"))).status();
   EXPECT_EQ(none.code(), StatusCode::kFailedPrecondition);
@@ -186,7 +195,9 @@ TEST_F(StoresTest, BadSpecsAreInvalidAndListTheKnown) {
   EXPECT_NE(scheme.status().message().find(
                 "bisect:DATA_FILE?index=PATH, "
                 "cluster:HOST:PORT,HOST:PORT?password_file=PATH&tls=BOOL&ca=PATH, "
-                "cluster:file:PATH?..., dict:DATA_FILE, "
+                "cluster:file:PATH?..., "
+                "cluster:etcd://[USER@]HOST:PORT,HOST:PORT/NAME?etcd_password_file=PATH&"
+                "etcd_tls=BOOL&etcd_ca=PATH&etcd_cert=PATH&etcd_key=PATH&..., dict:DATA_FILE, "
                 "memory:?max_memory=SIZE&evict=s3fifo&snapshot=PATH&save_on_exit=BOOL, null:, "
                 "resp://HOST:PORT?password_file=PATH&expiry=BOOL, "
                 "sstable:DIR?memory=SIZE&cache=SIZE&log=on|off&compression=auto|none|lz4|zstd&"

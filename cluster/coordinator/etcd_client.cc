@@ -1,8 +1,11 @@
 #include "cluster/coordinator/etcd_client.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace kvarts {
@@ -17,6 +20,13 @@ enum GrpcCode : int64_t {
   kOutOfRange = 11,
   kUnauthenticated = 16,
 };
+
+constexpr size_t kMaxLine = 200;
+
+// For a message.
+absl::string_view FirstLine(absl::string_view text) {
+  return absl::StripAsciiWhitespace(text.substr(0, std::min(text.find('\n'), kMaxLine)));
+}
 
 }  // namespace
 
@@ -54,17 +64,23 @@ void EtcdClient::Check(OwnedPending pending) {
   }
   HttpClient* const http = endpoint.http.get();
   const absl::Duration timeout = pending->deadline - loop_->Now();
-  http->Send(RequestFor("/v3/maintenance/status", "{}"), timeout,
-             [this, pending = std::move(pending)](
-                 const absl::StatusOr<HttpClientResponse>& response) mutable {
-               Endpoint& endpoint = endpoints_[pending->endpoint];
-               Answer answer = Judge(endpoint, response);
-               // Whatever it was, what was asked for was not sent.
-               answer.may_be_done = false;
-               if (!answer.status.ok()) return Finish(std::move(pending), std::move(answer));
-               endpoint.checked = endpoint.http->connection();
-               Authenticate(std::move(pending));
-             });
+  http->Send(
+      RequestFor("/v3/maintenance/status", "{}"), timeout,
+      [this,
+       pending = std::move(pending)](const absl::StatusOr<HttpClientResponse>& response) mutable {
+        Endpoint& endpoint = endpoints_[pending->endpoint];
+        Answer answer = Judge(endpoint, response);
+        // Ended at once where never an answer came: TLS does that to who speaks plainly.
+        if (options_.is_plain && endpoint.checked == 0 && absl::IsAborted(response.status())) {
+          answer.status = absl::UnavailableError(absl::StrCat(
+              answer.status.message(), "; where it wants TLS, ca=PATH or tls=true asks for it"));
+        }
+        // Whatever it was, what was asked for was not sent.
+        answer.may_be_done = false;
+        if (!answer.status.ok()) return Finish(std::move(pending), std::move(answer));
+        endpoint.checked = endpoint.http->connection();
+        Authenticate(std::move(pending));
+      });
 }
 
 void EtcdClient::Authenticate(OwnedPending pending) {
@@ -129,14 +145,25 @@ EtcdClient::Answer EtcdClient::Judge(const Endpoint& endpoint,
                                                         cluster, ", ours is ", cluster_id_));
     return answer;
   }
-  // "message" from 3.4 on; what is no etcd has neither.
-  const std::string said = absl::StrCat(endpoint.name, ": ",
-                                        body.ok() && !(*body)["message"].text.empty()
-                                            ? (*body)["message"].text
-                                            : absl::StrCat("HTTP ", response->status));
+  // "message" from 3.4 on. What is refused in front of the gateway has a line for people.
+  std::string said = absl::StrCat(endpoint.name, ": ");
+  if (body.ok() && !(*body)["message"].text.empty()) {
+    absl::StrAppend(&said, (*body)["message"].text);
+  } else {
+    absl::StrAppend(&said, "HTTP ", response->status);
+    const absl::string_view line = FirstLine(response->body);
+    if (!body.ok() && !line.empty()) absl::StrAppend(&said, ": ", line);
+  }
   answer.is_final = true;
   switch (body.ok() ? (*body)["code"].AsInt() : 0) {
     case kInvalidArgument:
+      // A token that says of which state of etcd's users it is, as JWT do, ends with that state.
+      if (absl::StrContains(said, "revision of auth store is old")) {
+        token_.clear();
+        answer.is_final = false;
+        answer.status = absl::UnavailableError(said);
+        break;
+      }
       answer.status = absl::InvalidArgumentError(said);
       break;
     case kPermissionDenied:

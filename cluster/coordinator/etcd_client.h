@@ -21,6 +21,7 @@ struct EtcdOptions {
   std::vector<std::string> endpoints;  // "HOST:PORT", at least one
   std::string user;                    // "": without
   std::string password;
+  bool is_plain = true;  // `transport` is not one of TLS
 };
 
 // Calls on the JSON gateways of one etcd cluster. On its loop only; callbacks as HttpClient's.

@@ -97,14 +97,15 @@ int64_t RevisionOf(const EtcdJson& answer) { return answer["header"]["revision"]
 class EtcdCoordinator final : public Coordinator {
  public:
   EtcdCoordinator(EventLoop* loop, Transport* transport, EtcdCoordinatorOptions options)
-      : loop_(loop),
+      : own_transport_(std::move(options.own_transport)),
+        loop_(loop),
         table_(options.name + "/table/"),
         probe_(options.name + "/probe"),
         me_(absl::StrFormat("%016x%08x", random_(), static_cast<uint32_t>(random_()))),
         txn_(absl::StrCat(options.name, "/txn/", me_)),
-        client_(
-            loop, transport,
-            {std::move(options.endpoints), std::move(options.user), std::move(options.password)}) {}
+        client_(loop, transport,
+                {std::move(options.endpoints), std::move(options.user), std::move(options.password),
+                 own_transport_ == nullptr}) {}
 
   ~EtcdCoordinator() override {
     // Destroyed when all has left this: a callback's end may do anything.
@@ -333,6 +334,7 @@ class EtcdCoordinator final : public Coordinator {
         [this] { watch_timer_->Start(kWatchPause, [this] { WatchNow(); }); });
   }
 
+  const std::shared_ptr<Transport> own_transport_;  // null, mostly; the last to go
   EventLoop* const loop_;
   std::random_device seed_;
   std::mt19937_64 random_{(uint64_t{seed_()} << 32) | seed_()};

@@ -18,7 +18,9 @@ struct EtcdCoordinatorOptions {
   std::vector<std::string> endpoints;  // "HOST:PORT"
   std::string name;                    // all keys begin with it and "/"
   std::string user;                    // "": without authentication
-  std::string password;                // goes over the network as it is: there is no TLS
+  std::string password;                // goes as it is to who has the endpoint, without TLS to all
+  // Where there is TLS: its transport, which lives as long as the coordinator.
+  std::shared_ptr<Transport> own_transport;
 };
 
 // A coordinator over an etcd cluster's JSON gateway (etcd 3.4 to 3.6; etcd-io/etcd,

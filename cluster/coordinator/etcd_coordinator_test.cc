@@ -5,9 +5,12 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <string>
@@ -18,13 +21,16 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "cluster/coordinator/etcd_cluster.h"
 #include "cluster/coordinator/etcd_json.h"
 #include "cluster/coordinator/lossy_transport.h"
+#include "cluster/coordinator/open_coordinator.h"
 #include "gflags/gflags.h"
 #include "net/tcp/tcp.h"
+#include "net/tls/test_certificate.h"
 #include "testing/conformance/coordinator_harness.h"
 #include "testing/conformance/coordinator_suite.h"
 #include "testing/conformance/transport_harness.h"
@@ -61,8 +67,27 @@ class EtcdFixture final : public CoordinatorFixture {
   std::string name_;
 };
 
+// As a flag names it: SPEC has everything but the name.
+class SpecFixture final : public CoordinatorFixture {
+ public:
+  SpecFixture(absl::string_view server, absl::string_view options, Transport* transport)
+      : transport_(transport) {
+    static std::atomic<int> next = 0;
+    spec_ = absl::StrCat("etcd://", server, "/spec", ++next, "?", options);
+  }
+  std::unique_ptr<Coordinator> NewClient(EventLoop* loop) override {
+    return OpenCoordinator(spec_, loop, transport_).value();
+  }
+
+ private:
+  std::string spec_;
+  Transport* const transport_;
+};
+
 // For tests that leave it as they find it.
 std::unique_ptr<EtcdCluster> shared_cluster;
+std::unique_ptr<EtcdCluster> shared_tls_cluster;
+constexpr char kPassword[] = "s\"ecret";
 
 EtcdCluster* Shared() {
   if (shared_cluster == nullptr) shared_cluster = std::make_unique<EtcdCluster>(FLAGS_etcd, 3);
@@ -82,8 +107,59 @@ INSTANTIATE_TEST_SUITE_P(Etcd, CoordinatorSuite,
                              }}),
                          CoordinatorSuiteName);
 
+const EtcdCluster::Tls& TlsFiles() {
+  static const auto& files = *new EtcdCluster::Tls{
+      WriteTestCertificate(testing::TempDir() + "/etcd_server", "IP:127.0.0.1"),
+      WriteTestCertificate(testing::TempDir() + "/etcd_client", "IP:127.0.0.1", 3650, "")};
+  return files;
+}
+
+// Three members that want a certificate of clients, and then a user.
+EtcdCluster* SharedWithTls() {
+  if (shared_tls_cluster == nullptr) {
+    shared_tls_cluster =
+        std::make_unique<EtcdCluster>(FLAGS_etcd, 3, std::vector<std::string>(), TlsFiles());
+    shared_tls_cluster->EnableAuthentication(kPassword);
+  }
+  return shared_tls_cluster.get();
+}
+
+std::string PasswordFile(const std::string& password) {
+  std::string path = testing::TempDir() + "/etcd_passwordXXXXXX";
+  const int fd = ::mkstemp(path.data());
+  EXPECT_GE(fd, 0);
+  ::close(fd);
+  std::ofstream(path) << password << "\n";
+  return path;
+}
+
+std::string TlsSpec(const std::string& ca, const TestCertificate& shown) {
+  return absl::StrCat("ca=", ca, "&cert=", shown.certificate_file, "&key=", shown.key_file);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EtcdWithTlsAndPassword, CoordinatorSuite,
+    testing::Values(CoordinatorSuiteParam{
+        "EtcdWithTlsAndPassword",
+        [](EventLoops*) {
+          return std::make_unique<SpecFixture>(
+              absl::StrCat("root@", absl::StrJoin(SharedWithTls()->endpoints(), ",")),
+              absl::StrCat("password_file=", PasswordFile(kPassword), "&",
+                           TlsSpec(TlsFiles().server.certificate_file, TlsFiles().client)),
+              Tcp());
+        }}),
+    CoordinatorSuiteName);
+
 class EtcdCoordinatorTest : public testing::Test {
  protected:
+  // Of a read by a client that is opened so.
+  std::string ErrorOf(absl::string_view server, absl::string_view options) {
+    SpecFixture fixture(server, options, Tcp());
+    TestCoordinator client(&fixture, loop());
+    const auto read = client.Read(absl::Seconds(5));
+    EXPECT_FALSE(read.ok());
+    return std::string(read.status().message());
+  }
   EventLoop* loop() { return loops_->loop(0); }
   // What etcd has below `prefix`.
   static EtcdJson Range(EtcdCluster* cluster, int member, const std::string& prefix) {
@@ -312,32 +388,112 @@ TEST_F(EtcdCoordinatorTest, AHintComesWithinThreeSecondsWithoutAnyWatch) {
 
 TEST_F(EtcdCoordinatorTest, AUserAndPasswordAreAskedForWhereEtcdWantsThem) {
   EtcdCluster cluster(FLAGS_etcd, 1);
-  cluster.Call(0, "/v3/auth/user/add", "{\"name\":\"root\",\"password\":\"s\\\"ecret\"}");
-  cluster.Call(0, "/v3/auth/role/add", "{\"name\":\"root\"}");
-  cluster.Call(0, "/v3/auth/user/grant", "{\"user\":\"root\",\"role\":\"root\"}");
-  const EtcdJson enabled = cluster.Call(0, "/v3/auth/enable", "{}");
-  ASSERT_FALSE(enabled["header"]["revision"].text.empty()) << enabled["message"].text;
-
+  cluster.EnableAuthentication(kPassword);
   EtcdFixture fixture(cluster.endpoints(), Tcp());
   {
     TestCoordinator nobody(&fixture, loop());
-    const auto read = nobody.Read(absl::Milliseconds(300));
+    const auto read = nobody.Read(absl::Seconds(5));
     EXPECT_FALSE(read.ok());
   }
   fixture.user = "root";
   fixture.password = "wrong";
   {
     TestCoordinator wrong(&fixture, loop());
-    const auto read = wrong.Read(absl::Milliseconds(300));
+    const auto read = wrong.Read(absl::Seconds(5));
     EXPECT_FALSE(read.ok());
     EXPECT_TRUE(absl::StrContains(read.status().message(), "authentication failed"))
         << read.status();
   }
-  fixture.password = "s\"ecret";
+  fixture.password = kPassword;
   TestCoordinator client(&fixture, loop());
   const auto outcome = client.Commit(PutIf("a", 0, "1"));
   ASSERT_TRUE(outcome.ok() && outcome->succeeded) << outcome.status();
   EXPECT_EQ(client.Read()->values.at("a").bytes, "1");
+}
+
+TEST_F(EtcdCoordinatorTest, ATokenThatIsGoodNoMoreIsReplaced) {
+  // Tokens that etcd remembers, and those that say themselves what they are good for.
+  const TestCertificate key =
+      WriteTestCertificate(testing::TempDir() + "/etcd_token", "IP:127.0.0.1");
+  for (const std::string& token :
+       {std::string("simple"), absl::StrCat("jwt,sign-method=ES256,ttl=10m,pub-key=",
+                                            key.certificate_file, ",priv-key=", key.key_file)}) {
+    SCOPED_TRACE(token);
+    EtcdCluster cluster(FLAGS_etcd, 1, {"--auth-token", token});
+    cluster.EnableAuthentication("one");
+    EtcdFixture fixture(cluster.endpoints(), Tcp());
+    fixture.user = "root";
+    fixture.password = "one";
+    TestCoordinator client(&fixture, loop());
+    ASSERT_TRUE(client.Commit(PutIf("a", 0, "1"))->succeeded);
+    // Ends the tokens of its user, or of all who have one of an earlier state of the users.
+    const EtcdJson changed =
+        cluster.Call(0, "/v3/auth/user/changepw", "{\"name\":\"root\",\"password\":\"one\"}",
+                     cluster.LogIn("one"));
+    ASSERT_FALSE(changed["header"]["revision"].text.empty()) << changed["message"].text;
+    const auto outcome = client.Commit(PutIf("b", 0, "1"));
+    ASSERT_TRUE(outcome.ok() && outcome->succeeded) << outcome.status();
+    EXPECT_EQ(client.Read()->values.size(), 2u);
+  }
+}
+
+TEST_F(EtcdCoordinatorTest, AUserWhoMayWriteTheClustersKeysAndNoOthersIsEnough) {
+  EtcdCluster cluster(FLAGS_etcd, 1);
+  EtcdFixture fixture(cluster.endpoints(), Tcp());
+  cluster.Call(0, "/v3/auth/user/add", "{\"name\":\"user\",\"password\":\"one\"}");
+  cluster.Call(0, "/v3/auth/role/add", "{\"name\":\"role\"}");
+  cluster.Call(0, "/v3/auth/role/grant",
+               absl::StrCat("{\"name\":\"role\",\"perm\":{\"permType\":\"READWRITE\",\"key\":",
+                            EtcdBytes(fixture.name() + "/"),
+                            ",\"range_end\":", EtcdBytes(fixture.name() + "0"), "}}"));
+  cluster.Call(0, "/v3/auth/user/grant", "{\"user\":\"user\",\"role\":\"role\"}");
+  cluster.EnableAuthentication(kPassword);
+  fixture.user = "user";
+  fixture.password = "one";
+  {
+    TestCoordinator client(&fixture, loop());
+    const auto first = client.Commit(PutIf("a", 0, "1"));
+    ASSERT_TRUE(first.ok() && first->succeeded) << first.status();
+    // History is discarded, too.
+    for (int i = 0; i < 250; ++i) ASSERT_TRUE(client.Read().ok());
+    const EtcdJson old = cluster.Call(
+        0, "/v3/kv/range",
+        absl::StrCat("{\"key\":", EtcdBytes("x"), ",\"revision\":\"", first->revision, "\"}"),
+        cluster.LogIn(kPassword));
+    EXPECT_TRUE(absl::StrContains(old["message"].text, "compacted")) << old["message"].text;
+  }
+  EtcdFixture other(cluster.endpoints(), Tcp());
+  other.user = "user";
+  other.password = "one";
+  TestCoordinator client(&other, loop());
+  EXPECT_EQ(client.Read().status().code(), absl::StatusCode::kPermissionDenied);
+}
+
+TEST_F(EtcdCoordinatorTest, WhatIsWrongWithTlsOrThePasswordIsSaidOnce) {
+  const std::string at = SharedWithTls()->endpoints()[0];
+  const std::string ca = TlsFiles().server.certificate_file;
+  const std::string tls = TlsSpec(ca, TlsFiles().client);
+  const std::string password = absl::StrCat("&password_file=", PasswordFile(kPassword));
+  const auto expect = [&](absl::string_view server, absl::string_view options,
+                          absl::string_view said) {
+    const std::string error = ErrorOf(server, options);
+    EXPECT_TRUE(absl::StrContains(error, said)) << error;
+    EXPECT_TRUE(absl::StrContains(error, "127.0.0.1:")) << "it does not say who: " << error;
+    EXPECT_FALSE(absl::StrContains(error, '\n')) << error;
+  };
+  expect("root@" + at, TlsSpec(TlsFiles().client.certificate_file, TlsFiles().client) + password,
+         "self-signed certificate");
+  expect("root@" + at, "ca=" + ca + password, "bad certificate");
+  expect("root@" + at,
+         TlsSpec(ca, WriteTestCertificate(testing::TempDir() + "/etcd_other", "IP:127.0.0.1", 3650,
+                                          "")) +
+             password,
+         "certificate");
+  expect("root@" + at, tls + "&password_file=" + PasswordFile("wrong"), "authentication failed");
+  expect(at, tls, "permission denied");
+  expect("root@" + at, TlsSpec(ca, TlsFiles().server) + password, "CommonName of client");
+  expect("root:secret@" + at, "", "where it wants TLS, ca=PATH");
+  expect(Shared()->endpoints()[0], "ca=" + ca, "before the TLS handshake ended");
 }
 
 }  // namespace
@@ -348,5 +504,6 @@ int main(int argc, char** argv) {
   gflags::ParseCommandLineFlags(&argc, &argv, true);
   const int result = RUN_ALL_TESTS();
   kvarts::shared_cluster.reset();
+  kvarts::shared_tls_cluster.reset();
   return result;
 }

@@ -10,7 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "net/loopback/loopback.h"
+#include "net/tls/test_certificate.h"
 #include "storage/fs/file_system.h"
 #include "testing/conformance/coordinator_harness.h"
 
@@ -62,17 +64,34 @@ TEST_F(OpenCoordinatorTest, AnUnknownSchemeIsToldWhatThereIs) {
 }
 
 TEST_F(OpenCoordinatorTest, WhatIsIncompleteIsInvalid) {
-  for (const char* spec :
-       {"file:", "file://", "file:a%2", "file:a?b=c", "etcd://127.0.0.1:2379", "etcd:///name",
-        "etcd://127.0.0.1:2379/", "etcd://127.0.0.1/name", "etcd://127.0.0.1:2379,/name",
-        "etcd://127.0.0.1:/name", "etcd://h:1/%zz", "etcd://:secret@h:1/name"}) {
+  for (const char* spec : {"file:",
+                           "file://",
+                           "file:a%2",
+                           "file:a?b=c",
+                           "etcd://127.0.0.1:2379",
+                           "etcd:///name",
+                           "etcd://127.0.0.1:2379/",
+                           "etcd://127.0.0.1/name",
+                           "etcd://127.0.0.1:2379,/name",
+                           "etcd://127.0.0.1:/name",
+                           "etcd://h:1/%zz",
+                           "etcd://:secret@h:1/name",
+                           "etcd://h:1/name?tsl=true",
+                           "etcd://h:1/name?tls=perhaps",
+                           "etcd://h:1/name?tls&tls",
+                           "etcd://h:1/name?cert=/c",
+                           "etcd://h:1/name?key=/c",
+                           "etcd://h:1/name?ca=/c&tls=false",
+                           "etcd://h:1/name?password_file=/p",
+                           "etcd://user:secret@h:1/name?password_file=/p"}) {
     EXPECT_EQ(Open(spec).code(), absl::StatusCode::kInvalidArgument) << spec;
   }
 }
 
 TEST_F(OpenCoordinatorTest, AnErrorShowsNoPassword) {
   for (const char* spec : {"etcd://user:sec%ret@h:1/name", "etcd://user:secret@h:1",
-                           "etcd://user:secret@h/name", "ectd://user:secret@h:1/name"}) {
+                           "etcd://user:secret@h/name", "ectd://user:secret@h:1/name",
+                           "etcd://user:secret@h:1/name?x=y@z", "etcd://user:sec?ret@h:1/name"}) {
     const absl::Status status = Open(spec);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << spec;
     EXPECT_FALSE(absl::StrContains(status.message(), "sec")) << status;
@@ -82,6 +101,27 @@ TEST_F(OpenCoordinatorTest, AnErrorShowsNoPassword) {
 TEST_F(OpenCoordinatorTest, AnEtcdIsNotConnectedToBeforeItIsCalled) {
   EXPECT_TRUE(Open("etcd://127.0.0.1:1,[::1]:1/a%2Fb").ok());
   EXPECT_TRUE(Open("etcd://user:p%40ss@127.0.0.1:1/name").ok());
+  const std::string stem = absl::StrCat(testing::TempDir(), "/open coordinator");
+  WriteTestCertificate(stem, "IP:127.0.0.1");
+  const std::string encoded = absl::StrReplaceAll(stem, {{" ", "%20"}});
+  EXPECT_TRUE(Open(absl::StrCat("etcd://user@127.0.0.1:1/name?ca=", encoded, ".pem&cert=", encoded,
+                                ".pem&key=", encoded, ".key&password_file=", encoded, ".pem"))
+                  .ok());
+  EXPECT_TRUE(Open("etcd://127.0.0.1:1/name?tls=true").ok());
+  for (const char* option : {"ca", "password_file"}) {
+    const absl::Status status = Open(absl::StrCat("etcd://user@h:1/name?", option, "=/no/file"));
+    EXPECT_EQ(status.code(), absl::StatusCode::kNotFound) << status;
+    EXPECT_TRUE(absl::StrContains(status.message(), "/no/file")) << status;
+  }
+}
+
+TEST_F(OpenCoordinatorTest, ASpecIsShownWithoutItsPassword) {
+  EXPECT_EQ(ShownCoordinator("file:a@b"), "file:a@b");
+  EXPECT_EQ(ShownCoordinator("etcd://h:1/a?ca=b"), "etcd://h:1/a?ca=b");
+  for (const char* password : {"secret", "se@cret", "se?cret", "s@e?cret", "se/cret"}) {
+    EXPECT_EQ(ShownCoordinator(absl::StrCat("etcd://user:", password, "@h:1/a?ca=b")),
+              "etcd://USER:PASSWORD@h:1/a?ca=b");
+  }
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ void AddExtension(X509* certificate, int id, const std::string& value) {
 
 }  // namespace
 
-TestCertificate WriteTestCertificate(const std::string& stem, const std::string& names, int days) {
+TestCertificate WriteTestCertificate(const std::string& stem, const std::string& names, int days,
+                                     const std::string& common_name) {
   constexpr int kDay = 24 * 3600;
   const std::unique_ptr<EVP_PKEY, Free> key(EVP_EC_gen("P-256"));
   const std::unique_ptr<X509, Free> certificate(X509_new());
@@ -45,8 +46,11 @@ TestCertificate WriteTestCertificate(const std::string& stem, const std::string&
   X509_gmtime_adj(X509_getm_notAfter(c), int64_t{days} * kDay);
   X509_set_pubkey(c, key.get());
   X509_NAME* const name = X509_get_subject_name(c);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>("kvarts test"), -1, -1, 0);
+  if (!common_name.empty()) {
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1,
+                               0);
+  }
   X509_set_issuer_name(c, name);
   AddExtension(c, NID_basic_constraints, "critical,CA:TRUE");
   AddExtension(c, NID_subject_alt_name, names);

@@ -12,9 +12,11 @@ struct TestCertificate {
 };
 
 // Writes STEM.pem and STEM.key. `names` as OpenSSL has them, "DNS:localhost,
-// IP:127.0.0.1"; it is good for `days` from yesterday on, none where negative.
+// IP:127.0.0.1"; it is good for `days` from yesterday on, none where negative. Its subject is
+// `common_name`; "": nothing.
 TestCertificate WriteTestCertificate(const std::string& stem, const std::string& names,
-                                     int days = 3650);
+                                     int days = 3650,
+                                     const std::string& common_name = "kvarts test");
 
 }  // namespace kvarts
 

@@ -51,17 +51,22 @@ absl::StatusOr<SslContextPtr> NewContext(const SSL_METHOD* method) {
   return context;
 }
 
+// What this end shows.
+absl::Status UseCertificate(SSL_CTX* c, const std::string& certificate_file,
+                            const std::string& key_file) {
+  if (SSL_CTX_use_certificate_chain_file(c, certificate_file.c_str()) != 1) {
+    return FileError(certificate_file, "expected a certificate in PEM");
+  }
+  if (SSL_CTX_use_PrivateKey_file(c, key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+    return FileError(
+        key_file, "expected the private key of the certificate, in PEM and without a passphrase");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SslContextPtr> ServerContext(const TlsOptions& options) {
   KVARTS_ASSIGN_OR_RETURN(SslContextPtr context, NewContext(TLS_server_method()));
-  SSL_CTX* const c = context.get();
-  if (SSL_CTX_use_certificate_chain_file(c, options.certificate_file.c_str()) != 1) {
-    return FileError(options.certificate_file, "expected a certificate in PEM");
-  }
-  if (SSL_CTX_use_PrivateKey_file(c, options.key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
-    return FileError(
-        options.key_file,
-        "expected the private key of the certificate, in PEM and without a passphrase");
-  }
+  KVARTS_RETURN_IF_ERROR(UseCertificate(context.get(), options.certificate_file, options.key_file));
   return context;
 }
 
@@ -73,6 +78,10 @@ absl::StatusOr<SslContextPtr> ClientContext(const TlsOptions& options) {
     SSL_CTX_set_default_verify_paths(c);
   } else if (SSL_CTX_load_verify_file(c, options.ca_file.c_str()) != 1) {
     return FileError(options.ca_file, "expected certificates in PEM");
+  }
+  if (!options.client_certificate_file.empty()) {
+    KVARTS_RETURN_IF_ERROR(
+        UseCertificate(c, options.client_certificate_file, options.client_key_file));
   }
   return context;
 }
@@ -215,7 +224,8 @@ class TlsTransport final : public Transport {
 
 absl::StatusOr<std::unique_ptr<Transport>> NewTlsTransport(Transport* under,
                                                            const TlsOptions& options) {
-  if (options.certificate_file.empty() != options.key_file.empty()) {
+  if (options.certificate_file.empty() != options.key_file.empty() ||
+      options.client_certificate_file.empty() != options.client_key_file.empty()) {
     return absl::InvalidArgumentError("a certificate and its key are given together");
   }
   SslContextPtr server;

@@ -21,6 +21,9 @@ struct TlsOptions {
   std::string key_file;
   // The roots that connections trust: a file in PEM; empty: the system's.
   std::string ca_file;
+  // What connections show a server that asks for it: as the two above. Empty: nothing.
+  std::string client_certificate_file;
+  std::string client_key_file;
 };
 
 // TLS 1.2 and 1.3 (RFC 5246, RFC 8446) by OpenSSL, around another transport, which
@@ -31,7 +34,7 @@ struct TlsOptions {
 // (RFC 9525); those of unix: addresses only have to be trusted. The handshake
 // begins by itself on both ends behind Connect() and accept; where it fails the
 // stream's operations are kUnavailable, with why, so that it falls under the
-// deadlines and limits of whoever reads. Clients show no certificate. Sessions are
+// deadlines and limits of whoever reads. Listeners ask for no certificate. Sessions are
 // not resumed, nothing is renegotiated.
 //
 // CloseWrite() says so to the peer (close_notify). A peer that ends without it

@@ -203,22 +203,31 @@ TEST_F(TlsTest, FilesThatAreNotWhatTheyShouldBeAreNamed) {
   std::ofstream(text) << "no certificate\n";
   const std::string good = Certificate().certificate_file;
   const auto other = WriteTestCertificate(testing::TempDir() + "/unlike", "DNS:x");
+  // What an end shows, as listener and as client, and whom it trusts.
   const struct {
-    TlsOptions options;
+    std::string certificate;
+    std::string key;
+    std::string ca;
     const char* message;
   } cases[] = {
-      {{"", Certificate().key_file, ""}, "together"},
-      {{good, "", ""}, "together"},
-      {{"/nowhere", Certificate().key_file, ""}, "/nowhere: no such file"},
-      {{text, Certificate().key_file, ""}, "text: expected a certificate"},
-      {{good, text, ""}, "text: expected the private key"},
-      {{good, other.key_file, ""}, "unlike.key: expected the private key of the certificate"},
-      {{"", "", text}, "text: expected certificates"},
+      {"", Certificate().key_file, "", "together"},
+      {good, "", "", "together"},
+      {"/nowhere", Certificate().key_file, "", "/nowhere: no such file"},
+      {text, Certificate().key_file, "", "text: expected a certificate"},
+      {good, text, "", "text: expected the private key"},
+      {good, other.key_file, "", "unlike.key: expected the private key of the certificate"},
+      {"", "", text, "text: expected certificates"},
   };
-  for (const auto& c : cases) {
-    const auto transport = NewTlsTransport(tcp_.get(), c.options);
-    ASSERT_FALSE(transport.ok());
-    EXPECT_THAT(transport.status().message(), HasSubstr(c.message));
+  for (const bool as_client : {false, true}) {
+    for (const auto& c : cases) {
+      TlsOptions options;
+      options.ca_file = c.ca;
+      (as_client ? options.client_certificate_file : options.certificate_file) = c.certificate;
+      (as_client ? options.client_key_file : options.key_file) = c.key;
+      const auto transport = NewTlsTransport(tcp_.get(), options);
+      ASSERT_FALSE(transport.ok());
+      EXPECT_THAT(transport.status().message(), HasSubstr(c.message));
+    }
   }
   auto clients_only = NewTlsTransport(tcp_.get(), TlsOptions());
   ASSERT_TRUE(clients_only.ok());
