@@ -194,7 +194,7 @@ bool Interpreter::AskAllNodes(const Command& command) {
 
 bool Interpreter::IsForAllNodes(absl::Span<const absl::string_view> args) const {
   const Command* const command = FindCommand(args[0]);
-  if (command == nullptr || serving_ == nullptr || !MaySplit(*command)) return false;
+  if (command == nullptr || !MaySplit(*command)) return false;
   KeySlots slots;
   slots.Add(*command, args);
   return slots.several();
