@@ -70,6 +70,9 @@ DEFINE_int32(threads, 0,
              "Threads that serve connections, and as many again for a store that waits for a disk; "
              "0: one for each core.");
 DEFINE_bool(manual, false, "Take no slots before kv_cluster add names this node.");
+DEFINE_double(weight, 1,
+              "How many slots this node has beside one of weight 1: 2 has twice as many. Nodes are "
+              "within one slot of even by it.");
 DEFINE_string(drain_timeout, "30s",
               "At SIGTERM, how long a node in memory may take to give its slots to others; then "
               "it tells clients for 2.5 s where they are. A durable one keeps them, and stops at "
@@ -119,6 +122,9 @@ constexpr char kUsage[] =
 
 // For requests under way at the end.
 constexpr absl::Duration kDrainTime = absl::Seconds(25);
+
+constexpr double kMinWeight = 0.01;
+constexpr double kMaxWeight = 100;
 
 // Of a command over several slots, for all of its parts: longer than slots wait while they move,
 // short enough to tell clients of one that nobody serves.
@@ -321,6 +327,10 @@ absl::StatusOr<Flags> ReadFlags(const std::vector<std::string>& args) {
         "--cross_slot=ask is for clients at --resp, and asks nodes at their --listen: neither may "
         "be empty");
   }
+  if (!(FLAGS_weight >= kMinWeight && FLAGS_weight <= kMaxWeight)) {  // nor one that is no number
+    return UsageError(
+        absl::StrCat("--weight=", FLAGS_weight, ": expected ", kMinWeight, " to ", kMaxWeight));
+  }
   if (FLAGS_threads < 0) return UsageError("--threads is negative");
   if (FLAGS_max_clients < 1) return UsageError("--max_clients is less than 1");
   ServingOptions& serving = flags.serving;
@@ -375,6 +385,7 @@ cluster::NodeInfo InfoOf(const ServingAddresses& addresses, const Flags& flags) 
   info.durable = !flags.node_file.empty();
   info.memory_limit = flags.memory_limit;
   info.store = FLAGS_store;
+  info.weight = FLAGS_weight;
   return info;
 }
 

@@ -87,6 +87,30 @@ TEST(PlacementTest, SharesFollowWeights) {
   EXPECT_EQ(CountOf(table, 2), kSlots * 3 / 4);
 }
 
+TEST(PlacementTest, WithAnyWeightsNodesAreWithinOneSlotOfEvenAsTheyComeAndChange) {
+  ClusterTable table;
+  const double weights[] = {1, 2, 0.01, 3.7, 100, 1, 0.5, 2};
+  double sum = 0;
+  const auto expect_even = [&](int n) {
+    Rebalance({}, &table);
+    Move(&table);
+    for (int i = 1; i <= n; ++i) {
+      const double weight = table.nodes[Name(i)].weight;
+      EXPECT_NEAR(CountOf(table, i), kSlots * weight / sum, 1) << "node " << i << " of " << n;
+    }
+  };
+  int n = 0;
+  for (const double weight : weights) {
+    AddMember(++n, weight, &table);
+    sum += weight;
+    expect_even(n);
+  }
+  // A node that was started anew with another one.
+  table.nodes[Name(5)].weight = 1;
+  sum -= 99;
+  expect_even(n);
+}
+
 TEST(PlacementTest, TheDeadNeitherGiveNorTake) {
   ClusterTable table;
   for (int n = 1; n <= 3; ++n) AddMember(n, 1, &table);

@@ -1,6 +1,7 @@
 #include "cluster/table.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -94,7 +95,8 @@ absl::Status ReadNode(absl::string_view name, const Coordinator::Value& value,
   info.durable = record.durable();
   info.openings = record.openings();
   info.memory_limit = record.memory_limit();
-  info.weight = record.weight() > 0 ? record.weight() : 1;
+  const bool has_weight = record.weight() > 0 && std::isfinite(record.weight());
+  info.weight = has_weight ? record.weight() : 1;
   info.registered_ms = record.registered_ms();
   info.store = record.store();
   info.revision = value.revision;

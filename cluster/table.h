@@ -55,7 +55,7 @@ struct NodeInfo {
   bool durable = false;
   uint64_t openings = 0;
   uint64_t memory_limit = 0;  // bytes of its store; 0: none
-  double weight = 1;
+  double weight = 1;          // slots are shared out by it; as the node was started
   int64_t registered_ms = 0;
   std::string store;
   int64_t revision = 0;  // of its record

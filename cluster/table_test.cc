@@ -1,5 +1,6 @@
 #include "cluster/table.h"
 
+#include <limits>
 #include <string>
 
 #include "cluster/coordinator.h"
@@ -88,6 +89,23 @@ TEST(TableTest, WhatWasWrittenIsReadAgain) {
     ASSERT_EQ(is.previous != 0, was.previous != 0) << slot;
     ASSERT_EQ(is.adopted, was.adopted) << slot;
     ASSERT_EQ(is.epoch, 42u) << slot;  // the revision that wrote it
+  }
+}
+
+TEST(TableTest, ANodeWhoseRecordHasNoWeightHasOne) {
+  ClusterTable table = Example();
+  NodeInfo& info = table.nodes[std::string(20, 'a')];
+  for (const double weight : {0.0, -1.0, std::numeric_limits<double>::infinity(),
+                              std::numeric_limits<double>::quiet_NaN()}) {
+    info.weight = weight;  // 0 is not in the record
+    Coordinator::Transaction transaction;
+    table.AddCluster(&transaction);
+    table.AddNode(std::string(20, 'a'), &transaction);
+    Coordinator::Contents contents;
+    Apply(transaction, &contents);
+    const auto read = ClusterTable::Parse(contents);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(read->nodes.at(std::string(20, 'a')).weight, 1) << weight;
   }
 }
 

@@ -309,7 +309,6 @@ class Node::Impl {
       }
       info.state = it->second.state;
       info.revision = it->second.revision;
-      info.weight = it->second.weight;
     }
     info.registered_ms = absl::ToUnixMillis(options_.clock->Now());
     Coordinator::Transaction transaction;
@@ -371,7 +370,6 @@ class Node::Impl {
     const uint16_t old = next->FindNumber(node);
     const uint16_t me = next->NumberOf(parts_.me);
     info->state = other.state;
-    info->weight = other.weight;
     next->RemoveNode(node, transaction);
     uint64_t lost = 0;
     for (int slot = 0; slot < kSlots && old != 0; ++slot) {
