@@ -82,7 +82,8 @@ constexpr char kUsage[] =
     "  add NODE          has a node take its share, one that was started with --manual\n"
     "  remove NODE       has a node give all its slots away, and takes it out of the table\n"
     "  rebalance         evens out, and waits until nothing moves\n"
-    "  skew              how even slots, keys and memory are; --slots=N: the heaviest slots\n"
+    "  skew              how even slots, keys, memory and operations since nodes began are, by\n"
+    "                    weight; --slots=N: the heaviest slots\n"
     "  recover           gives the slots of dead nodes to the others, empty (--accept_loss)\n"
     "\n"
     "NODE is the beginning of its id, or HOST:PORT of any of its ports.";
@@ -109,6 +110,7 @@ struct Seen {
   bool is_alive = false;
   std::optional<uint64_t> keys;
   uint64_t memory_bytes = 0;  // of its data; 0: not known
+  uint64_t operations = 0;    // that it served since it began
 };
 
 class Commands {
@@ -211,6 +213,11 @@ class Commands {
     if (stats.ok()) {
       seen.keys = stats->entries;
       seen.memory_bytes = stats->memory_bytes;
+      for (const auto& [name, value] : stats->details) {
+        if (name == "requests_served" && !absl::SimpleAtoi(value, &seen.operations)) {
+          seen.operations = 0;
+        }
+      }
     }
     return seen;
   }
@@ -381,6 +388,8 @@ class Commands {
   absl::StatusOr<int> Skew() {
     uint64_t keys = 0;
     uint64_t memory = 0;
+    uint64_t operations = 0;
+    double weight = 0;
     int members = 0;
     std::vector<std::pair<Incarnation, Seen>> seen;
     for (const auto& [node, info] : table_.nodes) {
@@ -388,6 +397,8 @@ class Commands {
       seen.emplace_back(node, Look(node, info, true));
       keys += seen.back().second.keys.value_or(0);
       memory += seen.back().second.memory_bytes;
+      operations += seen.back().second.operations;
+      weight += info.weight;
       ++members;
     }
     if (members == 0) return absl::FailedPreconditionError("the cluster has no members");
@@ -395,30 +406,40 @@ class Commands {
     if (FLAGS_slots > 0) {
       KVARTS_ASSIGN_OR_RETURN(heavy, HeaviestSlots());
     }
+    // Beside what a node of its weight would have, were all even.
+    double share = 0;
     const auto of_even = [&](uint64_t part, uint64_t all) {
-      return all == 0 ? 1 : static_cast<double>(part) * members / static_cast<double>(all);
+      return all == 0 ? 1 : static_cast<double>(part) / (static_cast<double>(all) * share);
     };
     if (FLAGS_json) {
       std::fputs(FLAGS_slots > 0 ? "{\"nodes\":[" : "[", stdout);
     } else {
-      absl::PrintF("%-12s  %6s  %8s  %12s  %8s  %10s  %8s\n", "node", "slots", "of even", "keys",
-                   "of even", "memory", "of even");
+      absl::PrintF("%-12s  %6s  %6s  %8s  %12s  %8s  %10s  %8s  %12s  %8s\n", "node", "weight",
+                   "slots", "of even", "keys", "of even", "memory", "of even", "operations",
+                   "of even");
     }
     const char* separator = "";
     for (const auto& [node, what] : seen) {
       const int slots = table_.CountOf(table_.FindNumber(node));
       const uint64_t own = what.keys.value_or(0);
+      const double node_weight = table_.nodes.at(node).weight;
+      share = node_weight / weight;
       if (FLAGS_json) {
         absl::PrintF(
-            "%s{\"id\":\"%s\",\"slots\":%d,\"slots_of_even\":%.4f,\"keys\":%d,"
-            "\"keys_of_even\":%.4f,\"memory_bytes\":%d,\"memory_of_even\":%.4f}",
-            separator, cluster::ToHex(node), slots, of_even(static_cast<uint64_t>(slots), kSlots),
-            own, of_even(own, keys), what.memory_bytes, of_even(what.memory_bytes, memory));
+            "%s{\"id\":\"%s\",\"weight\":%g,\"slots\":%d,\"slots_of_even\":%.4f,\"keys\":%d,"
+            "\"keys_of_even\":%.4f,\"memory_bytes\":%d,\"memory_of_even\":%.4f,\"operations\":%d,"
+            "\"operations_of_even\":%.4f}",
+            separator, cluster::ToHex(node), node_weight, slots,
+            of_even(static_cast<uint64_t>(slots), kSlots), own, of_even(own, keys),
+            what.memory_bytes, of_even(what.memory_bytes, memory), what.operations,
+            of_even(what.operations, operations));
         separator = ",";
       } else {
-        absl::PrintF("%-12s  %6d  %8.4f  %12d  %8.4f  %10s  %8.4f\n", ShortId(node), slots,
+        absl::PrintF("%-12s  %6g  %6d  %8.4f  %12d  %8.4f  %10s  %8.4f  %12d  %8.4f\n",
+                     ShortId(node), node_weight, slots,
                      of_even(static_cast<uint64_t>(slots), kSlots), own, of_even(own, keys),
-                     FormatSize(what.memory_bytes), of_even(what.memory_bytes, memory));
+                     FormatSize(what.memory_bytes), of_even(what.memory_bytes, memory),
+                     what.operations, of_even(what.operations, operations));
       }
     }
     if (FLAGS_slots > 0) {

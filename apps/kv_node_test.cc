@@ -483,6 +483,53 @@ TEST_F(KvNodeTest, NothingMovesToWhereThereIsNoRoomForIt) {
   }
 }
 
+TEST_F(KvNodeTest, SkewCountsTheOperationsOfEachNode) {
+  Create();
+  const auto one = Start("memory:");
+  const auto two = Start("memory:");
+  AwaitEven(2);
+  // `foo` is another node's for one of them, and that is no operation that it served.
+  std::string foos;
+  for (int i = 0; i < 500; ++i) foos += "GET foo\r\n";
+  const bool at_one = Ask(one->resp, "GET foo") == "$-1\r\n";
+  Ask(one->resp, foos);
+  Ask(two->resp, foos);
+  const auto nodes = Nodes(Cluster("status", {"--json"}).out);
+  const std::string json = Cluster("skew", {"--json"}).out;
+  const auto operations = [&](const TestServer& node) {
+    const size_t at = json.find(nodes.at(node.resp).id);
+    return at == std::string::npos ? -1 : NumberIn(json.substr(at), "operations");
+  };
+  EXPECT_GE(operations(at_one ? *one : *two), 500) << json;
+  EXPECT_GE(operations(at_one ? *two : *one), 0) << json;
+  EXPECT_LT(operations(at_one ? *two : *one), 400) << json;
+  EXPECT_THAT(Cluster("skew").out, HasSubstr("  operations"));
+}
+
+TEST_F(KvNodeTest, ANodeHasSlotsByItsWeightWhichItsNextStartMayChange) {
+  Create();
+  const auto slots_of = [&](const TestServer& node) {
+    return Nodes(Cluster("status", {"--json"}).out)[node.resp].slots;
+  };
+  const auto await = [&](const TestServer& node, int slots) {
+    for (const absl::Time end = absl::Now() + kClusterPatience; absl::Now() < end;) {
+      if (slots_of(node) == slots) break;
+    }
+    EXPECT_EQ(slots_of(node), slots) << node.process.Errors();
+    AwaitRest();
+  };
+  const auto one = Start(Sstable(1));
+  auto two = Start(Sstable(2), {"--weight=3"});
+  ASSERT_NE(two->ready, "") << two->process.Errors();
+  await(*two, kSlots * 3 / 4);
+  EXPECT_THAT(Cluster("skew", {"--json"}).out,
+              HasSubstr("\"weight\":3,\"slots\":12288,\"slots_of_even\":1.0000"));
+  two->process.Signal(SIGTERM);
+  EXPECT_EQ(two->process.Wait(), 0);
+  two = Start(Sstable(2));
+  await(*two, kSlots / 2);
+}
+
 TEST_F(KvNodeTest, SkewNamesTheHeaviestSlotsAndTheirTags) {
   Create();
   const auto one = Start("memory:");
@@ -583,6 +630,9 @@ TEST_F(KvNodeTest, WhatIsWrongIsSaidInOneLine) {
   ends_with({"apps/kv_node", coordinator_, "--advertise=rest=a"}, 2, "native, resp, http");
   ends_with({"apps/kv_node", coordinator_, "--advertise=resp=0.0.0.0:1"}, 2, "--advertise=");
   ends_with({"apps/kv_node", coordinator_, "--advertise=a,b"}, 2, "each protocol once");
+  for (const char* weight : {"0", "-1", "nan", "inf", "1000"}) {
+    ends_with({"apps/kv_node", coordinator_, absl::StrCat("--weight=", weight)}, 2, "--weight=");
+  }
   ends_with({"apps/kv_node", coordinator_, "--cross_slot=yes"}, 2, "expected refuse or ask");
   ends_with({"apps/kv_node", coordinator_, "--cross_slot=ask", "--listen="}, 2, "neither may");
   ends_with({"apps/kv_node", coordinator_, "--internal=192.0.2.1:0"}, 2, "--cluster_password_file");

@@ -1,5 +1,6 @@
 #include "net/metrics.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kvarts {
@@ -83,6 +84,18 @@ int ProtocolMetrics::max_clients() const {
 
 void ProtocolMetrics::Refused() { refused_.fetch_add(1, std::memory_order_relaxed); }
 
+uint64_t ProtocolMetrics::Served() const {
+  uint64_t requests = 0;
+  uint64_t errors = 0;
+  for (const std::atomic<Place*>& slot : places_) {
+    const Place* const place = slot.load(std::memory_order_acquire);
+    if (place == nullptr) continue;
+    requests += place->requests.load(std::memory_order_relaxed);
+    errors += place->errors.load(std::memory_order_relaxed);
+  }
+  return requests - std::min(errors, requests);  // they are not counted at once
+}
+
 ProtocolStats ProtocolMetrics::Collect() const {
   ProtocolStats out;
   out.name = name_;
@@ -113,6 +126,13 @@ ProtocolMetrics* Metrics::protocol(absl::string_view name) {
   }
   protocols_.emplace_back(std::string(name), std::make_unique<ProtocolMetrics>(name));
   return protocols_.back().second.get();
+}
+
+uint64_t Metrics::Served() const {
+  MutexLock lock(&mu_);
+  uint64_t served = 0;
+  for (const auto& [name, metrics] : protocols_) served += metrics->Served();
+  return served;
 }
 
 std::vector<const ProtocolMetrics*> Metrics::protocols() const {

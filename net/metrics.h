@@ -65,6 +65,8 @@ class ProtocolMetrics {
   void Refused();
 
   ProtocolStats Collect() const;
+  // Requests that were not refused and did not fail: Collect() without the rest.
+  uint64_t Served() const;
   // Two of its fields, without the rest.
   int64_t refused() const { return refused_.load(std::memory_order_relaxed); }
   int max_clients() const;
@@ -96,6 +98,8 @@ class Metrics {
   ProtocolMetrics* protocol(absl::string_view name);
   // All, in the order in which they were made.
   std::vector<const ProtocolMetrics*> protocols() const;
+  // ProtocolMetrics::Served() of all of them.
+  uint64_t Served() const;
 
  private:
   mutable Mutex mu_;

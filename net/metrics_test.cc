@@ -52,6 +52,7 @@ TEST(MetricsTest, WhatThreadsAddIsAllThere) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(metrics.Served(), 20000u);
   const ProtocolStats stats = protocol->Collect();
   EXPECT_EQ(stats.counts.requests, 30000u);
   EXPECT_EQ(stats.counts.errors, 10000u);

@@ -228,6 +228,7 @@ class ServingImpl final : public Serving {
     NativeServerOptions settings;
     settings.cluster = options_.cluster;
     settings.metrics = metrics_.protocol("native");
+    settings.all_metrics = &metrics_;
     settings.password = options_.password;
     SetIdle(&settings.idle_timeout);
     return settings;

@@ -338,6 +338,10 @@ void ServerCall::DoStats() {
     out->add_names(name);
     out->add_values(value);
   }
+  if (const Metrics* const metrics = state_->options.all_metrics; metrics != nullptr) {
+    out->add_names("requests_served");
+    out->add_values(absl::StrCat(metrics->Served()));
+  }
 }
 
 void ServerCall::DoMaintain() {
