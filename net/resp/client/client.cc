@@ -26,7 +26,9 @@ std::shared_ptr<Client> Client::New(Transport* transport, EventLoop* loop,
 
 Client::Client(Transport* transport, EventLoop* loop, absl::string_view address,
                const ClientOptions& options)
-    : Channel(transport, loop, address, options), password_(options.password) {}
+    : Channel(transport, loop, address, options),
+      password_(options.password),
+      waits_(options.waits) {}
 
 std::string Client::Hello() {
   parser_ = std::make_unique<ReplyParser>();

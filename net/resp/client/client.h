@@ -45,6 +45,8 @@ class Call : public client::Call {
 
 struct ClientOptions : client::ChannelOptions {
   std::string password;  // empty: none
+  // False: calls that were not sent end where an attempt to connect fails.
+  bool waits = true;
 };
 
 // Thread-safe. The client's end of RESP2, which every server of the protocol
@@ -61,6 +63,7 @@ class Client final : public client::Channel {
 
   // REQUIRES: the call has commands.
   void Start(std::shared_ptr<Call> call, absl::Duration timeout) {
+    call->waits_ = waits_;
     Channel::Start(std::move(call), timeout);
   }
 
@@ -77,6 +80,7 @@ class Client final : public client::Channel {
   absl::Status TakeAnswer(const ReplyItem& item);
 
   const std::string password_;
+  const bool waits_;
 
   // On the loop, of the connection there is.
   std::unique_ptr<ReplyParser> parser_;

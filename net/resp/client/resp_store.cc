@@ -18,28 +18,6 @@ namespace kvarts {
 namespace resp_client {
 namespace {
 
-// Of one pipeline of writes.
-constexpr size_t kMutationsPerCall = 1024;
-constexpr size_t kBytesPerCall = 1 << 20;
-
-Capabilities CapabilitiesOf(const RespStoreOptions& options) {
-  Capabilities has;
-  has.write = Support::kNative;
-  has.scan = Support::kNative;
-  has.slot_scan = Support::kEmulatedLinear;
-  if (options.expiry) has.expiry = Support::kNative;
-  has.shared_by_processes = true;
-  has.bounded_memory = true;
-  has.may_block = true;
-  return has;
-}
-
-absl::Status CheckRead(const ReadOptions& options) {
-  if (options.stamp) return absl::UnimplementedError("the store has no conditional writes");
-  if (options.snapshot != nullptr) return absl::UnimplementedError("the store has no snapshots");
-  return absl::OkStatus();
-}
-
 class RespStore final : public Store {
  public:
   RespStore(std::shared_ptr<StoreLink> link, const RespStoreOptions& options)
@@ -128,7 +106,7 @@ absl::Status RespStore::Write(const WriteBatch& batch, const WriteOptions& optio
 }
 
 absl::StatusOr<std::unique_ptr<Cursor>> RespStore::NewCursor(const ScanOptions& options) {
-  std::shared_ptr<StoreLink> link = this->link();
+  const std::shared_ptr<StoreLink> link = this->link();
   if (link == nullptr) return ClosedError();
   KVARTS_RETURN_IF_ERROR(CheckScan(options, capabilities_));
   if (options.snapshot != nullptr) return absl::UnimplementedError("the store has no snapshots");
@@ -137,7 +115,7 @@ absl::StatusOr<std::unique_ptr<Cursor>> RespStore::NewCursor(const ScanOptions& 
     KVARTS_ASSIGN_OR_RETURN(start, ScanPosition::Decode(options.resume_after));
   }
   return std::unique_ptr<Cursor>(
-      std::make_unique<ServerCursor>(std::move(link), options, std::move(start)));
+      std::make_unique<ServerCursor>(link, link, options, std::move(start)));
 }
 
 absl::StatusOr<StoreStats> RespStore::Stats() {

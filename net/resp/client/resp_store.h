@@ -4,30 +4,14 @@
 #include "base/language.h"
 
 #include <memory>
-#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
+#include "net/resp/client/resp_store_options.h"
 #include "net/transport.h"
 #include "storage/store.h"
 
 namespace kvarts {
-
-struct RespStoreOptions {
-  std::string password;  // empty: none
-  // True: the store has expiry. Reads then ask for that of each key too, which
-  // costs the server about as much again as the value.
-  bool expiry = false;
-  // Of a call that names no timeout of its own, waiting for a connection
-  // included.
-  absl::Duration timeout = absl::Seconds(10);
-  // Of an attempt to connect, the server's first answers included.
-  absl::Duration connect_timeout = absl::Seconds(5);
-  // Where the connection lives; null: a loop of the store's own. It must outlive
-  // the store and its cursors, and must not be a caller's.
-  EventLoop* loop = nullptr;
-};
 
 // Opens the strings of a server of the Redis protocol, of Redis 6.2 or later, at
 // `address` as a store: "tcp://HOST:PORT", "unix:PATH" or what else `transport`

@@ -16,35 +16,60 @@ using Kind = ReplyItem::Kind;
 }  // namespace
 
 GetCall::GetCall(absl::Span<const absl::string_view> keys, std::vector<uint32_t> places, bool value,
-                 bool expiry, ReadResults* results)
-    : places_(std::move(places)), value_(value), expiry_(expiry), results_(results) {
+                 bool expiry, ReadResults* results, Form form)
+    : places_(std::move(places)),
+      value_(value),
+      expiry_(expiry),
+      asking_(form == Form::kAsking),
+      keys_per_group_(form == Form::kTogether ? places_.size() : 1),
+      results_(results) {
+  for (size_t at = 0; at < places_.size(); at += keys_per_group_) {
+    group_ = at / keys_per_group_;
+    AddGroup(keys);
+    if (at == 0) commands_per_group_ = commands();
+  }
+  group_ = 0;
+}
+
+void GetCall::AddGroup(absl::Span<const absl::string_view> keys) {
+  if (asking_) AddCommand({"ASKING"});
   if (expiry_) AddCommand({"MULTI"});
   std::vector<absl::string_view> mget = {"MGET"};
-  for (const uint32_t place : places_) {
+  for (const uint32_t place : group()) {
     value_ ? mget.push_back(keys[place]) : AddCommand({"TYPE", keys[place]});
   }
   if (value_) AddCommand(mget);
   if (!expiry_) return;
-  for (const uint32_t place : places_) AddCommand({"PEXPIRETIME", keys[place]});
+  for (const uint32_t place : group()) AddCommand({"PEXPIRETIME", keys[place]});
   AddCommand({"EXEC"});
 }
 
+void GetCall::BeginGroup(size_t group) {
+  group_ = group;
+  has_head_ = failed_ = false;
+  values_ = expiries_ = 0;
+}
+
 absl::Status GetCall::OnItem(size_t command, const ReplyItem& item) {
+  if (command / commands_per_group_ != group_) BeginGroup(command / commands_per_group_);
   if (failed_) return absl::OkStatus();
-  if (!expiry_) return TakeElement(item, 0);
-  if (command + 1 < commands()) {  // OK and QUEUED
-    if (item.kind == Kind::kError) Fail(ErrorStatus(item.text));
+  const size_t step = command % commands_per_group_;
+  const bool is_last = step + 1 == commands_per_group_;
+  if ((asking_ && step == 0) || (expiry_ && !is_last)) {  // OK and QUEUED
+    if (item.kind == Kind::kError) Fail(group(), ErrorStatus(item.text));
     return item.kind == Kind::kError || item.kind == Kind::kSimple ? absl::OkStatus()
                                                                    : NonsenseError();
   }
+  if (!expiry_) return TakeElement(item, 0);
   if (item.depth > 0) return TakeElement(item, 1);
   if (item.kind == Kind::kError) {
-    Fail(ErrorStatus(item.text));
+    Fail(group(), ErrorStatus(item.text));
     return absl::OkStatus();
   }
-  // What was queued, without MULTI and EXEC.
-  const auto queued = static_cast<int64_t>(commands() - 2);
-  return item.kind == Kind::kArray && item.number == queued ? absl::OkStatus() : NonsenseError();
+  // What was queued, without MULTI, EXEC and what is before them.
+  const size_t queued = commands_per_group_ - (asking_ ? 3 : 2);
+  return item.kind == Kind::kArray && item.number == static_cast<int64_t>(queued) ? absl::OkStatus()
+                                                                                  : NonsenseError();
 }
 
 // `depth` is where the reply to MGET, or to TYPE, begins.
@@ -53,21 +78,21 @@ absl::Status GetCall::TakeElement(const ReplyItem& item, size_t depth) {
     if (item.depth != depth) return NonsenseError();
     has_head_ = true;
     if (item.kind == Kind::kError) {
-      Fail(ErrorStatus(item.text));
+      Fail(group(), ErrorStatus(item.text));
       return absl::OkStatus();
     }
     const bool fits =
-        item.kind == Kind::kArray && item.number == static_cast<int64_t>(places_.size());
+        item.kind == Kind::kArray && item.number == static_cast<int64_t>(keys_per_group_);
     return fits ? absl::OkStatus() : NonsenseError();
   }
-  const bool is_value = values_ < places_.size();
+  const bool is_value = values_ < keys_per_group_;
   if (item.depth != (is_value && value_ ? depth + 1 : depth)) return NonsenseError();
   if (is_value) return TakeValue(item);
-  return expiries_ < places_.size() ? TakeExpiry(item) : NonsenseError();
+  return expiries_ < keys_per_group_ ? TakeExpiry(item) : NonsenseError();
 }
 
 absl::Status GetCall::TakeValue(const ReplyItem& item) {
-  ReadResult& result = results_->mutable_result(places_[values_++]);
+  ReadResult& result = results_->mutable_result(group()[values_++]);
   if (item.kind == Kind::kError) {
     result.status = ErrorStatus(item.text);
   } else if (!value_ && item.kind == Kind::kSimple) {
@@ -82,7 +107,7 @@ absl::Status GetCall::TakeValue(const ReplyItem& item) {
 }
 
 absl::Status GetCall::TakeExpiry(const ReplyItem& item) {
-  ReadResult& result = results_->mutable_result(places_[expiries_++]);
+  ReadResult& result = results_->mutable_result(group()[expiries_++]);
   if (item.kind == Kind::kError) {
     result.Clear();
     result.status = ErrorStatus(item.text);
@@ -95,14 +120,13 @@ absl::Status GetCall::TakeExpiry(const ReplyItem& item) {
 }
 
 void GetCall::OnRetry() {
-  has_head_ = failed_ = false;
-  values_ = expiries_ = 0;
+  BeginGroup(0);
   for (const uint32_t place : places_) results_->mutable_result(place).Clear();
 }
 
-void GetCall::Fail(const absl::Status& status) {
+void GetCall::Fail(absl::Span<const uint32_t> places, const absl::Status& status) {
   failed_ = true;
-  for (const uint32_t place : places_) {
+  for (const uint32_t place : places) {
     ReadResult& result = results_->mutable_result(place);
     result.Clear();
     result.status = Unshared(status);
@@ -110,19 +134,23 @@ void GetCall::Fail(const absl::Status& status) {
 }
 
 void GetCall::OnDone(const absl::Status& status) {
-  if (!status.ok()) Fail(status);
+  if (!status.ok()) Fail(places_, status);
   WaitingCall::OnDone(status);
 }
 
 WriteCall::WriteCall(absl::Span<const Mutation> mutations, absl::Span<const uint32_t> places,
-                     bool existed, WriteResults* results)
-    : existed_(existed), results_(results) {
+                     bool existed, WriteResults* results, bool asking)
+    : existed_(existed), asking_(asking), results_(results) {
   SetIsWrite();
   for (const uint32_t place : places) Add(place, mutations[place], existed);
 }
 
 void WriteCall::Add(uint32_t place, const Mutation& m, bool existed) {
   const auto add = [&](absl::Span<const absl::string_view> args, Asks asks) {
+    if (asking_) {
+      AddCommand({"ASKING"});
+      steps_.push_back({place, Asks::kOk});
+    }
     AddCommand(args);
     steps_.push_back({place, asks});
   };
@@ -139,7 +167,7 @@ void WriteCall::Add(uint32_t place, const Mutation& m, bool existed) {
   if (expiry == Metadata::Change::kSet) set.insert(set.end(), {"PXAT", at});
   if (expiry == Metadata::Change::kKeep) set.emplace_back("KEEPTTL");
   if (existed) set.emplace_back("GET");
-  add(set, existed ? Asks::kSetGet : Asks::kSet);
+  add(set, existed ? Asks::kSetGet : Asks::kOk);
 }
 
 absl::Status WriteCall::OnItem(size_t command, const ReplyItem& item) {
@@ -148,7 +176,7 @@ absl::Status WriteCall::OnItem(size_t command, const ReplyItem& item) {
   WriteResult& result = results_->results[step.place];
   if (item.kind == Kind::kError) {
     if (result.status.ok()) result.status = ErrorStatus(item.text);
-  } else if (step.asks == Asks::kSet) {
+  } else if (step.asks == Asks::kOk) {
     if (item.kind != Kind::kSimple) return NonsenseError();
   } else if (step.asks == Asks::kSetGet) {
     if (item.kind != Kind::kBulk && item.kind != Kind::kNull) return NonsenseError();

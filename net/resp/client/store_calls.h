@@ -24,11 +24,20 @@ namespace resp_client {
 //   MGET key...                                       their values
 //   TYPE key, ...                                     whether they are there
 //   MULTI, one of the two, PEXPIRETIME key, ..., EXEC  and when they expire
-// In a transaction value and expiry are of one moment.
+// In a transaction value and expiry are of one moment. All keys go together, or each has these
+// commands to itself: a node of a cluster takes no command with keys of several slots.
 class GetCall final : public WaitingCall {
  public:
+  enum class Form : unsigned char {
+    kTogether,
+    kOneByOne,
+    kAsking,  // one by one, each behind ASKING
+  };
+
   GetCall(absl::Span<const absl::string_view> keys, std::vector<uint32_t> places, bool value,
-          bool expiry, ReadResults* results);
+          bool expiry, ReadResults* results, Form form = Form::kTogether);
+
+  const std::vector<uint32_t>& places() const { return places_; }
 
  private:
   absl::Status OnItem(size_t command, const ReplyItem& item) override;
@@ -37,12 +46,24 @@ class GetCall final : public WaitingCall {
   absl::Status TakeElement(const ReplyItem& item, size_t depth);
   absl::Status TakeValue(const ReplyItem& item);
   absl::Status TakeExpiry(const ReplyItem& item);
-  void Fail(const absl::Status& status);
+  void AddGroup(absl::Span<const absl::string_view> keys);
+  void BeginGroup(size_t group);
+  // Those of the keys that share commands.
+  absl::Span<const uint32_t> group() const {
+    return absl::MakeConstSpan(places_).subspan(group_ * keys_per_group_, keys_per_group_);
+  }
+  void Fail(absl::Span<const uint32_t> places, const absl::Status& status);
 
   const std::vector<uint32_t> places_;
   const bool value_;
   const bool expiry_;
+  const bool asking_;
+  const size_t keys_per_group_;
+  size_t commands_per_group_ = 0;  // constant once made
   ReadResults* const results_;
+
+  // Of the group whose answer comes.
+  size_t group_ = 0;
   bool has_head_ = false;  // of the values' array
   size_t values_ = 0;      // so far
   size_t expiries_ = 0;
@@ -51,14 +72,14 @@ class GetCall final : public WaitingCall {
 
 // A write of the mutations [begin, end) of a batch, each with an outcome of its
 // own in `results`. With `existed` puts are SET ... GET, whose reply is what was
-// replaced.
+// replaced. `asking`: each command is behind ASKING.
 class WriteCall final : public WaitingCall {
  public:
   WriteCall(absl::Span<const Mutation> mutations, absl::Span<const uint32_t> places, bool existed,
-            WriteResults* results);
+            WriteResults* results, bool asking = false);
 
  private:
-  enum class Asks : unsigned char { kSet, kSetGet, kCount, kNothing };
+  enum class Asks : unsigned char { kOk, kSetGet, kCount, kNothing };
   struct Step {
     uint32_t place;
     Asks asks;
@@ -69,6 +90,7 @@ class WriteCall final : public WaitingCall {
   void OnDone(const absl::Status& status) override;
 
   const bool existed_;
+  const bool asking_;
   WriteResults* const results_;
   std::vector<Step> steps_;  // of each command
   size_t answered_ = 0;

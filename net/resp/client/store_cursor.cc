@@ -60,11 +60,12 @@ absl::StatusOr<ScanPosition> ScanPosition::Decode(absl::string_view bytes) {
   return out;
 }
 
-ServerCursor::ServerCursor(std::shared_ptr<StoreLink> link, const ScanOptions& options,
-                           ScanPosition start)
+ServerCursor::ServerCursor(std::shared_ptr<StoreLink> link, std::shared_ptr<ValueSource> values,
+                           const ScanOptions& options, ScanPosition start)
     : link_(std::move(link)),
+      values_(std::move(values)),
       options_(options),
-      timeout_(link_->Timeout(options.timeout)),
+      timeout_(values_->Timeout(options.timeout)),
       batch_(std::move(start)),
       begun_(!options.resume_after.empty()),
       at_once_(kFirstAtOnce) {}
@@ -93,7 +94,7 @@ absl::Status ServerCursor::Next(const PageLimits& limits, ScanPage* page) {
   page_bytes_ = 0;
   const absl::Time deadline = absl::Now() + timeout_;
   const size_t most = std::max<size_t>(limits.entries, 1);
-  const bool keys_alone = options_.keys_only && !link_->expiry();
+  const bool keys_alone = options_.keys_only && !values_->expiry();
   // Batches of keys that the scan is not about, or that are gone, make no page.
   while (page->empty()) {
     if (unread_) {
@@ -164,7 +165,7 @@ absl::StatusOr<bool> ServerCursor::AddEntries(const PageLimits& limits, absl::Ti
   const std::vector<absl::string_view> keys(pending_.begin(),
                                             pending_.begin() + static_cast<std::ptrdiff_t>(n));
   ReadResults results;
-  link_->Read(keys, !options_.keys_only, deadline - absl::Now(), &results);
+  values_->Read(keys, !options_.keys_only, deadline - absl::Now(), &results);
   absl::Status error;
   bool fits = true;
   size_t taken = 0;

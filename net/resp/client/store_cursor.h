@@ -38,10 +38,11 @@ struct ScanPosition {
 };
 
 // Not thread-safe: one per thread. Goes over the strings of a server by SCAN, and
-// reads their values. Keeps a batch's keys, and no state on the server.
+// reads their values from `values`. Keeps a batch's keys, and no state on the server.
 class ServerCursor final : public Cursor {
  public:
-  ServerCursor(std::shared_ptr<StoreLink> link, const ScanOptions& options, ScanPosition start);
+  ServerCursor(std::shared_ptr<StoreLink> link, std::shared_ptr<ValueSource> values,
+               const ScanOptions& options, ScanPosition start);
 
   absl::Status Next(const PageLimits& limits, ScanPage* page) override;
   std::string position() const override;
@@ -58,6 +59,7 @@ class ServerCursor final : public Cursor {
   void Advance();
 
   const std::shared_ptr<StoreLink> link_;
+  const std::shared_ptr<ValueSource> values_;
   const ScanOptions options_;
   const absl::Duration timeout_;  // of a page
 
