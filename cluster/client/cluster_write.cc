@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/string_view.h"
@@ -186,28 +185,9 @@ std::vector<uint32_t> ClusterWrite::TryOnce(const Route& route, const std::vecto
       undone.push_back(place);
       if (IsElsewhere(status)) *at = sent.node;
     }
-    if (undone.empty()) continue;
-    *asks_again = true;
-    // A node judges the mutations of a key in one request alike. Where one did not, what it refused
-    // before what it did cannot be done any more: it would overtake.
-    std::unordered_map<std::string, uint32_t> last_done;
-    auto next = undone.begin();
-    for (const uint32_t place : sent.call->places()) {
-      if (next != undone.end() && *next == place) {
-        ++next;
-      } else {
-        last_done[std::string(batch_.mutations()[place].key)] = place;
-      }
-    }
-    for (const uint32_t place : undone) {
-      const auto done = last_done.find(std::string(batch_.mutations()[place].key));
-      if (done == last_done.end() || done->second < place) {
-        left.push_back(place);
-      } else {
-        results_->results[place].status = absl::UnavailableError(
-            "not done: a later mutation of the key was done while its slot moved");
-      }
-    }
+    *asks_again = *asks_again || !undone.empty();
+    undone = MayBeSentAgain(batch_.mutations(), sent.call->places(), std::move(undone), results_);
+    left.insert(left.end(), undone.begin(), undone.end());
   }
   std::sort(left.begin(), left.end());
   return left;

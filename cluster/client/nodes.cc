@@ -13,7 +13,6 @@
 #include "net/remote/calls.h"
 #include "net/remote/requests.h"
 #include "net/waiting.h"
-#include "storage/slot_status.h"
 
 namespace kvarts {
 namespace cluster_client {
@@ -23,7 +22,6 @@ namespace {
 constexpr absl::Duration kMapTimeout = absl::Seconds(1);
 // A node that was lost is tried again so often, at least, while somebody asks for it.
 constexpr absl::Duration kMaxBackoff = absl::Milliseconds(200);
-constexpr absl::Duration kMaxPause = absl::Milliseconds(200);
 // So many nodes that know nothing newer are believed.
 constexpr int kAgreeing = 2;
 
@@ -52,10 +50,7 @@ Nodes::Nodes(Transport* transport, const std::vector<std::string>& seeds,
       loop_(loops_->loop(0)) {}
 
 Nodes::~Nodes() {
-  {
-    MutexLock lock(&mu_);
-    route_.reset();
-  }
+  newest_.Set(nullptr);
   // Behind the ends of the connections, which were posted.
   RunOnLoop(loop_, [] {});
 }
@@ -90,9 +85,7 @@ absl::Status Nodes::Begin() {
       status = map.status();
       if (status.ok()) {
         capabilities_ = OfCluster(remote::CapabilitiesOver(server_));
-        RoutePtr route = NewRoute(*std::move(map), nullptr, node);
-        MutexLock lock(&mu_);
-        route_ = std::move(route);
+        newest_.Set(NewRoute(*std::move(map), nullptr, node));
         return absl::OkStatus();
       }
     }
@@ -166,7 +159,7 @@ RoutePtr Nodes::Read(const RoutePtr& seen, const Node* first, absl::Time deadlin
   // Each time another one is the first, but the one that knows comes before all.
   if (!asked.empty()) {
     std::rotate(asked.begin(),
-                asked.begin() + static_cast<std::ptrdiff_t>(refreshes() % asked.size()),
+                asked.begin() + static_cast<std::ptrdiff_t>(newest_.refreshes() % asked.size()),
                 asked.end());
   }
   std::stable_partition(asked.begin(), asked.end(),
@@ -188,56 +181,9 @@ RoutePtr Nodes::Read(const RoutePtr& seen, const Node* first, absl::Time deadlin
   return nullptr;
 }
 
-RoutePtr Nodes::Refresh(const RoutePtr& seen, const Node* first, absl::Time deadline) {
-  {
-    MutexLock lock(&mu_);
-    if (refreshing_) {
-      const uint64_t before = refreshes_;
-      while (route_ == seen && refreshes_ == before && absl::Now() < deadline) {
-        changed_.WaitFor(&mu_, deadline - absl::Now());
-      }
-      return route_;
-    }
-    if (route_ != seen) return route_;
-    refreshing_ = true;
-  }
-  RoutePtr next = Read(seen, first, deadline);
-  MutexLock lock(&mu_);
-  refreshing_ = false;
-  ++refreshes_;
-  if (next != nullptr) route_.swap(next);
-  changed_.SignalAll();
-  return route_;
-}
-
-RoutePtr Nodes::Await(const RoutePtr& seen, absl::Duration pause) {
-  const absl::Time until = absl::Now() + pause;
-  MutexLock lock(&mu_);
-  while (route_ == seen && absl::Now() < until) changed_.WaitFor(&mu_, until - absl::Now());
-  return route_;
-}
-
-bool Tries::Again(RoutePtr* route, const Node* at) {
-  if (left() <= absl::ZeroDuration()) return false;
-  RoutePtr next = nodes_->Refresh(*route, at, deadline_);
-  if (next == *route) {
-    next = nodes_->Await(*route, std::min(pause_, left()));
-    pause_ = std::min(2 * pause_, kMaxPause);
-  }
-  *route = std::move(next);
-  return left() > absl::ZeroDuration();
-}
-
 bool IsElsewhere(const absl::Status& status) {
   return absl::IsAborted(status) ||
          (absl::IsUnavailable(status) && absl::StartsWith(status.message(), "CLUSTERDOWN"));
-}
-
-absl::Status GiveUp(const absl::Status& last) {
-  if (last.ok()) return SlotDownError("no node that serves it until the deadline");
-  if (IsElsewhere(last) && absl::IsUnavailable(last)) return SlotDownError();
-  if (absl::IsUnavailable(last)) return SlotDownError(last.message());
-  return SlotDownError(absl::StrCat("it moved until the deadline: ", last.message()));
 }
 
 }  // namespace cluster_client

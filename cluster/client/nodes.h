@@ -7,13 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "base/cond_var.h"
-#include "base/mutex.h"
 #include "cluster/client/cluster_store.h"
+#include "cluster/client/routes.h"
 #include "net/cluster_map.h"
 #include "net/event_loop.h"
 #include "net/native/client.h"
@@ -72,23 +70,12 @@ class Nodes {
   }
   bool InLoop() const { return loop_->InLoop(); }
 
-  RoutePtr route() const {
-    MutexLock lock(&mu_);
-    return route_;
+  RoutePtr route() const { return newest_.Get(); }
+  // See NewestRoute. Reads the map from `first` (may be null) before others.
+  RoutePtr Refresh(const RoutePtr& seen, const Node* first, absl::Time deadline) {
+    return newest_.Refresh(seen, deadline, [&] { return Read(seen, first, deadline); });
   }
-
-  // What is newer than `seen`, or `seen`. Reads the map, from `first` (may be null) before others,
-  // where nobody has since; callers at once share one reading. Not on the loop.
-  RoutePtr Refresh(const RoutePtr& seen, const Node* first, absl::Time deadline);
-
-  // The same without reading: waits for others to do it, for `pause` at most.
-  RoutePtr Await(const RoutePtr& seen, absl::Duration pause);
-
-  // How often a map was asked for.
-  uint64_t refreshes() const {
-    MutexLock lock(&mu_);
-    return refreshes_;
-  }
+  RoutePtr Await(const RoutePtr& seen, absl::Duration pause) { return newest_.Await(seen, pause); }
 
  private:
   Nodes(Transport* transport, const std::vector<std::string>& seeds,
@@ -115,36 +102,13 @@ class Nodes {
   native::ServerHello server_;
   Capabilities capabilities_;
 
-  mutable Mutex mu_;
-  CondVar changed_;
-  RoutePtr route_ ABSL_GUARDED_BY(mu_);
-  bool refreshing_ ABSL_GUARDED_BY(mu_) = false;
-  uint64_t refreshes_ ABSL_GUARDED_BY(mu_) = 0;
+  NewestRoute<Route> newest_;
 };
 
-// Not thread-safe: one a call. What a call does between its tries.
-class Tries {
- public:
-  Tries(Nodes* nodes, absl::Duration timeout)
-      : nodes_(nodes), deadline_(absl::Now() + nodes->Timeout(timeout)) {}
-
-  absl::Time deadline() const { return deadline_; }
-  absl::Duration left() const { return deadline_ - absl::Now(); }
-
-  // After a try by *route that has to be repeated, as `at` said (null: nobody said anything). Gets
-  // a newer map, and where there is none waits a little. False: the time is over.
-  bool Again(RoutePtr* route, const Node* at);
-
- private:
-  Nodes* const nodes_;
-  const absl::Time deadline_;
-  absl::Duration pause_ = absl::Milliseconds(10);
-};
+using Tries = TriesOver<Nodes, Node>;
 
 // Whether a node's answer says that it does not serve the key's slot: nothing was done.
 bool IsElsewhere(const absl::Status& status);
-// What is said of it in the end: IsSlotDown(), with why. `last` may be OK: nobody was asked.
-absl::Status GiveUp(const absl::Status& last);
 
 }  // namespace cluster_client
 }  // namespace kvarts
