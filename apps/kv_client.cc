@@ -279,7 +279,8 @@ absl::StatusOr<int> Main(const StoreFactories& stores, const std::vector<std::st
   // What a Redis server holds is asked for its expiry only on request: a dump without would
   // be restored as keys that never expire.
   const bool whole = command->run == Scan || command->run == Load;
-  if (whole && spec->scheme() == "resp" && spec->Take("expiry", "-") == "-") {
+  const bool is_redis = spec->scheme() == "resp" || spec->scheme() == "resp+cluster";
+  if (whole && is_redis && spec->Take("expiry", "-") == "-") {
     text = WithOption(text, "expiry", "1");
   }
   absl::StatusOr<std::unique_ptr<Store>> store = stores.Open(text);

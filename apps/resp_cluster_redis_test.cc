@@ -2,11 +2,7 @@
 // bytes. Needs redis-server 7.0 (Debian's package), hence "manual":
 //   ./bazelw run //apps:resp_cluster_redis_test
 
-#include <arpa/inet.h>
 #include <gflags/gflags.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <initializer_list>
 #include <memory>
@@ -17,8 +13,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "apps/testing/process.h"
 #include "apps/testing/programs.h"
+#include "apps/testing/redis_node.h"
 #include "apps/testing/resp_differential/peers.h"
 #include "gtest/gtest.h"
 #include "net/fixed_cluster.h"
@@ -30,46 +26,13 @@ DEFINE_string(redis_server, "/usr/bin/redis-server", "what to compare with");
 namespace kvarts {
 namespace {
 
-// One that nobody listens on now, and for which the bus port, 10,000 above, is one too. A node of
-// redis-server's clusters cannot let the kernel pick.
-int FreePort() {
-  while (true) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* const raw = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(::bind(fd, raw, size), 0);
-    EXPECT_EQ(::getsockname(fd, raw, &size), 0);
-    ::close(fd);
-    const int port = ntohs(address.sin_port);
-    if (port < 55000) return port;
-  }
-}
-
 class RespClusterRedisTest : public testing::Test {
  protected:
   // `host`: as the server announces itself.
   void Start(const std::string& host) {
-    std::string line;
-    int port = 0;
-    // Another program may take the port first.
-    for (int tries = 0; tries < 20 && !absl::StrContains(line, "Ready to accept"); ++tries) {
-      ProcessOptions options;
-      options.directory = TestDirectory();
-      port = FreePort();
-      redis_ = std::make_unique<Process>(
-          std::vector<std::string>{FLAGS_redis_server, "--port", absl::StrCat(port), "--bind",
-                                   "127.0.0.1", "--cluster-enabled", "yes", "--save", "",
-                                   "--cluster-announce-ip", host, "--cluster-config-file",
-                                   absl::StrCat("nodes-", port, ".conf")},
-          options);
-      do {
-        line = redis_->ReadLine();
-      } while (!line.empty() && !absl::StrContains(line, "Ready to accept"));
-    }
-    ASSERT_TRUE(absl::StrContains(line, "Ready to accept")) << "redis-server does not start";
+    redis_ = StartRedisNode(FLAGS_redis_server, {"--cluster-announce-ip", host}, TestDirectory());
+    ASSERT_NE(redis_.process, nullptr) << "redis-server does not start";
+    const int port = redis_.port;
     peer_ = resp_differential::NewSocketPeer(absl::StrCat("127.0.0.1:", port), TestDirectory());
     EXPECT_EQ(OfRedis({"CLUSTER", "ADDSLOTSRANGE", "0", "100", "300", "16383"}), "+OK\r\n");
     EXPECT_EQ(OfRedis({"CLUSTER", "ADDSLOTS", "200"}), "+OK\r\n");
@@ -163,7 +126,7 @@ class RespClusterRedisTest : public testing::Test {
     }
   }
 
-  std::unique_ptr<Process> redis_;
+  RedisNode redis_;
   std::unique_ptr<resp_differential::Peer> peer_;
   FixedCluster cluster_;
   std::unique_ptr<resp::SessionHarness> harness_;

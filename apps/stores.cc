@@ -20,6 +20,7 @@
 #include "base/status_macros.h"
 #include "cluster/client/cluster_seeds.h"
 #include "cluster/client/cluster_store.h"
+#include "cluster/resp_client/resp_cluster_store.h"
 #include "net/password_file.h"
 #include "net/remote/remote_store.h"
 #include "net/resp/client/resp_store.h"
@@ -300,6 +301,21 @@ absl::StatusOr<std::string> TakeCoordinator(StoreSpec& spec) {
   return coordinator;
 }
 
+// "HOST:PORT,HOST:PORT": some nodes of a cluster.
+absl::StatusOr<std::vector<std::string>> SeedsOf(const StoreSpec& spec) {
+  std::vector<std::string> seeds = absl::StrSplit(spec.target(), ',', absl::SkipEmpty());
+  for (const std::string& seed : seeds) {
+    if (absl::StrContains(seed, ':')) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("store \"", spec.text(), "\": \"", seed, "\" is not HOST:PORT"));
+  }
+  if (seeds.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("store \"", spec.text(), "\": expected HOST:PORT of some of its nodes"));
+  }
+  return seeds;
+}
+
 // Over nodes that are named by HOST:PORT, or by a coordinator.
 OpenResult OpenClusterSpec(const StoresOptions& options, StoreSpec& spec) {
   ClusterStoreOptions cluster;
@@ -323,20 +339,24 @@ OpenResult OpenClusterSpec(const StoresOptions& options, StoreSpec& spec) {
   if (absl::StartsWith(target, "file:") || absl::StartsWith(target, "etcd:")) {
     KVARTS_ASSIGN_OR_RETURN(seeds, ClusterSeeds(target, options.transport));
   } else {
-    seeds = absl::StrSplit(target, ',', absl::SkipEmpty());
-    for (const std::string& seed : seeds) {
-      if (absl::StrContains(seed, ':')) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("store \"", spec.text(), "\": \"", seed, "\" is not HOST:PORT"));
-    }
-  }
-  if (seeds.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("store \"", spec.text(), "\": expected HOST:PORT of some of its nodes"));
+    KVARTS_ASSIGN_OR_RETURN(seeds, SeedsOf(spec));
   }
   return OpenClusterStore(
       cluster.own_transport != nullptr ? cluster.own_transport.get() : options.transport, seeds,
       cluster);
+}
+
+// Over the nodes of a Redis cluster.
+OpenResult OpenRespClusterSpec(Transport* transport, StoreSpec& spec) {
+  RespStoreOptions resp;
+  const std::string password_file = spec.Take("password_file");
+  KVARTS_ASSIGN_OR_RETURN(resp.expiry, spec.TakeBool("expiry", false));
+  KVARTS_RETURN_IF_ERROR(spec.Finish());
+  KVARTS_ASSIGN_OR_RETURN(const std::vector<std::string> seeds, SeedsOf(spec));
+  if (!password_file.empty()) {
+    KVARTS_ASSIGN_OR_RETURN(resp.password, ReadPasswordFile(password_file));
+  }
+  return OpenRespClusterStore(transport, seeds, resp);
 }
 
 }  // namespace
@@ -368,6 +388,8 @@ StoreFactories AllStores(const StoresOptions& options) {
       [options](StoreSpec& spec) { return OpenClusterSpec(options, spec); });
   stores.Add("resp", "resp://HOST:PORT?password_file=PATH&expiry=BOOL",
              [options](StoreSpec& spec) { return OpenRespSpec(options.transport, spec); });
+  stores.Add("resp+cluster", "resp+cluster://HOST:PORT,HOST:PORT?password_file=PATH&expiry=BOOL",
+             [options](StoreSpec& spec) { return OpenRespClusterSpec(options.transport, spec); });
   return stores;
 }
 

@@ -200,16 +200,34 @@ TEST_F(StoresTest, BadSpecsAreInvalidAndListTheKnown) {
                 "etcd_tls=BOOL&etcd_ca=PATH&etcd_cert=PATH&etcd_key=PATH&..., dict:DATA_FILE, "
                 "memory:?max_memory=SIZE&evict=s3fifo&snapshot=PATH&save_on_exit=BOOL, null:, "
                 "resp://HOST:PORT?password_file=PATH&expiry=BOOL, "
+                "resp+cluster://HOST:PORT,HOST:PORT?password_file=PATH&expiry=BOOL, "
                 "sstable:DIR?memory=SIZE&cache=SIZE&log=on|off&compression=auto|none|lz4|zstd&"
                 "create=missing|new|never&read_only=BOOL&checkpoints=DIR, tcp://HOST:PORT"),
             absl::string_view::npos)
       << scheme.status();
-  for (const char* spec :
-       {"bisect:", "bisect:x?y=1", "tcp://127.0.0.1:1?z=1", "tcp://nonsense",
-        "tcp://127.0.0.1:99999", "resp://nonsense", "resp://127.0.0.1:1?z=1",
-        "resp://127.0.0.1:1?expiry=x", "null:x", "null:?x=1", "memory:x", "memory:?max_memory=x",
-        "memory:?max_memory=1MiB&evict=lru", "memory:?evict=s3fifo", "memory:?save_on_exit=1",
-        "dict:", "dict:x?index=y"}) {
+  for (const char* spec : {"bisect:",
+                           "bisect:x?y=1",
+                           "tcp://127.0.0.1:1?z=1",
+                           "tcp://nonsense",
+                           "tcp://127.0.0.1:99999",
+                           "resp://nonsense",
+                           "resp://127.0.0.1:1?z=1",
+                           "resp://127.0.0.1:1?expiry=x",
+                           "resp+cluster:",
+                           "resp+cluster://nonsense",
+                           "resp+cluster://127.0.0.1:1,x",
+                           "resp+cluster://127.0.0.1:1?z=1",
+                           "resp+cluster://127.0.0.1:1?expiry=x",
+                           "resp+cluster://127.0.0.1:99999",
+                           "null:x",
+                           "null:?x=1",
+                           "memory:x",
+                           "memory:?max_memory=x",
+                           "memory:?max_memory=1MiB&evict=lru",
+                           "memory:?evict=s3fifo",
+                           "memory:?save_on_exit=1",
+                           "dict:",
+                           "dict:x?index=y"}) {
     EXPECT_EQ(Open(spec).status().code(), absl::StatusCode::kInvalidArgument)
         << spec << ": " << Open(spec).status();
   }

@@ -175,6 +175,8 @@ TestCluster::~TestCluster() = default;
 
 std::string TestCluster::Seed(int node) { return absl::StrCat("127.0.0.1:", 9001 + node); }
 
+std::string TestCluster::RespSeed(int node) { return absl::StrCat("127.0.0.1:", 7001 + node); }
+
 std::vector<std::string> TestCluster::seeds() const {
   std::vector<std::string> seeds;
   for (int i = 0; i < size(); ++i) seeds.push_back(Seed(i));
@@ -250,7 +252,10 @@ void TestCluster::TakeUp(SlotRange slots, int at) {
   Tell(slots, static_cast<int16_t>(at));
 }
 
-void TestCluster::Stop(int node) { nodes_[static_cast<size_t>(node)]->served.reset(); }
+void TestCluster::Stop(int node) {
+  nodes_[static_cast<size_t>(node)]->served.reset();
+  nodes_[static_cast<size_t>(node)]->served_resp.reset();
+}
 
 void TestCluster::Start(int node) {
   Node& at = *nodes_[static_cast<size_t>(node)];
@@ -259,11 +264,21 @@ void TestCluster::Start(int node) {
   NativeServerOptions serving;
   serving.cluster = &at.view;
   serving.metrics = &at.metrics;
-  auto served = ServedStore::Start(
-      std::make_unique<NodeStore>(NewModelStore(options), &truth_, static_cast<int16_t>(node)),
-      loopback_.get(), absl::StrCat("loopback:", Seed(node)), serving);
+  const auto store = [&] {
+    return std::make_unique<NodeStore>(NewModelStore(options), &truth_, static_cast<int16_t>(node));
+  };
+  auto served =
+      ServedStore::Start(store(), loopback_.get(), absl::StrCat("loopback:", Seed(node)), serving);
   ASSERT_TRUE(served.ok()) << served.status();
   at.served = *std::move(served);
+  RespOptions resp;
+  resp.cluster = &at.view;
+  if (options.clock != nullptr) resp.clock = options.clock;
+  auto served_resp =
+      ServedResp::Start(store(), loopback_.get(), absl::StrCat("loopback:", RespSeed(node)), resp);
+  ASSERT_TRUE(served_resp.ok()) << served_resp.status();
+  at.served_resp = *std::move(served_resp);
+  at.served_resp->SetReady();
 }
 
 int TestCluster::OwnerOf(absl::string_view key) {

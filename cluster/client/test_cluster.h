@@ -14,6 +14,7 @@
 #include "net/fixed_cluster.h"
 #include "net/metrics.h"
 #include "net/remote/served_store.h"
+#include "net/resp/client/served_resp.h"
 #include "net/transport.h"
 #include "storage/store.h"
 #include "testing/conformance/store_fixture.h"
@@ -31,8 +32,8 @@ struct SlotTruth {
 };
 
 // For tests. Thread-safe, but Start() and Stop() not beside other calls. A cluster in this process:
-// its nodes listen in a transport of its own at tcp://127.0.0.1:9001, 9002, ...; each serves a
-// model store, of the slots that it holds.
+// its nodes listen in a transport of its own at tcp://127.0.0.1:9001, 9002, ..., and for RESP at
+// 7001, 7002, ...; each serves a model store, of the slots that it holds.
 class TestCluster {
  public:
   // Entries are put past what the capabilities lack: REQUIRES: write.
@@ -43,6 +44,7 @@ class TestCluster {
   int size() const { return static_cast<int>(nodes_.size()); }
   static std::string Seed(int node);
   std::vector<std::string> seeds() const;
+  static std::string RespSeed(int node);
 
   absl::StatusOr<std::unique_ptr<Store>> Open(absl::Duration timeout = absl::Seconds(60));
   std::unique_ptr<Store> MustOpen(absl::Duration timeout = absl::Seconds(60));
@@ -76,6 +78,7 @@ class TestCluster {
     ProtocolMetrics metrics{"native"};
     bool told = true;
     std::unique_ptr<ServedStore> served;
+    std::unique_ptr<ServedResp> served_resp;
   };
 
   void Tell(SlotRange slots, int16_t owner) ABSL_EXCLUSIVE_LOCKS_REQUIRED(truth_.mu);
