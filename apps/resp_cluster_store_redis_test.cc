@@ -20,6 +20,7 @@
 #include "apps/testing/process.h"
 #include "apps/testing/programs.h"
 #include "apps/testing/redis_node.h"
+#include "base/slot.h"
 #include "cluster/resp_client/resp_cluster_store.h"
 #include "gflags/gflags.h"
 #include "gtest/gtest.h"
@@ -129,7 +130,22 @@ class RedisClusterFixture final : public StoreFixture {
 
 constexpr int kKeys = 500;  // of a thread
 
-std::string KeyOf(int thread, int i) { return absl::StrCat("t", thread, ":", i % kKeys); }
+// Slots that are on their way for long: half of the keys are of the thread's own one, among those
+// that move first.
+std::string TagOf(int thread) {
+  for (int i = 0;; ++i) {
+    std::string tag = absl::StrCat("tag", i);
+    if (KeySlot(tag) < 200 && thread-- == 0) return tag;
+  }
+}
+constexpr int64_t kFarAway = 4000000000000;  // a time in Unix milliseconds
+
+std::string KeyOf(int thread, int i) {
+  static const std::vector<std::string>* const tags =
+      new std::vector<std::string>{TagOf(0), TagOf(1), TagOf(2), TagOf(3)};
+  const std::string& tag = (*tags)[static_cast<size_t>(thread)];
+  return absl::StrCat(i % 2 == 0 ? "{" : "", tag, i % 2 == 0 ? "}" : ":", i % kKeys);
+}
 
 // What a scan gives for the keys of the threads, each with its values.
 std::set<std::string> ScanKeys(Store* store) {
@@ -176,6 +192,26 @@ TEST(RespClusterStoreRedisTest, PutsAndGetsAndScansAreExactWhileSlotsMove) {
       }
     });
   }
+  // Value and expiry in a transaction, behind ASKING too.
+  options.expiry = true;
+  const auto with_expiry = *cluster.Open(options);
+  threads.emplace_back([&] {
+    WriteBatch batch;
+    for (int i = 0; i < 20; ++i) {
+      batch.Put(absl::StrCat("{", TagOf(0), "}e", i), "v", Metadata::Of(kFarAway, ""));
+    }
+    ASSERT_TRUE(with_expiry->Write(batch, {}, nullptr).ok());
+    do {
+      for (int i = 0; i < 20; ++i) {
+        ReadResults results;
+        const std::string key = absl::StrCat("{", TagOf(0), "}e", i);
+        with_expiry->Read(key, {}, &results);
+        ASSERT_TRUE(results[0].status.ok()) << results[0].status;
+        ASSERT_EQ(results[0].value, "v");
+        ASSERT_EQ(results[0].expires_at_ms, kFarAway);
+      }
+    } while (!moved);
+  });
   // Batches of many slots: an order of mutations of a key, over moves.
   threads.emplace_back([&] {
     for (int i = 0; i < 20 || !moved; ++i) {
@@ -211,13 +247,19 @@ TEST(RespClusterStoreRedisTest, PutsAndGetsAndScansAreExactWhileSlotsMove) {
   for (const std::pair<int, int> move : {std::pair{0, 1}, {1, 2}, {2, 0}}) {
     const std::string out = cluster.Cli(
         {"--cluster", "reshard", cluster.seed(0), "--cluster-from", ids[move.first], "--cluster-to",
-         ids[move.second], "--cluster-slots", "700", "--cluster-yes", "--cluster-pipeline", "3"});
+         ids[move.second], "--cluster-slots", "1200", "--cluster-yes", "--cluster-pipeline", "3"});
     EXPECT_TRUE(absl::StrContains(out, "Moving slot")) << out;
   }
   moved = true;
   for (std::thread& thread : threads) thread.join();
   EXPECT_GE(pairs, 20000);
-  std::printf("%d pairs and %d scans while 2,100 slots moved\n", pairs.load(), scans.load());
+  std::printf("%d pairs and %d scans while 3,600 slots moved\n", pairs.load(), scans.load());
+  for (int node = 0; node < 3; ++node) {
+    for (const absl::string_view line :
+         absl::StrSplit(cluster.Ask(node, {"INFO", "commandstats"}), '\n')) {
+      if (absl::StrContains(line, "asking")) std::printf("%s\n", std::string(line).c_str());
+    }
+  }
   const std::string check = cluster.Cli({"--cluster", "check", cluster.seed(0)});
   EXPECT_TRUE(absl::StrContains(check, "All 16384 slots covered")) << check;
 }

@@ -184,6 +184,12 @@ void FakeRedis::Promote(int node, int to) {
   nodes_[static_cast<size_t>(node)].data.clear();
 }
 
+void FakeRedis::Readdress(int node, int to) {
+  Promote(node, to);
+  MutexLock lock(&mu_);
+  std::swap(nodes_[static_cast<size_t>(node)].id, nodes_[static_cast<size_t>(to)].id);
+}
+
 void FakeRedis::BeginAnew(int node) {
   MutexLock lock(&mu_);
   nodes_[static_cast<size_t>(node)].run_id += "'";

@@ -62,6 +62,8 @@ class FakeRedis {
   // The node is dead. Where `to` is one, that has its entries and slots, and all are told.
   void Stop(int node);
   void Promote(int node, int to);
+  // The same with the dead one's id: it is somewhere else now.
+  void Readdress(int node, int to);
   // The node's cursors of SCAN are no good any more.
   void BeginAnew(int node);
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -268,6 +269,42 @@ TEST(RespClusterStoreTest, TheKeysOfADeadNodeFailAloneUntilItsReplicaIsPromoted)
   EXPECT_TRUE(store->Put(dead, "w").ok());
 }
 
+TEST(RespClusterStoreTest, WhereAllThatHeldSlotsAreGoneTheSeedsAreAsked) {
+  FakeRedis redis(2, 1);
+  const auto store =
+      OpenRespClusterStore(redis.transport(), {redis.HostPort(0), redis.HostPort(1)});
+  ASSERT_TRUE(store.ok()) << store.status();
+  ASSERT_TRUE((*store)->Put("k", "v").ok());
+  redis.Stop(0);
+  redis.Promote(0, 1);
+  EXPECT_EQ(**(*store)->Get("k"), "v");
+}
+
+TEST(RespClusterStoreTest, ANodeThatIsSomewhereElseNowIsFoundThere) {
+  FakeRedis redis(4, 3);
+  const auto store = Open(redis);
+  const std::string key = redis.KeyAt(0);
+  ASSERT_TRUE(store->Put(key, "v").ok());
+  redis.Stop(0);
+  redis.Readdress(0, 3);
+  EXPECT_EQ(**store->Get(key), "v");
+}
+
+TEST(RespClusterStoreTest, TwoNodesThatAgreeAreBelievedAndEachTimeOthersAreAsked) {
+  FakeRedis redis(5, 5);
+  const auto store = Open(redis);
+  std::atomic<int> left{2};
+  redis.SetIntercept([&](int, const Command& command) -> std::optional<std::string> {
+    if (command[0] == "MGET" && left-- > 0) return "-TRYAGAIN later\r\n";
+    return std::nullopt;
+  });
+  EXPECT_TRUE(store->Get("k").ok());
+  EXPECT_EQ(redis.Count(0, "CLUSTER"), 1 + 1);  // and when it was opened
+  EXPECT_EQ(redis.Count(1, "CLUSTER"), 2);
+  EXPECT_EQ(redis.Count(2, "CLUSTER"), 1);
+  EXPECT_EQ(redis.Count(3, "CLUSTER"), 0);
+}
+
 TEST(RespClusterStoreTest, AWriteThatMayHaveBeenAppliedIsNotRepeated) {
   FakeRedis redis(3, 3);
   const auto store = Open(redis);
@@ -344,6 +381,107 @@ TEST(RespClusterStoreTest, BehindAMutationThatWaitsNoneOfItsKeyFollowsAsk) {
   batch.Put(key, "second");
   ASSERT_TRUE(store->Write(batch, {}, nullptr).ok());
   EXPECT_EQ(redis.Find(key), "second");
+}
+
+TEST(RespClusterStoreTest, PutsAndGetsAndScansAreExactWhileSlotsMoveKeyByKey) {
+  FakeRedis redis(4, 3);
+  const auto store = Open(redis);
+  constexpr int kThreads = 3;
+  constexpr int kTags = 5;
+  constexpr int kKeysOfTag = 6;
+  const auto key_of = [](int thread, int i) {
+    return Tagged(absl::StrCat("tag", i % kTags), 100 * thread + i / kTags % kKeysOfTag);
+  };
+  std::vector<std::string> keys;
+  for (int t = 0; t < kThreads; ++t) {
+    for (int i = 0; i < kTags * kKeysOfTag; ++i) {
+      keys.push_back(key_of(t, i));
+      redis.Put(keys.back(), "-1");
+    }
+  }
+  std::atomic<bool> moved{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 300 || !moved; ++i) {
+        const std::string key = key_of(t, i);
+        WriteBatch batch;
+        const std::string value = absl::StrCat(i);
+        batch.Delete(key);
+        batch.Put(key, "first");
+        batch.Put(key, value);
+        const absl::Status status = store->Write(batch, {}, nullptr);
+        ASSERT_TRUE(status.ok()) << status;
+        const auto got = store->Get(key);
+        ASSERT_TRUE(got.ok()) << got.status();
+        ASSERT_EQ(*got, value) << key;
+      }
+    });
+  }
+  threads.emplace_back([&] {
+    // Of keys that are only put: a delete in between would hide one.
+    for (int i = 0; i < 40; ++i) redis.Put(absl::StrCat("still", i), "v");
+    do {
+      std::set<std::string> seen;
+      const auto cursor = store->NewCursor({});
+      ScanPage page;
+      do {
+        const absl::Status status = (*cursor)->Next({}, &page);
+        ASSERT_TRUE(status.ok()) << status;
+        for (const ScanEntry& entry : page) seen.emplace(entry.key);
+      } while (!page.empty());
+      for (int i = 0; i < 40; ++i) ASSERT_EQ(seen.count(absl::StrCat("still", i)), 1u) << i;
+    } while (!moved);
+  });
+  for (int round = 0; round < 60; ++round) {
+    const std::string tag = absl::StrCat("tag", round % kTags);
+    const uint16_t slot = KeySlot(tag);
+    redis.BeginMove(slot, (redis.OwnerOf(tag) + 1) % 4);
+    for (const std::string& key : keys) {
+      if (KeySlot(key) == slot) redis.MoveKey(key);
+    }
+    redis.EndMove(slot);
+  }
+  moved = true;
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(RespClusterScanTest, AServerThatRefusesEachScanIsAnError) {
+  FakeRedis redis(1, 1);
+  const auto store = Open(redis);
+  redis.SetIntercept([](int, const Command& command) -> std::optional<std::string> {
+    if (command[0] == "SCAN") return "-ERR invalid cursor\r\n";
+    return std::nullopt;
+  });
+  const auto cursor = store->NewCursor({});
+  ScanPage page;
+  EXPECT_EQ((*cursor)->Next({}, &page).code(), StatusCode::kInvalidArgument);
+}
+
+TEST(RespClusterScanTest, AnImporterThatNobodyKnowsIsWaitedFor) {
+  FakeRedis redis(4, 3);
+  const std::vector<std::string> keys = Fill(redis, 30);
+  const auto store = Open(redis);
+  redis.BeginMove(SlotOf(keys[0]), 3);
+  redis.MoveKey(keys[0]);
+  std::atomic<bool> hides{true};
+  redis.SetIntercept([&](int node, const Command& command) -> std::optional<std::string> {
+    if (command[0] != "CLUSTER" || command[1] != "NODES" || !hides) return std::nullopt;
+    // The slots as they are, without a word of the others.
+    const std::string text =
+        absl::StrCat(redis.Id(node), " h:1@2 myself,master - 0 0 1 connected 0-16383 [",
+                     SlotOf(keys[0]), "->-", redis.Id(3), "]");
+    return absl::StrCat("$", text.size(), "\r\n", text, "\r\n");
+  });
+  ScanOptions options;
+  options.slots = {{SlotOf(keys[0]), SlotOf(keys[0])}};
+  options.timeout = absl::Milliseconds(200);
+  const auto cursor = store->NewCursor(options);
+  ScanPage page;
+  const absl::Status status = (*cursor)->Next({}, &page);
+  EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
+  hides = false;
+  EXPECT_EQ(ScanAll(cursor->get()), std::multiset<std::string>({keys[0]}));
 }
 
 TEST(RespClusterScanTest, GoesOverAllNodesAndItsPositionIsGoodInAnotherStore) {
