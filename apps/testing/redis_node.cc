@@ -35,6 +35,12 @@ RedisNode StartRedisNode(const std::string& program, const std::vector<std::stri
   for (int tries = 0; tries < 20; ++tries) {
     RedisNode node;
     node.port = FreePort();
+    const std::string config = absl::StrCat("nodes-", node.port, ".conf");
+    const std::string dump = absl::StrCat("dump-", node.port, ".rdb");  // for replicas
+    // An earlier node may have had this port.
+    for (const std::string& file : {config, dump}) {
+      ::unlink(absl::StrCat(directory, "/", file).c_str());
+    }
     std::vector<std::string> command = {program,
                                         "--port",
                                         absl::StrCat(node.port),
@@ -47,7 +53,9 @@ RedisNode StartRedisNode(const std::string& program, const std::vector<std::stri
                                         "--cluster-enabled",
                                         "yes",
                                         "--cluster-config-file",
-                                        absl::StrCat("nodes-", node.port, ".conf")};
+                                        config,
+                                        "--dbfilename",
+                                        dump};
     command.insert(command.end(), flags.begin(), flags.end());
     ProcessOptions options;
     options.directory = directory;
