@@ -105,7 +105,7 @@ class Nodes {
   NewestRoute<Route> newest_;
 };
 
-using Tries = TriesOver<Nodes, Node>;
+using Tries = TriesOver<Nodes, const Node>;
 
 // Whether a node's answer says that it does not serve the key's slot: nothing was done.
 bool IsElsewhere(const absl::Status& status);

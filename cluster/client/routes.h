@@ -100,7 +100,7 @@ class TriesOver {
   // After a try by *route that has to be repeated, as `at` said (null: nobody said anything). Gets
   // a newer map, and where there is none waits a little. False: the time is over.
   template <typename RoutePtr>
-  bool Again(RoutePtr* route, const Node* at) {
+  bool Again(RoutePtr* route, Node* at) {
     if (left() <= absl::ZeroDuration()) return false;
     RoutePtr next = nodes_->Refresh(*route, at, deadline_);
     if (next == *route) {

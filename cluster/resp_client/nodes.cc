@@ -125,7 +125,7 @@ RoutePtr Nodes::NewRoute(ClusterMap map, const Route* before) {
   return route;
 }
 
-RoutePtr Nodes::ReadMap(const RoutePtr& seen, const Node* first, absl::Time deadline) {
+RoutePtr Nodes::ReadMap(const RoutePtr& seen, Node* first, absl::Time deadline) {
   // Each time another one is the first, but the one that knows comes before all.
   std::vector<Node*> asked;
   for (const NodePtr& node : seen->nodes) {
@@ -135,7 +135,7 @@ RoutePtr Nodes::ReadMap(const RoutePtr& seen, const Node* first, absl::Time dead
     const auto turn = static_cast<std::ptrdiff_t>(newest_.refreshes() % asked.size());
     std::rotate(asked.begin(), asked.begin() + turn, asked.end());
   }
-  if (first != nullptr) asked.insert(asked.begin(), const_cast<Node*>(first));
+  if (first != nullptr) asked.insert(asked.begin(), first);
   int agreeing = 0;
   const size_t known = asked.size();
   for (size_t i = 0; i < known + seeds_.size(); ++i) {
@@ -147,7 +147,7 @@ RoutePtr Nodes::ReadMap(const RoutePtr& seen, const Node* first, absl::Time dead
     absl::StatusOr<ClusterMap> map = Ask(node, std::min(left, kMapTimeout));
     if (!map.ok()) continue;
     if (!IsSame(*map, seen->map)) return NewRoute(*std::move(map), seen.get());
-    if (node == first || ++agreeing == kAgreeing) break;
+    if (++agreeing == kAgreeing) break;
   }
   return nullptr;
 }

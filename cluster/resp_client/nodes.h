@@ -70,9 +70,9 @@ class Nodes final : public resp_client::ValueSource {
 
   RoutePtr route() const { return newest_.Get(); }
   // See NewestRoute. Reads the map from `first` (may be null) before others. A map of these
-  // clusters has no number that grows: what differs from `seen` is taken for newer, and what
-  // `first` says, whom a MOVED named, is believed alone. An older one is mended by the next MOVED.
-  RoutePtr Refresh(const RoutePtr& seen, const Node* first, absl::Time deadline) {
+  // clusters has no number that grows: the first that differs from `seen` is taken for newer. An
+  // older one is mended by the next MOVED.
+  RoutePtr Refresh(const RoutePtr& seen, Node* first, absl::Time deadline) {
     return newest_.Refresh(seen, deadline, [&] { return ReadMap(seen, first, deadline); });
   }
   RoutePtr Await(const RoutePtr& seen, absl::Duration pause) { return newest_.Await(seen, pause); }
@@ -92,7 +92,7 @@ class Nodes final : public resp_client::ValueSource {
   absl::Status Begin();
   absl::StatusOr<ClusterMap> Ask(Node* node, absl::Duration timeout);
   // Null: nobody has another one.
-  RoutePtr ReadMap(const RoutePtr& seen, const Node* first, absl::Time deadline);
+  RoutePtr ReadMap(const RoutePtr& seen, Node* first, absl::Time deadline);
   RoutePtr NewRoute(ClusterMap map, const Route* before);
 
   Transport* const transport_;
@@ -123,7 +123,7 @@ class Leftovers {
   // Whether a newer map, or time, is what is wanted; else to follow ASK is enough.
   bool wants_map() const { return wants_map_; }
   // Who was said to know it; may be null.
-  const Node* at() const { return at_.get(); }
+  Node* at() const { return at_.get(); }
 
  private:
   Nodes* const nodes_;
