@@ -254,7 +254,9 @@ std::string FakeRedis::Keyed(Node& node, int me, bool asking,
   const std::string& key = command[1];
   const uint16_t slot = KeySlot(key);
   const int owner = node.owner[slot];
-  const auto at = [&](int other) { return nodes_[static_cast<size_t>(other)].host_port; };
+  const auto at = [&](int other) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return nodes_[static_cast<size_t>(other)].host_port;
+  };
   if (owner < 0) return "-CLUSTERDOWN Hash slot not served\r\n";
   const auto to = node.migrating.find(slot);
   if (owner == me && to != node.migrating.end() && node.data.count(key) == 0) {
