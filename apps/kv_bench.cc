@@ -69,6 +69,9 @@ DEFINE_double(duration, 10,
               "Seconds in which they are; 0: none, as after --load. Without a limit where only "
               "--requests is given.");
 DEFINE_uint64(requests, 0, "Requests that are counted, at most; 0: as many as there are.");
+DEFINE_double(interval, 0,
+              "Seconds: latencies are shown by intervals of it, too, each with the requests that "
+              "began in it; 0: all at once.");
 DEFINE_double(timeout, 10, "Seconds that a request may take.");
 DEFINE_bool(verify, true, "Compare each value read with what it should be.");
 DEFINE_bool(sync, true, "Writes to a durable store wait for the disk.");
@@ -146,6 +149,10 @@ absl::StatusOr<RunOptions> RunFlags() {
   constexpr double kYear = 366 * 86400;
   KVARTS_RETURN_IF_ERROR(CheckRange("rate", FLAGS_rate, 0, 1e8));
   KVARTS_RETURN_IF_ERROR(CheckRange("warmup", FLAGS_warmup, 0, kYear));
+  if (FLAGS_interval != 0) {
+    // Of 19 KB each, for each caller.
+    KVARTS_RETURN_IF_ERROR(CheckRange("interval", FLAGS_interval, 0.01, kYear));
+  }
   KVARTS_RETURN_IF_ERROR(CheckRange("duration", FLAGS_duration, 0, kYear));
   KVARTS_RETURN_IF_ERROR(CheckRange("timeout", FLAGS_timeout, 0.001, 3600));
   if (FLAGS_arrivals != "poisson" && FLAGS_arrivals != "fixed") {
@@ -158,6 +165,7 @@ absl::StatusOr<RunOptions> RunFlags() {
   out.rate = FLAGS_rate;
   out.poisson = FLAGS_arrivals == "poisson";
   out.warmup = absl::Seconds(FLAGS_warmup);
+  out.interval = absl::Seconds(FLAGS_interval);
   out.duration = absl::Seconds(FLAGS_duration);
   if (FLAGS_requests > 0) {
     out.requests = FLAGS_requests;

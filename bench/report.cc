@@ -59,6 +59,20 @@ void AddTally(const OperationTally& tally, double seconds, JsonObject* out) {
       .Raw("latency_ns", LatencyJson(tally.latency_ns));
 }
 
+// An element for each interval from the end of the warm-up on.
+std::string TimelineJson(const BenchReport& report) {
+  const HistogramCounts none;
+  std::string out;
+  double at = 0;
+  for (const auto& counts : report.result.tally.timeline()) {
+    JsonObject one;
+    one.Real("at_s", at).Raw("latency_ns", LatencyJson(counts == nullptr ? none : *counts));
+    absl::StrAppend(&out, out.empty() ? "" : ",", one.Build());
+    at += absl::ToDoubleSeconds(report.run.interval);
+  }
+  return absl::StrCat("[", out, "]");
+}
+
 std::string WorkloadJson(const BenchReport& report) {
   const WorkloadOptions& w = report.workload;
   JsonObject out;
@@ -185,7 +199,9 @@ std::string ToJson(const BenchReport& report) {
     AddTally(*tally.find(operation), seconds, &one);
     operations.Raw(ToText(operation), one.Build());
   }
-  return out.Raw("operations", operations.Build()).Build() + "\n";
+  out.Raw("operations", operations.Build());
+  if (report.run.interval > absl::ZeroDuration()) out.Raw("timeline", TimelineJson(report));
+  return out.Build() + "\n";
 }
 
 std::string ToText(const BenchReport& report) {
@@ -223,6 +239,12 @@ std::string ToText(const BenchReport& report) {
     if (one != nullptr) out += LatencyLine(ToText(operation), one->latency_ns);
   }
   if (report.run.rate > 0) out += LatencyLine("sent late", tally.start_delay_ns());
+  double at = 0;
+  for (const auto& counts : tally.timeline()) {
+    const std::string name = absl::StrFormat("from %.6g s", at);
+    out += counts == nullptr ? absl::StrCat(name, "  no requests\n") : LatencyLine(name, *counts);
+    at += absl::ToDoubleSeconds(report.run.interval);
+  }
   return out;
 }
 

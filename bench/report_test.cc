@@ -12,6 +12,7 @@ namespace kvarts {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 BenchReport SomeReport() {
   BenchReport report;
@@ -106,6 +107,19 @@ TEST(ReportTest, TextHasALineForEachOperation) {
   EXPECT_THAT(text, HasSubstr("\nget             500 us    504 us    901 us"));
   EXPECT_THAT(text, HasSubstr("\nput            5.00 ms   5.00 ms"));
   EXPECT_THAT(text, HasSubstr("\nsent late         7 ns"));
+}
+
+TEST(ReportTest, ATimelineIsShownWhereItWasAskedFor) {
+  BenchReport report = SomeReport();
+  EXPECT_THAT(ToJson(report), Not(HasSubstr("timeline")));
+  report.run.interval = absl::Milliseconds(500);
+  report.result.tally.AddToTimeline(0, 7);
+  report.result.tally.AddToTimeline(2, 9);
+  EXPECT_THAT(ToJson(report), HasSubstr("\"timeline\":[{\"at_s\":0,\"latency_ns\":{\"count\":1,"));
+  EXPECT_THAT(ToJson(report), HasSubstr("{\"at_s\":0.5,\"latency_ns\":{\"count\":0,"));
+  EXPECT_THAT(ToJson(report), HasSubstr("{\"at_s\":1,\"latency_ns\":{\"count\":1,"));
+  EXPECT_THAT(ToText(report), HasSubstr("\nfrom 0 s          7 ns"));
+  EXPECT_THAT(ToText(report), HasSubstr("\nfrom 0.5 s  no requests\n"));
 }
 
 TEST(ReportTest, StringsAreEscapedAndStayUtf8) {

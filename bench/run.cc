@@ -47,6 +47,7 @@ RunControl::RunControl(Workload* workload, const RunOptions& options, const Benc
       count_from_ns_(After(start_ns_, options.warmup)),
       end_ns_(After(count_from_ns_, options.duration)),
       give_up_ns_(After(end_ns_, options.drain)),
+      interval_ns_(absl::ToInt64Nanoseconds(options.interval)),
       arrivals_(ArrivalsOf(*workload, options, start_ns_, count_from_ns_, end_ns_)) {}
 
 bool RunControl::Admit(int64_t now) {
@@ -108,7 +109,9 @@ void RunLane::Done(const BenchRequest& request, int64_t start, int64_t end,
   const bool counted = control_->IsCounted(start);
   OperationTally* const tally = TallyOf(request, counted);
   ++tally->requests;
-  tally->latency_ns.Add(static_cast<uint64_t>(std::max<int64_t>(end - start, 0)));
+  const auto latency = static_cast<uint64_t>(std::max<int64_t>(end - start, 0));
+  tally->latency_ns.Add(latency);
+  if (counted) control_->AddToTimeline(start, latency, &tally_);
   if (request.operation == Operation::kInsert && error.ok()) control_->workload()->Inserted();
   if (!error.ok()) {
     ++tally->errors;
@@ -133,7 +136,9 @@ void RunLane::DoesNotSend(Operation operation, int64_t due, int64_t now) {
   if (!control_->IsCounted(due)) return;
   OperationTally& tally = tally_.of(operation);
   ++tally.not_sent;
-  tally.latency_ns.Add(static_cast<uint64_t>(std::max<int64_t>(now - due, 0)));
+  const auto latency = static_cast<uint64_t>(std::max<int64_t>(now - due, 0));
+  tally.latency_ns.Add(latency);
+  control_->AddToTimeline(due, latency, &tally_);
 }
 
 }  // namespace kvarts

@@ -39,6 +39,8 @@ struct RunOptions {
   // sent by then counts as having waited till then.
   absl::Duration drain = absl::Seconds(10);
   absl::Duration timeout = absl::Seconds(10);  // of each request
+  // Of Tally::timeline(); zero: there is none.
+  absl::Duration interval = absl::ZeroDuration();
   bool verify_values = true;
   bool sync_writes = true;
 };
@@ -65,6 +67,11 @@ class RunControl {
   bool Admit(int64_t now);
   // An open loop: when the next request is due, if there is to be one.
   std::optional<int64_t> NextDue() { return arrivals_.Next(); }
+  // Adds to the timeline a request that counts and began, or was due, at `start`.
+  void AddToTimeline(int64_t start, uint64_t latency_ns, Tally* tally) const {
+    if (interval_ns_ <= 0) return;
+    tally->AddToTimeline(static_cast<size_t>((start - count_from_ns_) / interval_ns_), latency_ns);
+  }
   // Whether a request counts that began, or was due, then.
   bool IsCounted(int64_t ns) const { return ns >= count_from_ns_; }
   // Too late to send anything.
@@ -88,6 +95,7 @@ class RunControl {
   const int64_t count_from_ns_;
   const int64_t end_ns_;  // INT64_MAX: the number of requests ends it
   const int64_t give_up_ns_;
+  const int64_t interval_ns_;
   Arrivals arrivals_;
 
   std::atomic<uint64_t> admitted_{0};

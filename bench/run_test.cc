@@ -98,6 +98,36 @@ TEST_F(RunTest, AStallIsInTheLatencyOfAllThatWasDueMeanwhile) {
   EXPECT_EQ(absl::ToInt64Milliseconds(result.elapsed), 4999);
 }
 
+TEST_F(RunTest, ATimelineHasEachRequestWhereItWasDue) {
+  ScriptedStore store([this](int call, absl::string_view, ReadResult*) {
+    clock_.Advance(call == 2300 ? kSecond : 100 * kUs);
+  });
+  RunOptions options = Open(1000, absl::Seconds(5));
+  EXPECT_TRUE(Run(&store, options).tally.timeline().empty());
+  ScriptedStore again([this](int call, absl::string_view, ReadResult*) {
+    clock_.Advance(call == 2300 ? kSecond : 100 * kUs);
+  });
+  options.interval = absl::Seconds(1);
+  const RunResult result = Run(&again, options);
+  const Tally::Timeline& timeline = result.tally.timeline();
+  ASSERT_EQ(timeline.size(), 5u);
+  for (const auto& second : timeline) EXPECT_EQ(second->count(), 1000u);
+  for (const size_t calm : {0u, 1u, 4u}) EXPECT_EQ(timeline[calm]->max(), 100u * kUs);
+  EXPECT_EQ(timeline[2]->max(), static_cast<uint64_t>(kSecond));
+  EXPECT_LT(timeline[3]->max(), 500u * kMs);
+  EXPECT_GT(timeline[3]->max(), 300u * kMs);
+}
+
+TEST_F(RunTest, ATimelineHasWhatWasNeverSent) {
+  ScriptedStore store([this](int, absl::string_view, ReadResult*) { clock_.Advance(10 * kMs); });
+  RunOptions options = Open(1000, absl::Seconds(1));
+  options.drain = absl::Milliseconds(500);
+  options.interval = absl::Milliseconds(100);
+  const RunResult result = Run(&store, options);
+  ASSERT_EQ(result.tally.timeline().size(), 10u);
+  for (const auto& part : result.tally.timeline()) EXPECT_EQ(part->count(), 100u);
+}
+
 TEST_F(RunTest, InAClosedLoopOneRequestSeesAStall) {
   ScriptedStore store([this](int call, absl::string_view, ReadResult*) {
     clock_.Advance(call == 2000 ? kSecond : 100 * kUs);

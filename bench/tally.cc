@@ -29,11 +29,23 @@ void Tally::AddError(const absl::Status& status) {
   if (first_error_.ok()) first_error_ = Unshared(status);
 }
 
+void Tally::AddToTimeline(size_t interval, uint64_t latency_ns) { At(interval)->Add(latency_ns); }
+
+HistogramCounts* Tally::At(size_t interval) {
+  if (timeline_.size() <= interval) timeline_.resize(interval + 1);
+  std::unique_ptr<HistogramCounts>& counts = timeline_[interval];
+  if (counts == nullptr) counts = std::make_unique<HistogramCounts>();
+  return counts.get();
+}
+
 void Tally::Merge(const Tally& other) {
   for (const Operation operation : kAllOperations) {
     if (other.find(operation) != nullptr) of(operation).Merge(*other.find(operation));
   }
   start_delay_ns_.Merge(other.start_delay_ns_);
+  for (size_t i = 0; i < other.timeline_.size(); ++i) {
+    if (other.timeline_[i] != nullptr) At(i)->Merge(*other.timeline_[i]);
+  }
   for (const auto& [code, times] : other.errors_) errors_[code] += times;
   if (first_error_.ok()) first_error_ = Unshared(other.first_error_);
 }

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "base/histogram.h"
@@ -51,6 +52,12 @@ class Tally {
   HistogramCounts& start_delay_ns() { return start_delay_ns_; }
   const HistogramCounts& start_delay_ns() const { return start_delay_ns_; }
 
+  // Latencies by when requests began, or were due, where that is asked for: of each interval, null
+  // where it has none. 19 KB each.
+  using Timeline = std::vector<std::unique_ptr<HistogramCounts>>;
+  void AddToTimeline(size_t interval, uint64_t latency_ns);
+  const Timeline& timeline() const { return timeline_; }
+
   void Merge(const Tally& other);
   OperationTally Total() const;
   // By the name of their code, and the first one's message.
@@ -58,8 +65,11 @@ class Tally {
   const absl::Status& first_error() const { return first_error_; }
 
  private:
+  HistogramCounts* At(size_t interval);
+
   std::array<std::unique_ptr<OperationTally>, kOperations> operations_;
   HistogramCounts start_delay_ns_;
+  Timeline timeline_;
   std::map<std::string, uint64_t> errors_;
   absl::Status first_error_;
 };
