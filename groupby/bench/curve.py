@@ -13,8 +13,10 @@ import os
 import sys
 
 import measure
-import plot
 from measure import MIB
+
+sys.path.append(os.path.join(measure.ROOT, "bench"))
+import plot  # noqa: E402
 
 SHAPES = ["uniform", "zipf", "few", "distinct", "equal", "half"]
 FACTORS = [0.25, 0.5, 0.9, 1.5, 2, 4, 8, 16, 32]

@@ -49,30 +49,35 @@ def number(x):
 
 
 class Panel:
-    """`series`: {name: [(x, y), ...]} with x > 0, drawn on a scale of powers of two.
-    `limits`: [(y, text)], dashed lines."""
+    """`series`: {name: [(x, y), ...]}, drawn over x, or over powers of two where `powers`; then
+    x > 0. `limits`: [(y, text)], dashed lines; `marks`: [(x, text)], those that stand."""
 
-    def __init__(self, title, series, limits=(), ticks=None, x_title=""):
+    def __init__(self, title, series, limits=(), ticks=None, x_title="", powers=True, marks=()):
         self.title, self.series, self.limits, self.x_title = title, series, limits, x_title
-        self.ticks = ticks
+        self.ticks, self.marks = ticks, marks
+        self.scale = math.log2 if powers else float
         highest = max([y for line in series.values() for _, y in line] +
                       [y for y, _ in limits])
         self.y_ticks = nice_ticks(highest * 1.02 or 1)
 
     def draw(self, left, top, width, height, colours):
-        xs = [math.log2(x) for line in self.series.values() for x, _ in line]
+        xs = [self.scale(x) for line in self.series.values() for x, _ in line]
         low, high = min(xs), max(xs)
 
         def at(x, y):
-            return (left + (math.log2(x) - low) / ((high - low) or 1) * width,
+            return (left + (self.scale(x) - low) / ((high - low) or 1) * width,
                     top + height - y / self.y_ticks[-1] * height)
 
         out = [f'<text class="panel" x="{left - 34}" y="{top - 12}">{escape(self.title)}</text>']
+        first = min(x for line in self.series.values() for x, _ in line)
         for y in self.y_ticks:
-            _, py = at(2 ** low, y)
+            _, py = at(first, y)
             out.append(f'<path class="grid" d="M{left} {py:.1f}h{width}"/>'
                        f'<text class="tick end" x="{left - 6}" y="{py + 4:.1f}">{number(y)}</text>')
-        for x in self.ticks or [2.0 ** e for e in range(round(low), round(high) + 1)]:
+        ticks = self.ticks
+        if not ticks and self.scale is float:
+            ticks = [x for x in nice_ticks(high) if low <= x <= high]
+        for x in ticks or [2.0 ** e for e in range(round(low), round(high) + 1)]:
             px, _ = at(x, 0)
             out.append(f'<path class="grid" d="M{px:.1f} {top + height}v4"/>'
                        f'<text class="tick middle" x="{px:.1f}" y="{top + height + 17}">'
@@ -80,9 +85,13 @@ class Panel:
         out.append(f'<text class="faint middle" x="{left + width / 2}" y="{top + height + 34}">'
                    f'{escape(self.x_title)}</text>')
         for y, text in self.limits:
-            _, py = at(2 ** low, y)
+            _, py = at(first, y)
             out.append(f'<path class="limit" d="M{left} {py:.1f}h{width}"/><text class="tick over" '
                        f'x="{left + 5}" y="{py - 5:.1f}">{escape(text)}</text>')
+        for x, text in self.marks:
+            px, _ = at(x, 0)
+            out.append(f'<path class="limit" d="M{px:.1f} {top}v{height}"/><text class="tick over" '
+                       f'x="{px + 4:.1f}" y="{top + 11}">{escape(text)}</text>')
         for name, line in self.series.items():
             points = [at(x, y) for x, y in sorted(line)]
             path = "L".join(f"{px:.1f} {py:.1f}" for px, py in points)
