@@ -41,6 +41,8 @@ void DoNotPreempt() {
 
 // How often a turn looks for new work before the context may look for events.
 constexpr int kRoundsPerTurn = 16;
+// Work of milliseconds that goes on by posting its next step leaves I/O its turn in between.
+constexpr std::chrono::microseconds kRoundsTime{200};
 
 // Longer is for ever: it would overflow the clock.
 constexpr absl::Duration kLongestDelay = absl::Hours(24 * 365 * 50);
@@ -173,9 +175,13 @@ void AsioLoop::Wake() {
 }
 
 void AsioLoop::EndTurn() {
+  SteadyClock::time_point second;
   for (int round = 0; round < kRoundsPerTurn; ++round) {
     if (soon_.empty() && !has_tasks_.load(std::memory_order_relaxed)) return;
     if (stopping_.load(std::memory_order_relaxed)) return;
+    // Most turns need no look at the clock.
+    if (round == 1) second = SteadyClock::now();
+    if (round > 1 && SteadyClock::now() - second > kRoundsTime) break;
     soon_.RunAll();
     RunTasks();
   }

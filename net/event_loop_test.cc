@@ -3,11 +3,15 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "testing/conformance/transport_harness.h"
 
 namespace kvarts {
@@ -89,6 +93,42 @@ TEST(EventLoopTest, TaskThatPostsItselfForEverLeavesRoomForTimers) {
   EXPECT_TRUE(fired.AwaitValue(true));
   loops->Stop();
   timer.reset();
+}
+
+// A step of a millisecond, and again: events come between every few, not behind sixteen.
+TEST(EventLoopTest, LongWorkThatPostsItsNextStepLeavesRoomForEvents) {
+  const auto loops = EventLoops::New(1).value();
+  EventLoop* const loop = loops->loop(0);
+  std::atomic<bool> stop{false};
+  int steps = 0;
+  std::function<void()> step = [&] {
+    if (stop) return;
+    ++steps;
+    const absl::Time until = absl::Now() + absl::Milliseconds(1);
+    while (absl::Now() < until) {
+    }
+    loop->Post([&] { step(); });
+  };
+  constexpr int kEvents = 20;
+  Awaited<bool> done;
+  std::unique_ptr<Timer> timer;
+  int events = 0;
+  std::function<void()> event = [&] {
+    if (++events == kEvents) {
+      stop = true;
+      timer = nullptr;
+      return done.Set(true);
+    }
+    timer->Start(absl::ZeroDuration(), [&] { event(); });
+  };
+  loop->Post([&] {
+    timer = loop->NewTimer();
+    timer->Start(absl::ZeroDuration(), [&] { event(); });
+    step();
+  });
+  EXPECT_TRUE(done.AwaitValue(true));
+  EXPECT_LE(steps, kEvents * 8);
+  loops->Stop();
 }
 
 TEST(EventLoopTest, StopDestroysPendingTasksUnrun) {
