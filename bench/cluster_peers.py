@@ -15,7 +15,10 @@ loopback, on this machine. Prints each round and the medians.
 
 What clients see of it: three nodes are loaded by kv_bench, its closed loop finds
 how many requests they take at most, and an open loop at 30 % of that is measured
-twice, in a steady cluster and with the fourth node starting a second after it.
+twice, in a steady cluster and with the fourth node starting a second after it. Each
+caller waits for its answer: there are enough of them that those whose slots are held
+do not keep the others' requests from being sent. Beside them a thread that only sleeps
+says how late this machine alone makes who waits, and the nodes how long holds were.
 """
 
 import argparse
@@ -29,8 +32,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 import uuid
+
+import plot
 
 BIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../bazel-bin/apps")
 
@@ -113,6 +120,42 @@ def kvarts_round(directory, data, entries):
         processes.end()
 
 
+class Control:
+    """A thread that sleeps for a millisecond, again and again, and notes how late it wakes."""
+
+    def __init__(self):
+        self._late = []
+        self._ends = False
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self):
+        while not self._ends:
+            began = time.monotonic()
+            time.sleep(0.001)
+            self._late.append((time.monotonic() - began) * 1000 - 1)
+
+    def end(self):
+        """p99 and the latest, in ms."""
+        self._ends = True
+        self._thread.join()
+        late = sorted(self._late)
+        return late[len(late) * 99 // 100], late[-1]
+
+
+def holds(status):
+    """What each node that gave slots away tells of it."""
+    told = []
+    for node in status["nodes"]:
+        with urllib.request.urlopen("http://%s/v1/stats" % node["http"]) as answer:
+            details = {pair["name"]: pair["value"] for pair in json.load(answer)["details"]}
+        prefix = "slots_given_"
+        given = {n[len(prefix):]: value for n, value in details.items() if n.startswith(prefix)}
+        if given:
+            told.append({"slots": details["slots_given"], **given})
+    return told
+
+
 def latency_round(directory, entries, seconds):
     """p99 and longest wait in ms, steady and through the move, and how long that took."""
     processes = Processes()
@@ -139,7 +182,7 @@ def latency_round(directory, entries, seconds):
 
     def bench(*words):
         command = [BIN + "/kv_bench", "--store=cluster:file:%s/table" % directory, "--json"]
-        command += ["--records=%d" % entries, "--mix=get:90,put:10", *words]
+        command += ["--records=%d" % entries, "--mix=get:90,put:10", "--interval=0.1", *words]
         return processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def result(process):
@@ -157,30 +200,75 @@ def latency_round(directory, entries, seconds):
         await_even(3)
         full = result(bench("--load", "--connections=8", "--duration=3"))
         rate = "--rate=%d" % (0.3 * full["requests_per_s"])
-        steady = result(bench(rate, "--connections=8", "--duration=%d" % seconds))
-        moving = bench(rate, "--connections=8", "--duration=%d" % seconds)
+        callers = "--connections=64"
+        steady = result(bench(rate, callers, "--duration=%d" % seconds))
+        sent = time.monotonic()
+        moving = bench(rate, callers, "--duration=%d" % seconds)
         time.sleep(2)  # its warm-up, and a second
+        control = Control()
         began = time.monotonic()
         start()
         await_even(4)
         took = time.monotonic() - began
-        return full["requests_per_s"], steady, result(moving), took
+        late = control.end()
+        # The run's own clock begins with its warm-up of a second.
+        at = began - sent - 1
+        return full["requests_per_s"], steady, result(moving), at, took, late, holds(status())
     finally:
         processes.end()
 
 
-def show_latency(entries, rounds, seconds):
+def draw(path, entries, rate, began, took, runs):
+    """Latencies by tenths of a second, of the steady cluster and of the one that grows."""
+
+    def series(field):
+        return {
+            name: [
+                (part["at_s"], part["latency_ns"][field] / 1e6)
+                for part in run["timeline"]
+                if part["latency_ns"]["count"]
+            ]
+            for name, run in runs.items()
+        }
+
+    moves = [(began, "a fourth node starts"), (began + took, "has its share")]
+
+    def panel(title, field, **options):
+        return plot.Panel(title, series(field), powers=False, x_title="seconds", **options)
+
+    with open(path, "w") as out:
+        out.write(
+            plot.svg(
+                "What clients see while a fourth node takes its share",
+                "%d entries of 36 and 64 bytes in memory, %d requests a second, a tenth of them "
+                "writes" % (entries, rate),
+                panel("longest wait in each tenth of a second, ms", "max", marks=moves),
+                [panel("median, ms", "p50"), panel("99 of 100 are below, ms", "p99")],
+            )
+        )
+
+
+def show_latency(entries, rounds, seconds, picture):
     for round_number in range(rounds):
         directory = tempfile.mkdtemp(prefix="cluster_peers.")
         try:
-            rate, steady, moving, took = latency_round(directory, entries, seconds)
+            rate, steady, moving, began, took, late, held = latency_round(
+                directory, entries, seconds
+            )
         finally:
             shutil.rmtree(directory)
         print("round %d  at most %d/s; 3 -> 4 nodes in %.2f s" % (round_number + 1, rate, took))
+        print("    control's sleeps late by ms: p99 %.2f, max %.2f" % late)
+        for node in held:
+            print("    holds   %(holds)s: median %(hold_median_us)s us, longest "
+                  "%(hold_longest_us)s us; %(slots)s slots, %(sent_bytes)s bytes" % node)
         for name, run in [("steady", steady), ("moving", moving)]:
             latency = {k: run["latency_ns"][k] / 1e6 for k in ("p50", "p99", "p999", "max")}
             wrong = {k: run[k] for k in ("errors", "wrong_values", "unexpected_misses", "not_sent")}
             print("    %-7s %s %s" % (name, latency, wrong), flush=True)
+        if picture:
+            runs = {"three nodes": steady, "three, and a fourth": moving}
+            draw(picture, entries, steady["loop"]["rate"], began, took, runs)
 
 
 def redis_round(directory, data, entries, pipeline):
@@ -282,10 +370,11 @@ def main():
     parser.add_argument("--entries", type=int, default=1000000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--latency", action="store_true")
+    parser.add_argument("--picture", help="with --latency: an SVG of the last round")
     parser.add_argument("--seconds", type=int, default=8, help="of an open loop")
     flags = parser.parse_args()
     if flags.latency:
-        return show_latency(flags.entries, flags.rounds, flags.seconds)
+        return show_latency(flags.entries, flags.rounds, flags.seconds, flags.picture)
     results = {"kvarts": [], "redis": [], "redis, pipeline 1000": []}
     top = tempfile.mkdtemp(prefix="cluster_peers.")
     try:

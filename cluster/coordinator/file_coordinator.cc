@@ -23,7 +23,8 @@
 namespace kvarts {
 namespace {
 
-constexpr absl::Duration kLockInterval = absl::Milliseconds(5);
+// The lock has no queue: who would write while a hold waits for it must not sleep past its release.
+constexpr absl::Duration kLockInterval = absl::Milliseconds(1);
 constexpr absl::Duration kLockPatience = absl::Seconds(1);
 constexpr absl::Duration kPeekInterval = absl::Milliseconds(50);
 

@@ -19,7 +19,7 @@ namespace kvarts {
 // its directory must be there; PATH.lock and PATH.tmp stand beside it.
 //
 // A call locks PATH.lock for one reading, comparing and replacing. Where another has it, the call
-// tries again every 5 ms, and is kUnavailable after 1 s: that one hangs, or is stopped. A
+// tries again every millisecond, and is kUnavailable after 1 s: that one hangs, or is stopped. A
 // transaction is durable when it has ended. What others changed is noticed within 50 ms or so.
 //
 // Calls have these errors beside Coordinator's, all of them without an effect: kDataLoss where the

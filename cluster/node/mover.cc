@@ -287,7 +287,7 @@ bool Mover::SendSome() {
   AppendEffects(effects, request.mutable_stage(), &payload);
   const size_t bytes = payload.size() + effects.size() * 16;
   job_->unacknowledged += bytes;
-  sent_bytes_ += bytes;
+  parts_.store->given()->bytes += bytes;
   job_->connection->Send(std::move(request), std::move(payload),
                          [this, bytes, number = jobs_, alive = std::weak_ptr<bool>(alive_)](
                              const absl::StatusOr<PeerResponse>& answer) {
@@ -494,7 +494,7 @@ void Mover::SendWord() {
 
 // The other node serves the group.
 void Mover::Ended(const Group& group) {
-  moved_slots_ += group.slots.size();
+  parts_.store->given()->slots += group.slots.size();
   // The table may be older than the switch here: what clients are told must not be. Once these are
   // not this one's alone, the map has their new owner, by the table or by nobody's.
   parts_.keeper->WaitFor(group.revision, absl::Seconds(10),
@@ -513,6 +513,11 @@ void Mover::SetOwned(const std::vector<uint16_t>& slots, bool is_owned) {
 }
 
 void Mover::Unfreeze(const Group& group, SlotState state) {
+  // Requests that were told CLUSTERDOWN did not wait for so long.
+  if (!group.is_down) {
+    parts_.store->given()->holds_ns.RecordAlone(
+        static_cast<uint64_t>(absl::ToInt64Nanoseconds(parts_.loop->Now() - group.held_since)));
+  }
   SetOwned(group.slots, false);
   parts_.publish();
   parts_.store->SetStates(group.slots, state);

@@ -54,9 +54,6 @@ class Mover {
   bool GaveAway(uint16_t slot) const { return confirmed_[slot] && leftovers_->is_marked(slot); }
   // Whether anything moves out, or is left to be dropped.
   bool is_idle() const;
-  // Bytes of copies sent since the start, and slots given away; for figures.
-  uint64_t sent_bytes() const { return sent_bytes_; }
-  uint64_t moved_slots() const { return moved_slots_; }
 
  private:
   enum class Phase : unsigned char {
@@ -154,8 +151,6 @@ class Mover {
   std::unique_ptr<Timer> pump_timer_;
   std::unique_ptr<Timer> drain_timer_;
   std::unique_ptr<Timer> tick_timer_;
-  uint64_t sent_bytes_ = 0;
-  uint64_t moved_slots_ = 0;
 };
 
 }  // namespace cluster

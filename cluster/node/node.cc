@@ -142,10 +142,7 @@ class Node::Impl {
     for (int slot = 0; slot < kSlots; ++slot) {
       if (parts_.store->slots()->Serves(static_cast<uint16_t>(slot))) ++status.slots;
     }
-    if (mover_ == nullptr) return status;
-    status.is_idle = mover_->is_idle();
-    status.sent_bytes = mover_->sent_bytes();
-    status.moved_slots = mover_->moved_slots();
+    if (mover_ != nullptr) status.is_idle = mover_->is_idle();
     return status;
   }
 

@@ -55,8 +55,6 @@ struct NodeStatus {
   bool is_registered = false;
   int slots = 0;
   bool is_idle = true;  // nothing moves in or out, nothing is being removed
-  uint64_t sent_bytes = 0;
-  uint64_t moved_slots = 0;
 };
 
 // A node of a cluster, as a state machine on one loop that is handed its clock, network, store and

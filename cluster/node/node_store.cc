@@ -7,6 +7,7 @@
 
 #include "absl/base/optimization.h"
 #include "absl/container/inlined_vector.h"
+#include "absl/strings/str_cat.h"
 #include "base/slot.h"
 #include "base/status_macros.h"
 #include "cluster/node/slot_cursor.h"
@@ -499,8 +500,22 @@ absl::StatusOr<std::unique_ptr<Cursor>> NodeStore::NewCursor(const ScanOptions& 
                                       SlotCursor::Holds::kWaits);
 }
 
+void NodeStore::AddGiven(StoreStats* stats) const {
+  const HistogramCounts holds = given_.holds_ns.Collect();
+  if (holds.count() == 0) return;
+  const auto add = [stats](absl::string_view name, auto value) {
+    stats->details.emplace_back(name, absl::StrCat(value));
+  };
+  add("slots_given", given_.slots.load(std::memory_order_relaxed));
+  add("slots_given_sent_bytes", given_.bytes.load(std::memory_order_relaxed));
+  add("slots_given_holds", holds.count());
+  add("slots_given_hold_median_us", holds.Quantile(0.5) / 1000);
+  add("slots_given_hold_longest_us", holds.max() / 1000);
+}
+
 absl::StatusOr<StoreStats> NodeStore::Stats() {
   KVARTS_ASSIGN_OR_RETURN(StoreStats stats, under_->Stats());
+  AddGiven(&stats);
   const int foreign = slots_->foreign();
   if (foreign == 0) return stats;
   if (stats.entries <= kMostCounted && capabilities_.has(capabilities_.scan)) {

@@ -3,6 +3,7 @@
 
 #include "base/language.h"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -14,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/cond_var.h"
+#include "base/histogram.h"
 #include "base/mutex.h"
 #include "base/swappable.h"
 #include "cluster/node/outbox.h"
@@ -39,6 +41,13 @@ namespace cluster {
 // range is deleted key by key, which takes a thread: to submit it is kUnavailable.
 class NodeStore final : public Store, public ClusterView {
  public:
+  // Thread-safe. What the node has given away since its start, for Stats().
+  struct Given {
+    std::atomic<uint64_t> slots{0};
+    std::atomic<uint64_t> bytes{0};  // sent for them
+    Histogram holds_ns;              // how long requests of a group of slots waited at most
+  };
+
   // `under` must outlive this, and its cursors. `run` runs a task on a thread that may wait for
   // `under`, in any order; needed where that may block.
   NodeStore(Store* under, std::function<void(Task)> run);
@@ -64,6 +73,7 @@ class NodeStore final : public Store, public ClusterView {
 
   // For the node's thread.
 
+  Given* given() { return &given_; }
   SlotTable* slots() { return slots_.get(); }
   // Sets the state of all of them, and has the requests that were held go on where it is not kHeld.
   void SetStates(absl::Span<const uint16_t> slots, SlotState state);
@@ -123,6 +133,7 @@ class NodeStore final : public Store, public ClusterView {
   void Resubmit(std::vector<HeldWrite> held, std::vector<HeldWrite>* waiting);
   void FailHeld(std::vector<HeldWrite> held);
   void CountSubmitted(int more);
+  void AddGiven(StoreStats* stats) const;
 
   Store* const under_;
   const Capabilities under_capabilities_;
@@ -130,6 +141,7 @@ class NodeStore final : public Store, public ClusterView {
   const std::function<void(Task)> run_;
   const std::shared_ptr<SlotTable> slots_;
   Swappable<Outbox> outbox_;
+  Given given_;
 
   Mutex held_mu_;
   bool closed_ ABSL_GUARDED_BY(held_mu_) = false;

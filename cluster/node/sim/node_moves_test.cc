@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/slot.h"
 #include "cluster/node/node_parts.h"
@@ -83,6 +84,15 @@ class NodeMovesTest : public testing::Test {
     cluster_.Start(place);
     incarnations_[place] = cluster_.life(place)->incarnation;
   }
+  // What a node says of slots that it gave away.
+  std::map<std::string, uint64_t> GivenBy(int place) {
+    std::map<std::string, uint64_t> told;
+    const StoreStats stats = cluster_.life(place)->store->Stats().value();
+    for (const auto& [name, value] : stats.details) {
+      if (absl::StartsWith(name, "slots_given")) told[name] = std::stoull(value);
+    }
+    return told;
+  }
   static uint64_t EntriesUnder(const SimCluster::Life& life) {
     return life.under->Stats()->entries;
   }
@@ -95,10 +105,22 @@ TEST_F(NodeMovesTest, AFourthNodeTakesItsShareAndALeavingOneGivesAllAway) {
   for (int place = 0; place < 3; ++place) cluster_.Start(place);
   Settle();
   PutAll();
+  uint64_t given = 0;
+  for (int place = 0; place < 3; ++place) given -= GivenBy(place)["slots_given"];
   cluster_.Start(3);
   Settle();
   EXPECT_EQ(cluster_.life(3)->node->status().slots, kSlots / 4);
   ExpectAll();
+  // Who gave slots away tells how many, and how long their requests were held.
+  for (int place = 0; place < 3; ++place) {
+    std::map<std::string, uint64_t> told = GivenBy(place);
+    given += told["slots_given"];
+    EXPECT_GE(told["slots_given_holds"], told["slots_given"] / kSlotsPerGroup);
+    EXPECT_GT(told["slots_given_sent_bytes"], 0u);
+    EXPECT_GT(told["slots_given_hold_median_us"], 0u);
+    EXPECT_GE(told["slots_given_hold_longest_us"], told["slots_given_hold_median_us"]);
+  }
+  EXPECT_EQ(given, kSlots / 4);
 
   cluster_.Leave(1);
   Settle();
