@@ -34,6 +34,7 @@ MemoryNodePtr CopyNode(MemoryNode* node, std::map<const MemoryNode*, MemoryNode:
     copy->is_directory = node->is_directory;
     copy->modified_ns = node->modified_ns;
     if (!node->is_directory) copy->image = node->image.AfterCrash(policy, random);
+    copy->reserved = node->reserved;
     const auto changed = names->find(node);
     const MemoryNode::Names& entries = changed == names->end() ? node->disk : changed->second;
     for (const auto& [name, child] : entries) {

@@ -327,5 +327,163 @@ TEST(SstableDurabilityTest, OnAFullDiskReadsGoOnAndWritesResumeWhenThereIsSpace)
   }
 }
 
+// Puts keys of `prefix` until there is no space for them, whatever a compaction gives back.
+void FillDisk(Store* store, int prefix, State* state) {
+  int refused = 0;
+  for (int i = 0; i < 8000; ++i) {
+    const std::string key = KeyOf(prefix, i);
+    const std::string value(2000, static_cast<char>('a' + i % 26));
+    const absl::Status status = PutWith(store, key, value, i % 8 == 0);
+    if (status.ok()) {
+      (*state)[key] = value;
+      refused = 0;
+      continue;
+    }
+    ASSERT_TRUE(absl::IsResourceExhausted(status)) << status;
+    if (++refused == 2) return;
+    store->maintenance()->Compact(KeyRange::All()).IgnoreError();
+  }
+  FAIL() << "the disk does not fill";
+}
+
+// Where threads give the space back, after a while.
+absl::Status PutWhenThereIsSpace(Store* store, const std::string& key, bool threads) {
+  absl::Status status = PutWith(store, key, std::string(2000, 'v'), false);
+  for (int i = 0; threads && !status.ok() && i < 5000; ++i) {
+    absl::SleepFor(absl::Milliseconds(2));
+    status = PutWith(store, key, std::string(2000, 'v'), false);
+  }
+  return status;
+}
+
+TEST(SstableDurabilityTest, OnAFullDiskDeletionsAreTakenAndGiveSpaceBack) {
+  for (const bool threads : {false, true}) {
+    for (const bool ranges : {false, true}) {
+      for (const bool reopened : {false, true}) {
+        SCOPED_TRACE(absl::StrCat(threads, ranges, reopened));
+        MemoryFileSystem first;
+        const auto options = [&](FileSystem* fs) {
+          SstableOptions small = threads ? Threaded(fs) : SmallSstable(fs);
+          small.compress = SstableOptions::Compress::kNone;
+          small.idle_period = absl::Hours(1);
+          small.table_bytes = 16 << 10;
+          return small;
+        };
+        first.SetCapacity(4 << 20);
+        auto store = OpenSstable(kTestDir, options(&first)).value();
+        State state;
+        FillDisk(store.get(), 1, &state);
+        ASSERT_GT(state.size(), 300u);
+        std::unique_ptr<MemoryFileSystem> second;
+        if (reopened) {
+          // As after a kill: nothing that was written is gone, and nothing was closed.
+          ASSERT_TRUE(store->Sync().ok());
+          second = first.CloneAfterCrash(1, {});
+          store = nullptr;
+          auto opened = OpenSstable(kTestDir, options(second.get()));
+          ASSERT_TRUE(opened.ok()) << opened.status();
+          store = *std::move(opened);
+        }
+        ASSERT_EQ(*ContentsOf(store.get()), state);
+        if (reopened) FillDisk(store.get(), 2, &state);  // what the opening has given back
+        // All but a few.
+        const std::string kept = std::prev(state.end(), 5)->first;
+        if (ranges) {
+          ASSERT_TRUE(DeleteRangeOf(store.get(), "", kept).ok());
+        } else {
+          for (auto it = state.begin(); it->first != kept; ++it) {
+            const absl::Status deleted = store->Delete(it->first).status();
+            ASSERT_TRUE(deleted.ok()) << deleted;
+          }
+        }
+        state.erase(state.begin(), state.find(kept));
+        ASSERT_EQ(*ContentsOf(store.get()), state);
+        if (!threads) {
+          ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
+        }
+        // There is as much space again as there was.
+        for (int i = 0; i < 300; ++i) {
+          const std::string key = KeyOf(3, i);
+          const absl::Status put = PutWhenThereIsSpace(store.get(), key, threads);
+          ASSERT_TRUE(put.ok()) << put << " " << i;
+          state[key] = std::string(2000, 'v');
+        }
+        ASSERT_EQ(*ContentsOf(store.get()), state);
+        // Threads may be at work that need the reserve once more.
+        if (!threads) {
+          EXPECT_EQ(StatOf(store.get(), "disk_full"), 0u);
+        }
+        ASSERT_TRUE(store->Close().ok());
+      }
+    }
+  }
+}
+
+// The disk has been filled by others, after any number of puts.
+TEST(SstableDurabilityTest, TheReserveIsNotForPutsAlsoWhereTheyFindTheDiskFull) {
+  int froze = 0;
+  for (int puts = 1; puts < 200; ++puts) {
+    MemoryFileSystem disk;
+    SstableOptions options = SmallSstable(&disk);
+    options.compress = SstableOptions::Compress::kNone;
+    auto store = OpenSstable(kTestDir, options).value();
+    for (int i = 0; i < puts; ++i) {
+      ASSERT_TRUE(PutWith(store.get(), KeyOf(1, i), std::string(2000, 'v'), false).ok());
+    }
+    disk.SetCapacity(disk.used_bytes());
+    // It is for deletions, and one of them may be the first to find the disk full.
+    const auto put = [&] {
+      const absl::Status put = PutWith(store.get(), "one more", std::string(2000, 'v'), false);
+      ASSERT_TRUE(absl::IsResourceExhausted(put)) << puts;
+      EXPECT_FALSE(store->Get("one more")->has_value());
+      froze += StatOf(store.get(), "flushes") == 1 ? 1 : 0;
+    };
+    if (puts % 2 == 0) put();
+    const absl::Status deleted = store->Delete(KeyOf(1, 0)).status();
+    ASSERT_TRUE(deleted.ok()) << deleted << puts;
+    EXPECT_FALSE(store->Get(KeyOf(1, 0))->has_value());
+    ASSERT_TRUE(store->Close().ok());
+  }
+  EXPECT_GT(froze, 0);
+}
+
+TEST(SstableDurabilityTest, AStoreThatWasKilledOpensOnADiskThatOthersHaveFilled) {
+  for (int puts = 1; puts < 160; puts += 20) {
+    MemoryFileSystem disk;
+    auto store = OpenSstable(kTestDir, SmallSstable(&disk)).value();
+    State state;
+    for (int i = 0; i < puts; ++i) {
+      ASSERT_TRUE(PutWith(store.get(), KeyOf(1, i), std::string(2000, 'v'), true).ok());
+      state[KeyOf(1, i)] = std::string(2000, 'v');
+    }
+    const auto killed = disk.CloneAfterCrash(1, {});
+    killed->SetCapacity(killed->used_bytes());
+    auto opened = OpenSstable(kTestDir, SmallSstable(killed.get()));
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    EXPECT_EQ(*ContentsOf(opened->get()), state);
+    EXPECT_TRUE((*opened)->Delete(KeyOf(1, 0)).ok());
+    killed->SetCapacity(~uint64_t{0});
+    EXPECT_TRUE((*opened)->Put("key", "value").ok());
+    EXPECT_EQ(StatOf(opened->get(), "disk_full"), 0u);
+  }
+}
+
+TEST(SstableDurabilityTest, AReserveIsNoMoreThanAQuarterOfASmallDisk) {
+  MemoryFileSystem disk;
+  disk.SetCapacity(400 << 10);
+  auto store = OpenSstable(kTestDir, SmallSstable(&disk)).value();
+  const uint64_t held = StatOf(store.get(), "disk_reserve_bytes");
+  EXPECT_GT(held, 80u << 10);
+  EXPECT_LE(held, 100u << 10);
+  store = nullptr;
+  // One that has no room for any does without.
+  MemoryFileSystem tiny;
+  tiny.SetCapacity(100 << 10);
+  store = OpenSstable(kTestDir, SmallSstable(&tiny)).value();
+  EXPECT_EQ(StatOf(store.get(), "disk_reserve_bytes"), 0u);
+  EXPECT_EQ(StatOf(store.get(), "disk_full"), 0u);
+  EXPECT_TRUE(store->Put("key", std::string(50000, 'v')).ok());
+}
+
 }  // namespace
 }  // namespace kvarts

@@ -20,6 +20,8 @@
 #include "base/mutex.h"
 #include "storage/maintenance.h"
 #include "storage/sstable/commit_queue.h"
+#include "storage/sstable/disk_reserve.h"
+#include "storage/sstable/expiry_clock.h"
 #include "storage/sstable/floors.h"
 #include "storage/sstable/log_set.h"
 #include "storage/sstable/manifest.h"
@@ -42,8 +44,7 @@ inline constexpr size_t kMaxMemtableRanges = 1024;
 // Thread-safe.
 class ReadCore {
  public:
-  ReadCore(FileSystem* fs, std::string dir, const Clock* clock, size_t cache_bytes)
-      : tables_(fs, std::move(dir), cache_bytes), clock_(*clock) {}
+  ReadCore(const SstableOptions& options, std::string dir, size_t cache_bytes);
 
   TableCache* tables() { return &tables_; }
 
@@ -78,7 +79,8 @@ class ReadCore {
   void SetVisible(Sequence sequence) { visible_.store(sequence, std::memory_order_release); }
 
   // Milliseconds, which never go back while the store is open: what has expired stays so.
-  int64_t NowMs() const;
+  int64_t NowMs() const { return clock_.NowMs(); }
+  uint64_t clock_steps() const { return clock_.steps(); }
 
   // Pins what is visible now.
   Sequence Pin();
@@ -104,12 +106,11 @@ class ReadCore {
 
  private:
   TableCache tables_;
-  const Clock& clock_;
+  mutable ExpiryClock clock_;
   mutable Mutex mu_;
   std::shared_ptr<const Sources> sources_ ABSL_GUARDED_BY(mu_);
   std::atomic<Sequence> visible_{0};
   std::array<std::atomic<Sequence>, kFloorBuckets> floors_{};
-  mutable std::atomic<int64_t> latest_ms_{0};
   mutable Mutex snapshots_mu_;
   std::multiset<Sequence> snapshots_ ABSL_GUARDED_BY(snapshots_mu_);
 };
@@ -194,6 +195,8 @@ class Engine {
 
   // engine_commit.cc; all by who leads.
   void CommitGroup(absl::Span<Commit* const> group);
+  // `full`: there is space for deletions alone.
+  void CommitGroup(absl::Span<Commit* const> group, bool full);
   absl::Status MakeRoom(bool freeze);
   absl::Status Freeze();
   void PaceWriters();
@@ -207,7 +210,8 @@ class Engine {
   void CompactLoop();
   // One step of each: false where there was nothing to do.
   absl::StatusOr<bool> FlushOne();
-  // `idle`: nothing has come to be flushed for a while.
+  absl::StatusOr<bool> TryFlushOne();
+  // `idle`: nothing has come to be flushed for a while, or nothing can.
   absl::StatusOr<bool> CompactOne(bool idle);
   void RunInline();  // without threads: all that is due
   struct Compaction {
@@ -217,6 +221,20 @@ class Engine {
   std::optional<Compaction> Pick(const Version& version, bool idle)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(compaction_mu_);
   absl::Status Run(const Compaction& compaction);
+  // Where the disk is full: what was deleted reaches the tables, so that they can become smaller.
+  void FlushDeletions();
+  // Does it once more where only the reserve had the space for it.
+  template <typename Work>
+  auto WithReserve(const Work& work) {
+    auto result = work();
+    if (!DiskReserve::IsNoSpace(StatusOf(result)) || !reserve_.Spend()) return result;
+    return work();
+  }
+  static const absl::Status& StatusOf(const absl::Status& status) { return status; }
+  template <typename T>
+  static const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
+    return result.status();
+  }
   absl::Status Install(VersionEdit edit, const std::vector<TableFilePtr>& obsolete,
                        const std::shared_ptr<Memtable>& flushed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(manifest_mu_);
@@ -232,6 +250,7 @@ class Engine {
   const std::shared_ptr<ReadCore> core_;
   std::shared_ptr<TableRemover> remover_;
   std::unique_ptr<FileLock> lock_;
+  DiskReserve reserve_;
 
   // Only who leads touches these.
   LogSet logs_;

@@ -86,7 +86,9 @@ void Engine::CompactLoop() {
   bool idle = false;
   while (true) {
     if (idle) PromiseWhatIsSynced();
-    const absl::StatusOr<bool> compacted = CompactOne(idle);
+    const bool full = reserve_.is_spent();
+    if (full) FlushDeletions();
+    const absl::StatusOr<bool> compacted = CompactOne(idle || full);
     MutexLock lock(&work_mu_);
     compact_error_ = compacted.status();
     progress_.SignalAll();
@@ -94,8 +96,8 @@ void Engine::CompactLoop() {
     if (!compacted.ok()) {
       work_.WaitFor(&work_mu_, kRetry);
     } else if (!*compacted && work_asked_ == seen) {
-      work_.WaitFor(&work_mu_, options_.idle_period);
-      idle = true;
+      work_.WaitFor(&work_mu_, full ? kRetry : options_.idle_period);
+      idle = !full;
     }
     idle = idle && work_asked_ == seen;
     seen = work_asked_;
@@ -152,6 +154,10 @@ absl::Status Engine::Install(VersionEdit edit, const std::vector<TableFilePtr>& 
 }
 
 absl::StatusOr<bool> Engine::FlushOne() {
+  return WithReserve([this] { return TryFlushOne(); });
+}
+
+absl::StatusOr<bool> Engine::TryFlushOne() {
   if (poisoned_) return false;  // nothing beyond what is visible ever gets to a table
   MutexLock flush_lock(&flush_mu_);
   const ReadCore::Now now = core_->Take();
@@ -193,6 +199,14 @@ absl::StatusOr<bool> Engine::FlushOne() {
   return true;
 }
 
+void Engine::FlushDeletions() {
+  const auto memtable = core_->Take().sources->memtable;
+  if (memtable->empty()) return;
+  Commit commit;
+  commit.freeze = true;
+  queue_.Call(&commit);
+}
+
 std::optional<Engine::Compaction> Engine::Pick(const Version& version, bool idle) {
   Compaction compaction;
   const auto add = [&](int level, const std::vector<TableFilePtr>& files) {
@@ -226,15 +240,17 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version, bool idle
     files = {*it};
   } else {
     // Nothing is too large: what is full of deletions, or has expired, gives its space back. Level
-    // 0 only when nothing is written, since otherwise its next runs compact it anyway.
+    // 0 only when nothing is written, since otherwise its next runs compact it anyway. One range
+    // may stand for any number of entries.
     const int64_t now_ms = core_->NowMs();
     for (int i = idle ? 0 : 1; i < kLevels && level < 0; ++i) {
       for (const TableFilePtr& file : version.level(i)) {
         const TableInfo& info = file->info();
         const bool expired = info.rewrite_at_ms != 0 && info.rewrite_at_ms <= now_ms;
-        // With a snapshot they may have to stay.
-        const bool dead = i > 0 && i < version.deepest() && info.deletions * 2 > info.entries &&
-                          core_->Pinned().empty();
+        // With a snapshot they may have to stay, and on the last level they are gone.
+        const uint64_t deletions = info.deletions + info.ranges;
+        const bool due = deletions * 2 > info.entries + info.ranges || (idle && info.ranges > 0);
+        const bool dead = due && (i == 0 || i < version.deepest()) && core_->Pinned().empty();
         if (!expired && !dead) continue;
         level = i;
         files = {file};

@@ -248,6 +248,9 @@ StoreStats Engine::Stats() {
         absl::StrFormat("%.2f", static_cast<double>(log_bytes_ + table_bytes_ + compacted_bytes_) /
                                     static_cast<double>(user)));
   }
+  add("clock_steps", core_->clock_steps());
+  add("disk_reserve_bytes", reserve_.held_bytes());
+  add("disk_full", reserve_.is_spent() ? 1 : 0);
   add("flushes", flushes_.load());
   add("compactions", compactions_.load());
   add("memtable_waits", memtable_waits_.load());

@@ -281,10 +281,38 @@ bool Reads(const Commit& commit) {
   return false;
 }
 
+// Whether the call may write more than deletions.
+bool Grows(const Commit& commit) {
+  if (commit.modifier != nullptr) return true;
+  if (commit.batch == nullptr) return false;
+  return std::any_of(commit.batch->mutations().begin(), commit.batch->mutations().end(),
+                     [](const Mutation& m) {
+                       return m.kind == Mutation::Kind::kPut || m.kind == Mutation::Kind::kTouch;
+                     });
+}
+
 }  // namespace
 
 void Engine::CommitGroup(absl::Span<Commit* const> group) {
   groups_.fetch_add(1, std::memory_order_relaxed);
+  CommitGroup(group, reserve_.IsSpent());
+}
+
+void Engine::CommitGroup(absl::Span<Commit* const> group, bool full) {
+  std::vector<Commit*> deleting;
+  if (full) {
+    const absl::Status no_space = absl::ResourceExhaustedError(absl::StrCat(
+        dir_, ": no space left on the disk, but for deletions; writes go on when there is"));
+    for (Commit* commit : group) {
+      if (Grows(*commit)) {
+        Fail(commit, no_space).IgnoreError();
+      } else {
+        deleting.push_back(commit);
+      }
+    }
+    if (deleting.empty()) return;
+    group = deleting;
+  }
   bool freeze = false;
   bool sync = false;
   bool reads = false;
@@ -301,6 +329,7 @@ void Engine::CommitGroup(absl::Span<Commit* const> group) {
     for (Commit* commit : group) Fail(commit, status).IgnoreError();
     return;
   }
+  if (!full && reserve_.is_spent()) return CommitGroup(group, true);
   const ReadCore::Now now = core_->Take();
   Resolver resolver(*now.sources, core_.get(), applied_, reads);
   for (Commit* commit : group) {
@@ -332,6 +361,9 @@ void Engine::CommitGroup(absl::Span<Commit* const> group) {
     if (!status.ok()) {
       // It is cut back, or not known to be: then nothing may be written behind it.
       if (log->poisoned()) Poison(status);
+      if (!poisoned_ && DiskReserve::IsNoSpace(status) && reserve_.Spend()) {
+        return CommitGroup(group, true);
+      }
       for (Commit* commit : group) Fail(commit, status).IgnoreError();
       return;
     }
@@ -441,8 +473,10 @@ void Engine::PaceWriters() {
 absl::Status Engine::Freeze() {
   uint64_t log = 0;
   if (options_.log) {
-    log = NewNumber();
-    KVARTS_RETURN_IF_ERROR(logs_.Begin(log, applied_ + 1));
+    KVARTS_RETURN_IF_ERROR(WithReserve([&] {
+      log = NewNumber();
+      return logs_.Begin(log, applied_ + 1);
+    }));
   }
   auto next = std::make_shared<Memtable>(log, memtable_bytes_);
   core_->Update([&](Sources* sources) {

@@ -34,13 +34,11 @@ std::optional<uint64_t> NumberOf(absl::string_view name, absl::string_view suffi
   return number;
 }
 
-int64_t ReadCore::NowMs() const {
-  const int64_t now = absl::ToUnixMillis(clock_.Now());
-  int64_t latest = latest_ms_.load(std::memory_order_relaxed);
-  while (latest < now && !latest_ms_.compare_exchange_weak(latest, now)) {
-  }
-  return std::max(latest, now);
-}
+ReadCore::ReadCore(const SstableOptions& options, std::string dir, size_t cache_bytes)
+    : tables_(options.fs, std::move(dir), cache_bytes),
+      clock_(options.clock, options.elapsed != nullptr || options.clock != Clock::Real()
+                                ? options.elapsed
+                                : ExpiryClock::BootTime) {}
 
 Sequence ReadCore::Pin() {
   // Under the lock that Pinned() takes: a compaction either knows of the snapshot, or began with
@@ -93,17 +91,29 @@ Engine::Engine(std::string dir, const SstableOptions& options)
       inline_(!options.threads || options.read_only),
       level1_bytes_(options.level1_bytes != 0 ? options.level1_bytes
                                               : std::max<uint64_t>(4 * memtable_bytes_, 16 << 20)),
-      core_(std::make_shared<ReadCore>(options.fs, dir_, options.clock, CacheBytes(options))),
+      core_(std::make_shared<ReadCore>(options, dir_, CacheBytes(options))),
       remover_(std::make_shared<Remover>(options.fs, dir_, core_)),
+      reserve_(options.fs, dir_, memtable_bytes_ + memtable_bytes_ / 4 + (1 << 20)),
       logs_(options.fs, dir_),
       queue_([this](absl::Span<Commit* const> group) { CommitGroup(group); }) {}
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(const std::string& dir,
                                                      const SstableOptions& options) {
-  auto engine = std::unique_ptr<Engine>(new Engine(dir, options));
-  KVARTS_RETURN_IF_ERROR(engine->OpenDirectory());
-  KVARTS_RETURN_IF_ERROR(engine->Recover());
+  std::unique_ptr<Engine> engine;
+  for (const bool last : {false, true}) {
+    engine = nullptr;  // lets go of the directory
+    engine.reset(new Engine(dir, options));
+    absl::Status status = engine->OpenDirectory();
+    if (status.ok()) status = engine->Recover();
+    if (status.ok()) break;
+    // What the reserve is for, too. That of a store which is another process's is not touched.
+    if (last || options.read_only || engine->lock_ == nullptr || !DiskReserve::IsNoSpace(status) ||
+        !engine->reserve_.Spend()) {
+      return status;
+    }
+  }
   engine->writable_ = !options.read_only;
+  if (engine->writable_) engine->reserve_.Open();
   if (!engine->inline_) KVARTS_RETURN_IF_ERROR(engine->StartThreads());
   return engine;
 }
@@ -148,8 +158,8 @@ absl::Status Engine::OpenDirectory() {
     KVARTS_ASSIGN_OR_RETURN(const auto names, fs->List(dir_));
     for (const std::string& name : names) {
       // What is left of an opening that was cut short before there was a store.
-      if (name == "LOCK" || name == "OWNER" || absl::StartsWith(name, "MANIFEST-") ||
-          name == "CURRENT.tmp") {
+      if (name == "LOCK" || name == "OWNER" || name == "RESERVE" ||
+          absl::StartsWith(name, "MANIFEST-") || name == "CURRENT.tmp") {
         continue;
       }
       if (NumberOf(name, ".tbl").has_value() || NumberOf(name, ".log").has_value()) {

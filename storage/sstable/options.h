@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -46,6 +47,9 @@ struct SstableOptions {
   // Decides what has expired. These two outlive the store, its cursors and its snapshots.
   const Clock* clock = Clock::Real();
   FileSystem* fs = FileSystem::Posix();
+  // A time that is never set, by which steps of `clock` are told. Without one the machine's clock
+  // is compared with the time since its start, and another clock is believed.
+  std::function<absl::Duration()> elapsed;
 
   // Tests and figures set these; 0: worked out from `memory`.
   size_t memtable_bytes = 0;

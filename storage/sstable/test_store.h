@@ -88,11 +88,11 @@ inline std::set<std::string> FilesOf(FileSystem* fs, absl::string_view ending,
   return found;
 }
 
-// The bytes of all files of a store but its lock and who holds it.
+// The bytes of all files of a store but its lock, who holds it, and its reserve.
 inline State BytesOf(FileSystem* fs, const std::string& dir = kTestDir) {
   State bytes;
   for (const std::string& name : FilesOf(fs, "", dir)) {
-    if (name == "LOCK" || name == "OWNER") continue;
+    if (name == "LOCK" || name == "OWNER" || name == "RESERVE") continue;
     const auto text = ReadFile(fs, JoinPath(dir, name));
     bytes[name] = text.ok() ? *text : text.status().ToString();
   }
