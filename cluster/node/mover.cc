@@ -287,7 +287,7 @@ bool Mover::SendSome() {
   AppendEffects(effects, request.mutable_stage(), &payload);
   const size_t bytes = payload.size() + effects.size() * 16;
   job_->unacknowledged += bytes;
-  parts_.store->given()->bytes += bytes;
+  parts_.store->given()->bytes += request.ByteSizeLong() + payload.size();
   job_->connection->Send(std::move(request), std::move(payload),
                          [this, bytes, number = jobs_, alive = std::weak_ptr<bool>(alive_)](
                              const absl::StatusOr<PeerResponse>& answer) {
