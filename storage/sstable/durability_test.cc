@@ -419,6 +419,74 @@ TEST(SstableDurabilityTest, OnAFullDiskDeletionsAreTakenAndGiveSpaceBack) {
   }
 }
 
+// A compaction would need space for half of what is there.
+TEST(SstableDurabilityTest, OnAFullDiskWhatIsLeftOfATableIsWrittenForItself) {
+  for (const bool ranges : {false, true}) {
+    MemoryFileSystem disk;
+    SstableOptions options = Threaded(&disk);
+    options.compress = SstableOptions::Compress::kNone;
+    options.idle_period = absl::Hours(1);
+    options.table_bytes = 64 << 10;
+    options.level1_bytes = 1 << 20;
+    disk.SetCapacity(12 << 20);
+    auto store = OpenSstable(kTestDir, options).value();
+    State state;
+    FillDisk(store.get(), 1, &state);
+    const size_t all = state.size();
+    ASSERT_GT(all, 3000u);
+    if (ranges) {
+      // Pieces of tables, here and there.
+      for (size_t i = 0; i < all; i += 40) {
+        ASSERT_TRUE(DeleteRangeOf(store.get(), KeyOf(1, static_cast<int>(i)),
+                                  KeyOf(1, static_cast<int>(i + 20)))
+                        .ok());
+        for (size_t k = i; k < i + 20; ++k) state.erase(KeyOf(1, static_cast<int>(k)));
+      }
+    } else {
+      for (size_t i = 0; i < all; i += 2) {
+        ASSERT_TRUE(store->Delete(KeyOf(1, static_cast<int>(i))).ok());
+        state.erase(KeyOf(1, static_cast<int>(i)));
+      }
+    }
+    ASSERT_EQ(*ContentsOf(store.get()), state);
+    for (int i = 0; i < 1000; ++i) {
+      const absl::Status put = PutWhenThereIsSpace(store.get(), KeyOf(2, i), true);
+      ASSERT_TRUE(put.ok()) << put << " " << i;
+      state[KeyOf(2, i)] = std::string(2000, 'v');
+    }
+    ASSERT_EQ(*ContentsOf(store.get()), state);
+    EXPECT_GT(StatOf(store.get(), "shrunk_tables"), 0u);
+    ASSERT_TRUE(store->Close().ok());
+    store = OpenSstable(kTestDir, options).value();
+    ASSERT_EQ(*ContentsOf(store.get()), state);
+    ASSERT_TRUE(store->maintenance()->Verify().ok());
+  }
+}
+
+TEST(SstableDurabilityTest, OnAFullDiskASnapshotKeepsWhatItSees) {
+  MemoryFileSystem disk;
+  SstableOptions options = Threaded(&disk);
+  options.compress = SstableOptions::Compress::kNone;
+  options.table_bytes = 16 << 10;
+  disk.SetCapacity(4 << 20);
+  auto store = OpenSstable(kTestDir, options).value();
+  State state;
+  FillDisk(store.get(), 1, &state);
+  auto snapshot = store->GetSnapshot().value();
+  for (const auto& [key, value] : state) ASSERT_TRUE(store->Delete(key).ok());
+  // Deletions are flushed twice a second, and what they hide is looked for.
+  for (int i = 0; i < 60; ++i) {
+    store->Put("more", std::string(2000, 'v')).IgnoreError();
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  EXPECT_EQ(*ContentsOf(store.get(), snapshot), state);
+  EXPECT_EQ(StatOf(store.get(), "shrunk_tables"), 0u);
+  snapshot = nullptr;
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_TRUE(PutWhenThereIsSpace(store.get(), KeyOf(2, i), true).ok());
+  }
+}
+
 // The disk has been filled by others, after any number of puts.
 TEST(SstableDurabilityTest, TheReserveIsNotForPutsAlsoWhereTheyFindTheDiskFull) {
   int froze = 0;

@@ -223,6 +223,11 @@ class Engine {
   absl::Status Run(const Compaction& compaction);
   // Where the disk is full: what was deleted reaches the tables, so that they can become smaller.
   void FlushDeletions();
+  // Writes one table without what newer tables hide of it, where that is a quarter of it or more: a
+  // compaction needs space for all that it meets, this for a table. False where there is none.
+  absl::StatusOr<bool> ShrinkOne();
+  absl::StatusOr<bool> Shrink(int level, const TableFilePtr& file, const Sources& above,
+                              Sequence at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(compaction_mu_);
   // Does it once more where only the reserve had the space for it.
   template <typename Work>
   auto WithReserve(const Work& work) {
@@ -272,6 +277,9 @@ class Engine {
   Mutex compaction_mu_;
   // Where the last compaction of a level ended: the next one goes on behind it.
   std::array<std::string, kLevels> compacted_to_ ABSL_GUARDED_BY(compaction_mu_);
+  // Tables that ShrinkOne() has looked at since that many flushes.
+  std::set<uint64_t> looked_at_ ABSL_GUARDED_BY(compaction_mu_);
+  uint64_t looked_since_ ABSL_GUARDED_BY(compaction_mu_) = 0;
 
   Mutex manifest_mu_;
   std::unique_ptr<Manifest> manifest_ ABSL_PT_GUARDED_BY(manifest_mu_);
@@ -298,6 +306,7 @@ class Engine {
   std::atomic<uint64_t> table_bytes_{0};
   std::atomic<uint64_t> flushes_{0};
   std::atomic<uint64_t> compactions_{0};
+  std::atomic<uint64_t> shrunk_{0};
   std::atomic<uint64_t> compacted_bytes_{0};
   std::atomic<uint64_t> memtable_waits_{0};
   std::atomic<uint64_t> memtable_wait_us_{0};

@@ -84,11 +84,17 @@ void Engine::FlushLoop() {
 void Engine::CompactLoop() {
   uint64_t seen = 0;
   bool idle = false;
+  bool shrinks = false;
   while (true) {
     if (idle) PromiseWhatIsSynced();
     const bool full = reserve_.is_spent();
     if (full) FlushDeletions();
-    const absl::StatusOr<bool> compacted = CompactOne(idle || full);
+    // All of what deletions give back, also where the first of it ends the want.
+    shrinks = shrinks || full;
+    absl::StatusOr<bool> compacted = false;
+    if (shrinks) compacted = ShrinkOne();
+    shrinks = shrinks && compacted.ok() && *compacted;
+    if (!shrinks) compacted = CompactOne(idle || full);
     MutexLock lock(&work_mu_);
     compact_error_ = compacted.status();
     progress_.SignalAll();
@@ -205,6 +211,78 @@ void Engine::FlushDeletions() {
   Commit commit;
   commit.freeze = true;
   queue_.Call(&commit);
+}
+
+absl::StatusOr<bool> Engine::ShrinkOne() {
+  MutexLock lock(&compaction_mu_);
+  if (poisoned_ || cancelled_) return false;
+  const uint64_t flushes = flushes_.load(std::memory_order_relaxed);
+  if (flushes != std::exchange(looked_since_, flushes)) looked_at_.clear();
+  const ReadCore::Now now = core_->Take();
+  // Looked at after that: who pins later pins what was visible then, or newer.
+  if (!core_->Pinned().empty()) return false;
+  // Tables alone: what hides must be as durable as what it hides.
+  const Sources tables{std::make_shared<Memtable>(0, 0), {}, now.sources->version};
+  for (int level = kLevels - 1; level >= 0; --level) {
+    for (const TableFilePtr& file : tables.version->level(level)) {
+      if (!looked_at_.insert(file->info().number).second) continue;
+      KVARTS_ASSIGN_OR_RETURN(const bool done, Shrink(level, file, tables, now.visible));
+      if (done) return true;
+    }
+  }
+  return false;
+}
+
+absl::StatusOr<bool> Engine::Shrink(int level, const TableFilePtr& file, const Sources& above,
+                                    Sequence at) {
+  const auto is_hidden = [&](const Entry& entry) -> absl::StatusOr<bool> {
+    Found found;
+    Pin pin;
+    KVARTS_RETURN_IF_ERROR(Lookup(above, core_->tables(), entry.key, KeyHash(entry.key), at, false,
+                                  true, &found, &pin));
+    return found.covered || found.sequence > entry.sequence();
+  };
+  const auto iterator = NewRunIterator({file}, core_->tables(), false);
+  uint64_t all = 0;
+  uint64_t hidden = 0;
+  for (iterator->SeekToFirst(); iterator->valid(); iterator->Next()) {
+    const Entry entry = iterator->entry();
+    const uint64_t bytes = entry.key.size() + entry.blob.size();
+    KVARTS_ASSIGN_OR_RETURN(const bool is, is_hidden(entry));
+    all += bytes;
+    hidden += is ? bytes : 0;
+    if (cancelled_) return false;
+  }
+  KVARTS_RETURN_IF_ERROR(iterator->status());
+  if (hidden == 0 || hidden * 4 < all) return false;
+  MergeJob job;
+  job.input = NewRunIterator({file}, core_->tables(), false);
+  if (file->info().ranges > 0) {
+    KVARTS_ASSIGN_OR_RETURN(const auto table, core_->tables()->Open(file->info(), false));
+    AppendRanges(*table->ranges(), &job.ranges);
+  }
+  job.is_bottom = [](absl::string_view, absl::string_view) { return false; };
+  job.is_hidden = is_hidden;
+  job.new_number = [this] { return NewNumber(); };
+  job.is_cancelled = [this] { return cancelled_.load(); };
+  job.table = TableOptionsFor(level);
+  job.table_bytes = options_.table_bytes;
+  const absl::StatusOr<MergeResult> result = Merge(std::move(job), core_->tables());
+  // One as large as a value may be has no space, where another has.
+  if (DiskReserve::IsNoSpace(result.status()) || absl::IsCancelled(result.status())) return false;
+  KVARTS_RETURN_IF_ERROR(result.status());
+  VersionEdit edit;
+  edit.removed.emplace_back(level, file->info().number);
+  for (const TableInfo& info : result->tables) {
+    edit.added.push_back({level, std::make_shared<TableFile>(info, file->run(), remover_)});
+    looked_at_.insert(info.number);
+    compacted_bytes_.fetch_add(info.size, std::memory_order_relaxed);
+  }
+  edit.floors = result->floors;
+  shrunk_.fetch_add(1, std::memory_order_relaxed);
+  MutexLock lock(&manifest_mu_);
+  KVARTS_RETURN_IF_ERROR(Install(std::move(edit), {file}, nullptr));
+  return true;
 }
 
 std::optional<Engine::Compaction> Engine::Pick(const Version& version, bool idle) {

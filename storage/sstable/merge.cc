@@ -80,6 +80,13 @@ class Merger {
       Forget(entry);
       return absl::OkStatus();
     }
+    if (job_.is_hidden != nullptr) {
+      KVARTS_ASSIGN_OR_RETURN(const bool hidden, job_.is_hidden(entry));
+      if (hidden) {
+        Forget(entry);
+        return absl::OkStatus();
+      }
+    }
     if (const int64_t at = entry.expires_at_ms(); at != 0 && at <= job_.now_ms) {
       // It hides what is older for as long as anything older may be there.
       entry.trailer = MakeTrailer(sequence, kDelete);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "storage/sstable/floors.h"
 #include "storage/sstable/range_tombstones.h"
 #include "storage/sstable/table.h"
@@ -30,6 +31,9 @@ struct MergeJob {
   std::function<bool(absl::string_view begin, absl::string_view end)> is_bottom;
   // What has expired by then goes as a deletion does; 0: nothing has.
   int64_t now_ms = 0;
+  // Of an entry that is left of its stripe: whether what is above the input hides it. Null:
+  // nothing.
+  std::function<absl::StatusOr<bool>(const Entry& entry)> is_hidden;
   std::function<uint64_t()> new_number;
   std::function<bool()> is_cancelled;
   TableOptions table;
