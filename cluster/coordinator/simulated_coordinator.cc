@@ -148,9 +148,10 @@ class SimulatedCoordinator::Server final {
     if (closed_) return;
     const CoordinatorPolicy::Fate fate =
         policy_ == nullptr ? CoordinatorPolicy::Fate() : policy_->NextCall(client, call);
-    if (fate.refused) {
-      Letter letter([id](Mailbox* to) {
-        to->Fail(id, absl::UnavailableError("the simulated coordinator refused the call"));
+    if (fate.refused || fate.invalid) {
+      Letter letter([id, invalid = fate.invalid](Mailbox* to) {
+        constexpr absl::string_view kWhy = "the simulated coordinator refused the call";
+        to->Fail(id, invalid ? absl::InvalidArgumentError(kWhy) : absl::UnavailableError(kWhy));
       });
       After(fate.delay + fate.answer_delay,
             [from = std::move(from), letter = std::move(letter)]() mutable {

@@ -21,6 +21,8 @@ class CoordinatorPolicy {
   struct Fate {
     // The caller hears kUnavailable after both delays; nothing is done.
     bool refused = false;
+    // The same with kInvalidArgument: as of what the coordinator can never do.
+    bool invalid = false;
     // Nothing is done and nothing is heard: kDeadlineExceeded.
     bool lost = false;
     // Takes place after this. Longer than the call's timeout: the effect comes after the caller

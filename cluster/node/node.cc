@@ -320,13 +320,19 @@ class Node::Impl {
     next.nodes[parts_.me] = info;
     next.AddNode(parts_.me, &transaction);
     is_registering_ = tried_to_register_ = true;
-    keeper_.Commit(std::move(transaction),
-                   [this](const absl::StatusOr<Coordinator::Outcome>& outcome) {
-                     is_registering_ = false;
-                     if (outcome.ok() && outcome->succeeded) {
-                       registered_revision_ = outcome->revision;
-                     }
-                   });
+    keeper_.Commit(
+        std::move(transaction), [this](const absl::StatusOr<Coordinator::Outcome>& outcome) {
+          is_registering_ = false;
+          if (outcome.ok() && outcome->succeeded) {
+            registered_revision_ = outcome->revision;
+          }
+          if (!outcome.ok() && !absl::IsDeadlineExceeded(outcome.status()) &&
+              outcome.status() != refusal_) {
+            refusal_ = outcome.status();
+            options_.say(
+                absl::StrCat("the coordinator refuses this node: ", outcome.status().message()));
+          }
+        });
   }
 
   // In a cluster whose lost slots come back empty: a node in memory whose place this process has,
@@ -606,6 +612,7 @@ class Node::Impl {
   bool is_refused_ = false;  // it has no place in the cluster, and serves nothing
   bool is_registering_ = false;
   bool tried_to_register_ = false;
+  absl::Status refusal_;  // the last that was said
   bool is_planning_ = false;
   bool is_leaving_ = false;
   bool was_removed_ = false;

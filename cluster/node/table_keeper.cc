@@ -165,8 +165,16 @@ void TableKeeper::Commit(Coordinator::Transaction transaction, Coordinator::Comm
                          if (outcome.ok() && outcome->succeeded) {
                            floor_ = std::max(floor_, outcome->revision);
                          }
+                         // One that may have been done was waited for long enough.
+                         const bool is_refused =
+                             !outcome.ok() && !absl::IsDeadlineExceeded(outcome.status());
                          done(std::move(outcome));
-                         if (*here) ReadNow();
+                         if (!*here) return;
+                         if (is_refused) {
+                           timer_->Start(kRetry, [this] { ReadNow(); });
+                         } else {
+                           ReadNow();
+                         }
                        });
 }
 

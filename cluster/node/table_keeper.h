@@ -49,8 +49,10 @@ class TableKeeper {
   // Calls `done` once the copy is at least of `revision`; false after `timeout`.
   void WaitFor(int64_t revision, absl::Duration timeout, absl::AnyInvocable<void(bool)> done);
 
-  // Coordinator::Commit(); a read follows. Once a transaction is known to be done, no copy from
-  // before it is taken any more. kFailedPrecondition where the coordinator was restored.
+  // Coordinator::Commit(); a read follows: after a pause where the coordinator refused, as whoever
+  // goes by the table that is read then tries the same again. Once a transaction is known to be
+  // done, no copy from before it is taken any more. kFailedPrecondition where the coordinator was
+  // restored.
   void Commit(Coordinator::Transaction transaction, Coordinator::CommitDone done);
 
   // Since when nothing was heard of the coordinator.

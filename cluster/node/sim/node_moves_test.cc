@@ -147,6 +147,23 @@ TEST_F(NodeMovesTest, WhoLeavesWhileItRegistersIsNotLeftInTheTable) {
   EXPECT_EQ(cluster_.violation(), "");
 }
 
+TEST_F(NodeMovesTest, WhoIsRefusedByTheCoordinatorTriesAgainWithAPauseAndSaysWhyOnce) {
+  StartAt(0);
+  Settle();
+  cluster_.RefuseCommits(1, true);
+  StartAt(1);
+  cluster_.RunFor(absl::Seconds(4));
+  EXPECT_GT(cluster_.refused_commits(), 5);
+  EXPECT_LE(cluster_.refused_commits(), 30);
+  const std::string events = cluster_.RecentEvents();
+  const std::string said = "node-1 says: the coordinator refuses this node";
+  const size_t first = events.find(said);
+  ASSERT_NE(first, std::string::npos) << events;
+  EXPECT_EQ(events.find(said, first + 1), std::string::npos) << events;
+  cluster_.RefuseCommits(1, false);
+  Settle();
+}
+
 // Found by seed 660 in memory, which took it for a node that leaves too early.
 TEST_F(NodeMovesTest, WhoLeavesAloneTakesItsSlotsWithIt) {
   StartAt(0);

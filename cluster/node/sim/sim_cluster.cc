@@ -57,11 +57,15 @@ class SimCluster::Policy final : public CoordinatorPolicy {
   }
 
   void Deafen(int place, bool is_deaf) { deaf_ = is_deaf ? place : -2; }
+  void RefuseCommits(int place, bool refuses) { refused_ = refuses ? place : -2; }
+  int refused_commits() const { return refused_commits_; }
 
   Fate NextCall(int client, Call call) override {
     Fate fate = random_->NextCall(client, call);
     fate.lost = fate.lost || IsCut(client);
     fate.answer_lost = fate.answer_lost || (call == Call::kCommit && PlaceOf(client) == deaf_);
+    fate.invalid = call == Call::kCommit && PlaceOf(client) == refused_;
+    if (fate.invalid) ++refused_commits_;
     return fate;
   }
   HintFate NextHint(int client) override {
@@ -78,6 +82,8 @@ class SimCluster::Policy final : public CoordinatorPolicy {
   std::unique_ptr<CoordinatorPolicy> random_;
   std::set<int> cut_;
   int deaf_ = -2;  // clients of nobody are at -1
+  int refused_ = -2;
+  int refused_commits_ = 0;
 };
 
 SimCluster::SimCluster(uint64_t seed, const SimClusterOptions& options)
@@ -279,6 +285,9 @@ void SimCluster::SetCoordinatorFaults(const CoordinatorFaults& faults) { policy_
 void SimCluster::CutOff(int place, bool is_cut) { policy_->CutOff(place, is_cut); }
 
 void SimCluster::Deafen(int place, bool is_deaf) { policy_->Deafen(place, is_deaf); }
+
+void SimCluster::RefuseCommits(int place, bool refuses) { policy_->RefuseCommits(place, refuses); }
+int SimCluster::refused_commits() const { return policy_->refused_commits(); }
 
 void SimCluster::AlignClocks() {
   absl::Time newest = absl::InfinitePast();

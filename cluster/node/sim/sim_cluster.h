@@ -81,6 +81,10 @@ class SimCluster {
   void CutOff(int place, bool is_cut);
   // What the place commits takes place, and it does not hear of it. One place at a time.
   void Deafen(int place, bool is_deaf);
+  // What the place commits is answered with kInvalidArgument. One place at a time.
+  void RefuseCommits(int place, bool refuses);
+  // Commits that were refused so.
+  int refused_commits() const;
   // All clocks go alike again.
   void AlignClocks();
 
