@@ -496,6 +496,9 @@ class Node::Impl {
     // Its registration may have taken place, or may yet: a table without it says nothing.
     if (started_ != nullptr && tried_to_register_) return;
     const ClusterTable& table = keeper_.table();
+    // Plan() says first that it leaves: a copy from before may lack those who could take its slots.
+    const auto it = table.nodes.find(parts_.me);
+    if (it != table.nodes.end() && it->second.state != NodeState::kLeaving) return;
     const uint16_t me = table.FindNumber(parts_.me);
     const bool is_needed =
         me != 0 && std::any_of(table.slots.begin(), table.slots.end(), [me](const SlotEntry& s) {

@@ -174,6 +174,22 @@ TEST_F(NodeMovesTest, WhoLeavesAloneTakesItsSlotsWithIt) {
   EXPECT_EQ(cluster_.lost().count(), size_t{kSlots});
 }
 
+// Found by seed 288, giving up.
+TEST_F(NodeMovesTest, WhoLeavesLooksForTakersInATableThatIsNotFromBefore) {
+  StartAt(0);
+  Settle();
+  cluster_.CutOff(0, true);
+  StartAt(1);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.Table().nodes.count(incarnations_[1]) != 0; },
+                                absl::Seconds(5)));
+  cluster_.Leave(0);
+  cluster_.RunFor(absl::Seconds(1));
+  cluster_.CutOff(0, false);
+  EXPECT_TRUE(cluster_.RunUntil([&] { return cluster_.life(0) == nullptr; }, absl::Seconds(20)));
+  EXPECT_EQ(cluster_.violation(), "");
+  EXPECT_EQ(cluster_.lost().count(), 0u);
+}
+
 TEST_F(NodeMovesTest, SlotsGivenOutAnewWhileTheirCopyIsOnItsWayAreEmptyNotHalfOfIt) {
   StartAt(0);
   Settle();
