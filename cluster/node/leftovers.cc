@@ -96,7 +96,7 @@ bool Leftovers::WillClean(uint16_t slot) const {
 void Leftovers::Clean(const std::vector<uint16_t>& slots,
                       absl::AnyInvocable<void(absl::Status)> done) {
   jobs_.push_back({slots, std::move(done), nullptr});
-  if (jobs_.size() == 1) Step();
+  if (jobs_.size() == 1 && !ending_) Step();
 }
 
 void Leftovers::Step() {
@@ -126,8 +126,12 @@ void Leftovers::EndJob(const absl::Status& status) {
   jobs_.pop_front();
   if (status.ok()) Unmark(job.slots);
   const std::shared_ptr<bool> here = alive_;
+  // Whoever is told may ask for more, which begins below, once.
+  ending_ = true;
   job.done(status);
-  if (*here && !jobs_.empty()) Step();
+  if (!*here) return;
+  ending_ = false;
+  if (!jobs_.empty()) Step();
 }
 
 }  // namespace cluster

@@ -61,8 +61,10 @@ class Leftovers {
   const Save save_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::bitset<kSlots> marked_;
+  std::bitset<kSlots> suspected_;
   bool settled_ = false;
   std::deque<Job> jobs_;
+  bool ending_ = false;  // one's `done` is running
   bool saving_ = false;
   std::vector<absl::AnyInvocable<void(absl::Status)>> to_save_;  // who waits for the next list
 };
