@@ -541,34 +541,6 @@ class Commands {
     return 0;
   }
 
-  // Gives the slots of dead nodes to members that are alive. What was there is lost.
-  void GiveAway(const std::vector<Incarnation>& lost, const std::vector<Incarnation>& dead,
-                ClusterTable* next) const {
-    for (const Incarnation& node : lost) {
-      const uint16_t number = next->FindNumber(node);
-      if (number == 0) continue;
-      for (int i = 0; i < kSlots; ++i) {
-        const SlotEntry now = next->slots[i];
-        if (now.primary != number && now.joining != number && now.previous != number) continue;
-        SlotEntry& slot = next->slots.Mutable(i);
-        if (slot.primary == number) {
-          slot = {};
-          ++next->lost_slots;
-        } else if (slot.joining == number) {
-          slot.joining = 0;
-          slot.epoch = 0;
-        } else {
-          // Its copy is gone with it, and the primary, which has all of it, need not wait for its
-          // word.
-          slot.previous = 0;
-          slot.adopted = true;
-          slot.epoch = 0;
-        }
-      }
-    }
-    cluster::Rebalance(dead, next);
-  }
-
   // Whether the members that stay can hold what is in a node's memory.
   absl::Status CheckRoom(const Incarnation& node, const std::vector<Incarnation>& dead) {
     const uint64_t bytes = Look(node, table_.nodes.at(node), true).memory_bytes;
@@ -619,7 +591,7 @@ class Commands {
       ClusterTable next = table_;
       next.nodes[node].state = NodeState::kLeaving;
       if (FLAGS_force) {
-        GiveAway({node}, dead, &next);
+        cluster::GiveUp({node}, dead, &next);
         next.AddCluster(transaction);
         next.RemoveNode(node, transaction);
       } else {
@@ -686,7 +658,7 @@ class Commands {
     if (!has_member) return absl::FailedPreconditionError("no member is alive to take the slots");
     KVARTS_RETURN_IF_ERROR(Commit([&](Coordinator::Transaction* transaction) -> absl::Status {
       ClusterTable next = table_;
-      GiveAway(lost, dead, &next);
+      cluster::GiveUp(lost, dead, &next);
       next.AddCluster(transaction);
       for (const Incarnation& node : lost) {
         if (table_.nodes.count(node) != 0) next.RemoveNode(node, transaction);

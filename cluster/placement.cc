@@ -107,8 +107,10 @@ void Rebalance(const std::vector<Incarnation>& dead, ClusterTable* table) {
     const uint16_t to = next_taker();
     if (to == 0) return;  // cannot be: shares add up to all slots
     SlotEntry& slot = table->slots.Mutable(i);
+    const bool is_fresh = slot.fresh;
     slot = {};
     slot.primary = to;
+    slot.fresh = is_fresh;
     --wanted[to];
   }
   for (size_t giver = 1; giver < wanted.size(); ++giver) {
@@ -117,8 +119,9 @@ void Rebalance(const std::vector<Incarnation>& dead, ClusterTable* table) {
     // From its last slots on, which keeps what it has left in one piece.
     for (int i = kSlots - 1; i >= 0 && wanted[giver] < 0; --i) {
       const SlotEntry& now = table->slots[i];
-      // One that has just come, and whose last owner still holds a copy, is not ready to go on.
-      if (now.primary != number || now.joining != 0 || now.previous != 0) continue;
+      // One that has just come, and whose last owner still holds a copy, is not ready to go on; nor
+      // is one that is to be emptied.
+      if (now.primary != number || now.joining != 0 || now.previous != 0 || now.fresh) continue;
       const uint16_t to = next_taker();
       if (to == 0) return;
       SlotEntry& slot = table->slots.Mutable(i);
@@ -128,6 +131,35 @@ void Rebalance(const std::vector<Incarnation>& dead, ClusterTable* table) {
       --wanted[to];
     }
   }
+}
+
+void GiveUp(const std::vector<Incarnation>& lost, const std::vector<Incarnation>& dead,
+            ClusterTable* table) {
+  for (const Incarnation& node : lost) {
+    const uint16_t number = table->FindNumber(node);
+    if (number == 0) continue;
+    for (int i = 0; i < kSlots; ++i) {
+      const SlotEntry now = table->slots[i];
+      if (now.primary != number && now.joining != number && now.previous != number) continue;
+      SlotEntry& slot = table->slots.Mutable(i);
+      if (slot.primary == number) {
+        slot = {};
+        // Whoever is given it may have had it before, and an old copy.
+        slot.fresh = true;
+        ++table->lost_slots;
+      } else if (slot.joining == number) {
+        slot.joining = 0;
+        slot.epoch = 0;
+      } else {
+        // Its copy is gone with it, and the primary, which has all of it, need not wait for its
+        // word.
+        slot.previous = 0;
+        slot.adopted = true;
+        slot.epoch = 0;
+      }
+    }
+  }
+  Rebalance(dead, table);
 }
 
 }  // namespace cluster

@@ -26,6 +26,12 @@ std::vector<int> Shares(int slots, const std::vector<double>& weights,
 // become 0.
 void Rebalance(const std::vector<Incarnation>& dead, ClusterTable* table);
 
+// Gives up what the `lost` nodes hold, which are gone: their slots begin empty (SlotEntry::fresh)
+// at others, by Rebalance(), and are counted as lost. Who they gave slots to, or were given slots
+// by, goes on without them.
+void GiveUp(const std::vector<Incarnation>& lost, const std::vector<Incarnation>& dead,
+            ClusterTable* table);
+
 // How many slots each node has or will have, once what is under way has moved. Of nodes by number.
 std::vector<int> Planned(const ClusterTable& table);
 

@@ -163,6 +163,48 @@ TEST(PlacementTest, WhatIsOnItsWayToANodeThatLeavesGoesElsewhere) {
   EXPECT_EQ(CountOf(table, 2), kSlots / 2);
 }
 
+TEST(PlacementTest, WhatIsGivenUpBeginsEmptyAtOthersAndMovesOnOnceItIsEmptied) {
+  ClusterTable table;
+  for (int n = 1; n <= 3; ++n) AddMember(n, 1, &table);
+  Rebalance({}, &table);
+  for (const SlotEntry& slot : table.slots) ASSERT_FALSE(slot.fresh) << "of nobody, and never was";
+  const ClusterTable before = table;
+  const uint16_t dead = table.FindNumber(Name(1));
+  const uint16_t other = table.FindNumber(Name(2));
+  const int lost = CountOf(table, 1);
+  int coming = -1;
+  int had = -1;
+  for (int i = 0; i < kSlots; ++i) {
+    if (table.slots[i].primary != other) continue;
+    (coming < 0 ? coming : had) = i;
+    if (had >= 0) break;
+  }
+  table.slots.Mutable(coming).joining = dead;
+  table.slots.Mutable(had).previous = dead;
+  GiveUp({Name(1)}, {Name(1)}, &table);
+  EXPECT_EQ(table.lost_slots, static_cast<uint64_t>(lost));
+  EXPECT_EQ(table.slots[coming].joining, 0);
+  EXPECT_EQ(table.slots[had].previous, 0);
+  EXPECT_TRUE(table.slots[had].adopted);
+  for (int i = 0; i < kSlots; ++i) {
+    ASSERT_NE(table.slots[i].primary, dead);
+    ASSERT_EQ(table.slots[i].fresh, before.slots[i].primary == dead) << i;
+  }
+  EXPECT_EQ(CountOf(table, 1), 0);
+
+  table.nodes[Name(2)].state = NodeState::kLeaving;
+  Rebalance({Name(1)}, &table);
+  for (const SlotEntry& slot : table.slots) EXPECT_FALSE(slot.fresh && slot.joining != 0);
+  for (int i = 0; i < kSlots; ++i) table.slots.Mutable(i).fresh = false;
+  table.slots.Mutable(had).adopted = false;
+  Rebalance({Name(1)}, &table);
+  for (const SlotEntry& slot : table.slots) {
+    if (slot.primary == other) {
+      EXPECT_NE(slot.joining, 0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace cluster
 }  // namespace kvarts

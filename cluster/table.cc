@@ -159,6 +159,7 @@ absl::Status ReadGroup(absl::string_view name, const Coordinator::Value& value,
     entry.joining = numbers[run.joining()];
     entry.previous = numbers[run.previous()];
     entry.adopted = run.adopted();
+    entry.fresh = run.fresh();
     entry.epoch = run.epoch() != 0 ? run.epoch() : static_cast<uint64_t>(value.revision);
     for (uint32_t i = 0; i < run.count(); ++i) group->entries[slot++] = entry;
     group->may_lack_primary = group->may_lack_primary || entry.primary == 0;
@@ -194,7 +195,7 @@ bool operator==(const NodeInfo& a, const NodeInfo& b) {
 
 bool operator==(const SlotEntry& a, const SlotEntry& b) {
   return a.primary == b.primary && a.joining == b.joining && a.previous == b.previous &&
-         a.adopted == b.adopted && a.epoch == b.epoch;
+         a.adopted == b.adopted && a.fresh == b.fresh && a.epoch == b.epoch;
 }
 
 SlotEntries::SlotEntries() {
@@ -338,6 +339,7 @@ void ClusterTable::AddGroup(int group, Coordinator::Transaction* transaction) co
     run->set_primary(place(entry.primary));
     run->set_joining(place(entry.joining));
     run->set_previous(place(entry.previous));
+    run->set_fresh(entry.fresh);
     run->set_adopted(entry.adopted);
     run->set_epoch(entry.epoch);
   }

@@ -71,6 +71,9 @@ struct SlotEntry {
   bool adopted = false;
   // The revision at which this entry last changed. 0 in an entry that is to be written.
   uint64_t epoch = 0;
+  // Who gave the slot out has given up what was in it. What its primary, or nobody's next one, has
+  // of it is removed before it is served.
+  bool fresh = false;
 
   friend bool operator==(const SlotEntry& a, const SlotEntry& b);
 };

@@ -59,6 +59,7 @@ ClusterTable Example() {
   for (int slot = 0; slot < kSlots; ++slot) table.slots.Mutable(slot).primary = a;
   table.slots.Mutable(300) = {b, 0, a, true, 0};
   table.slots.Mutable(301) = {a, b, 0, false, 0};
+  table.slots.Mutable(302) = {b, 0, 0, false, 0, /*fresh=*/true};
   return table;
 }
 
@@ -88,6 +89,7 @@ TEST(TableTest, WhatWasWrittenIsReadAgain) {
     ASSERT_EQ(is.joining != 0, was.joining != 0) << slot;
     ASSERT_EQ(is.previous != 0, was.previous != 0) << slot;
     ASSERT_EQ(is.adopted, was.adopted) << slot;
+    ASSERT_EQ(is.fresh, was.fresh) << slot;
     ASSERT_EQ(is.epoch, 42u) << slot;  // the revision that wrote it
   }
 }

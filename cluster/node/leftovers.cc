@@ -45,7 +45,43 @@ void Leftovers::Settle() {
 }
 
 void Leftovers::CountForeign() {
-  parts_.store->slots()->SetForeign(settled_ ? static_cast<int>(marked_.count()) : kSlots);
+  parts_.store->slots()->SetForeign(settled_ ? static_cast<int>((marked_ | suspected_).count())
+                                             : kSlots);
+}
+
+void Leftovers::Suspect(const std::vector<uint16_t>& slots) {
+  for (const uint16_t slot : slots) suspected_.set(slot);
+  CountForeign();
+  ScanOptions scan;
+  scan.keys_only = true;
+  const auto look = std::make_shared<Look>();
+  absl::StatusOr<std::unique_ptr<Cursor>> cursor = parts_.under()->NewCursor(scan);
+  if (!cursor.ok()) return;
+  look->cursor = *std::move(cursor);
+  GoOnLooking(look);
+}
+
+// Where it fails they stay suspected, which hides all that may be there.
+void Leftovers::GoOnLooking(const std::shared_ptr<Look>& look) {
+  parts_.OnStore(
+      [look] {
+        ScanPage page;
+        PageLimits limits;
+        limits.entries = kKeysAtOnce;
+        const absl::Status status = look->cursor->Next(limits, &page);
+        for (const ScanEntry& entry : page) look->found.set(KeySlot(entry.key));
+        look->at_end = page.empty();
+        if (!status.ok()) look->at_end = status;
+      },
+      [this, look, alive = std::weak_ptr<bool>(alive_)] {
+        const std::shared_ptr<bool> here = alive.lock();
+        if (here == nullptr || !*here || !look->at_end.ok()) return;
+        if (!*look->at_end) return GoOnLooking(look);
+        // Of others something was removed, or has come, since the pass began.
+        marked_ |= look->found & suspected_;
+        suspected_.reset();
+        Changed([](const absl::Status&) {});
+      });
 }
 
 void Leftovers::Changed(absl::AnyInvocable<void(absl::Status)> done) {
@@ -82,7 +118,10 @@ void Leftovers::Mark(const std::vector<uint16_t>& slots,
 }
 
 void Leftovers::Unmark(const std::vector<uint16_t>& slots) {
-  for (const uint16_t slot : slots) marked_.reset(slot);
+  for (const uint16_t slot : slots) {
+    marked_.reset(slot);
+    suspected_.reset(slot);
+  }
   // What a crash keeps of the old list does no harm: a slot that is the node's is not cleaned.
   Changed([](const absl::Status&) {});
 }

@@ -10,6 +10,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "cluster/node/node_parts.h"
 
 namespace kvarts {
@@ -32,7 +33,12 @@ class Leftovers {
   void Init(const std::vector<uint16_t>& slots);
   void Settle();
 
-  bool is_marked(uint16_t slot) const { return marked_[slot]; }
+  // Slots that are not the node's, and may have been: what was given to others by force while a
+  // durable node was down is marked nowhere. They count as marked until a pass over the keys has
+  // told which of them have entries; those are marked then.
+  void Suspect(const std::vector<uint16_t>& slots);
+
+  bool is_marked(uint16_t slot) const { return marked_[slot] || suspected_[slot]; }
   // Whether entries of the slot are being removed, or will be.
   bool WillClean(uint16_t slot) const;
   void Mark(const std::vector<uint16_t>& slots, absl::AnyInvocable<void(absl::Status)> done);
@@ -51,6 +57,14 @@ class Leftovers {
     std::shared_ptr<Cursor> cursor;
   };
 
+  // A pass over the keys.
+  struct Look {
+    std::unique_ptr<Cursor> cursor;
+    std::bitset<kSlots> found;
+    absl::StatusOr<bool> at_end = false;
+  };
+
+  void GoOnLooking(const std::shared_ptr<Look>& look);
   void Step();
   void EndJob(const absl::Status& status);
   void Changed(absl::AnyInvocable<void(absl::Status)> done);

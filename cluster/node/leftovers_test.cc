@@ -7,9 +7,13 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/slot.h"
 #include "cluster/node/node_parts.h"
 #include "gtest/gtest.h"
+#include "net/store_runner.h"
 #include "storage/memory/memory.h"
+#include "testing/sim/world.h"
 
 namespace kvarts {
 namespace cluster {
@@ -19,13 +23,40 @@ using Slots = std::vector<uint16_t>;
 
 class LeftoversTest : public testing::Test {
  protected:
+  // Does all at once, in the thread that asks for it.
+  class Runner final : public StoreRunner {
+   public:
+    explicit Runner(Store* store) : store_(store) {}
+    Store* store() const override { return store_; }
+    bool full() const override { return false; }
+    void Run(EventLoop*, Task work, Task done) override {
+      work();
+      done();
+    }
+
+   private:
+    Store* const store_;
+  };
+
   LeftoversTest() {
     parts_.store = &store_;
+    parts_.loop = loop_;
+    parts_.runner = &runner_;
     leftovers_.Init({});
     leftovers_.Settle();
   }
 
+  // A key of a slot of its own.
+  uint16_t Put(const std::string& key) {
+    EXPECT_TRUE(under_->Put(key, "value").ok());
+    return KeySlot(key);
+  }
+  uint64_t Entries() { return under_->Stats()->entries; }
+
+  SimWorld world_{1};
+  EventLoop* const loop_ = world_.NewLoop(world_.NewProcess("node"));
   const std::unique_ptr<Store> under_ = *OpenMemoryStore(MemoryOptions());
+  Runner runner_{under_.get()};
   NodeStore store_{under_.get(), [](Task) { FAIL() << "the store does not block"; }};
   NodeParts parts_;
   // Lists that are being saved, and who is to be told.
@@ -65,6 +96,43 @@ TEST_F(LeftoversTest, MarkedSlotsAreForeignToTheStore) {
   EXPECT_EQ(store_.slots()->foreign(), 2);
   leftovers_.Unmark({7, 8});
   EXPECT_EQ(store_.slots()->foreign(), 0);
+}
+
+TEST_F(LeftoversTest, WhoIsToldThatSlotsAreCleanMayHaveOthersCleanedAtOnce) {
+  const uint16_t first = Put("first");
+  const uint16_t second = Put("second");
+  int told = 0;
+  leftovers_.Clean({first}, [&](const absl::Status& status) {
+    EXPECT_TRUE(status.ok());
+    ++told;
+    leftovers_.Clean({second}, [&](const absl::Status& also) {
+      EXPECT_TRUE(also.ok());
+      ++told;
+    });
+  });
+  world_.RunFor(absl::Seconds(1));
+  EXPECT_EQ(told, 2);
+  EXPECT_EQ(Entries(), 0u);
+  EXPECT_FALSE(leftovers_.is_cleaning());
+}
+
+TEST_F(LeftoversTest, OfSuspectedSlotsThoseWithEntriesAreMarked) {
+  const uint16_t dirty = Put("dirty");
+  const uint16_t cleaned = Put("cleaned");
+  const uint16_t own = Put("own");
+  const uint16_t clean = KeySlot("clean");
+  Slots suspected = {dirty, cleaned, clean};
+  leftovers_.Suspect(suspected);
+  EXPECT_EQ(store_.slots()->foreign(), 3);
+  EXPECT_TRUE(leftovers_.is_marked(clean)) << "nobody has looked yet";
+  // One that is used meanwhile is not what the pass saw of it.
+  leftovers_.Unmark({cleaned});
+  world_.RunFor(absl::Seconds(1));
+  EXPECT_TRUE(leftovers_.is_marked(dirty));
+  for (const uint16_t slot : {cleaned, clean, own}) EXPECT_FALSE(leftovers_.is_marked(slot));
+  EXPECT_EQ(store_.slots()->foreign(), 1);
+  saves_.front().second(absl::OkStatus());
+  EXPECT_EQ(saves_.back().first, Slots({dirty}));
 }
 
 }  // namespace

@@ -46,6 +46,18 @@ void Mover::ResolveGroup(const std::shared_ptr<Group>& group) {
     frozen_.erase(std::remove(frozen_.begin(), frozen_.end(), group), frozen_.end());
     Unfreeze(*group, state);
   };
+  const bool is_given_up =
+      std::any_of(group->slots.begin(), group->slots.end(), [&](uint16_t slot) {
+        const SlotEntry& its = table.slots[slot];
+        return its.fresh || its.primary == 0 || (its.primary != me && its.primary != to);
+      });
+  if (is_given_up) {
+    // Somebody gave them out anew, be it to this node or to several. What is here is lost by that;
+    // what of it is this node's is served once it is removed.
+    for (const uint16_t slot : group->slots) SetConfirmed(slot, false);
+    end(SlotState::kElsewhere);
+    return leftovers_->Clean(group->slots, [](const absl::Status&) {});
+  }
   if (entry.primary != me) {
     if (group->revision == 0) group->revision = static_cast<int64_t>(entry.epoch);
     // Another one's: by the switch, or by what a person has told the table since.

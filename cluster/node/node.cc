@@ -273,10 +273,20 @@ class Node::Impl {
     return true;
   }
 
-  // Copies that a durable node had when it was stopped, and that are not its own.
+  // Copies that a durable node had when it was stopped, and that are not its own. What is its own
+  // and fresh is not served, and is removed for that.
   void DropStrangers() {
     const ClusterTable& table = keeper_.table();
     const uint16_t me = table.FindNumber(parts_.me);
+    if (options_.info.openings > 1) {
+      std::vector<uint16_t> suspected;
+      for (int slot = 0; slot < kSlots; ++slot) {
+        const SlotEntry& entry = table.slots[slot];
+        if (me != 0 && ((entry.primary == me && !entry.fresh) || entry.previous == me)) continue;
+        suspected.push_back(static_cast<uint16_t>(slot));
+      }
+      if (!suspected.empty()) leftovers_->Suspect(suspected);
+    }
     std::vector<uint16_t> strange;
     for (const uint16_t slot : options_.marked_slots) {
       const SlotEntry& entry = table.slots[slot];

@@ -265,6 +265,8 @@ void Staging::TableChanged() {
   std::vector<uint16_t> to_serve;
   std::vector<uint16_t> to_hold;
   std::vector<uint16_t> to_drop;
+  std::vector<uint16_t> to_hide;
+  bool has_fresh = false;
   bool waits = false;
   std::vector<bool> is_of_nobody(table.names.size() + 1, false);
   for (size_t number = 1; number < is_of_nobody.size(); ++number) {
@@ -285,12 +287,19 @@ void Staging::TableChanged() {
     const SlotEntry& entry = entries->entries[static_cast<size_t>(i % kSlotsPerGroup)];
     const bool mine = me != 0 && entry.primary == me;
     const bool is_served = states->Serves(slot);
-    if (mine ? is_served && entry.previous == 0 && !entry.adopted
+    if (mine ? is_served && entry.previous == 0 && !entry.adopted && !entry.fresh
              : !pending_[slot] && (generations_[slot] == 0 || (me != 0 && entry.joining == me))) {
       continue;
     }
     quiet.entries = nullptr;
     if (parts_.is_leaving(slot)) continue;
+    if (mine && entry.fresh) {
+      has_fresh = true;
+      if (is_served || pending_[slot]) to_hide.push_back(slot);
+      pending_[slot] = false;
+      generations_[slot] = 0;
+      continue;
+    }
     waits =
         waits || (mine && (is_of_nobody[entry.previous] || (entry.previous == 0 && entry.adopted)));
     if (mine && !is_served) {
@@ -324,6 +333,10 @@ void Staging::TableChanged() {
     }
     if (generations_[slot] != 0 && (me == 0 || entry.joining != me)) to_drop.push_back(slot);
   }
+  if (!to_hide.empty()) {
+    leftovers_->Mark(to_hide, [](const absl::Status&) {});
+    parts_.store->SetStates(to_hide, SlotState::kElsewhere);
+  }
   if (!to_hold.empty()) parts_.store->SetStates(to_hold, SlotState::kHeld);
   Serve(to_serve);
   if (!to_drop.empty()) {
@@ -332,10 +345,53 @@ void Staging::TableChanged() {
     parts_.store->SetStates(to_drop, SlotState::kElsewhere);
     Drop(to_drop);
   }
+  if (has_fresh) EmptyFresh();
   if (waits && !adopting_) {
     adopting_ = true;
     adopt_timer_->Start(kPatience, [this] { Adopt(); });
   }
+}
+
+void Staging::EmptyFresh() {
+  if (emptying_) return;
+  const ClusterTable& table = parts_.table();
+  const uint16_t me = table.FindNumber(parts_.me);
+  std::vector<uint16_t> fresh;
+  std::vector<uint16_t> dirty;
+  for (int i = 0; i < kSlots; ++i) {
+    const auto slot = static_cast<uint16_t>(i);
+    const SlotEntry& entry = table.slots[i];
+    if (me == 0 || entry.primary != me || !entry.fresh || parts_.is_leaving(slot)) continue;
+    fresh.push_back(slot);
+    if (leftovers_->is_marked(slot) || leftovers_->WillClean(slot)) dirty.push_back(slot);
+  }
+  if (fresh.empty()) return;
+  emptying_ = true;
+  if (dirty.empty()) return CommitEmptied(fresh);
+  WhenWritten(dirty, [this, dirty] {
+    leftovers_->Clean(
+        dirty, [this, alive = std::weak_ptr<bool>(alive_)](const absl::Status& cleaned) {
+          const std::shared_ptr<bool> here = alive.lock();
+          if (here == nullptr || !*here) return;
+          emptying_ = false;
+          // By the newest table, which may have given them away again.
+          if (cleaned.ok()) return EmptyFresh();
+          parts_.say(absl::StrCat("what is to begin empty cannot be removed: ", cleaned.message()));
+        });
+  });
+}
+
+void Staging::CommitEmptied(const std::vector<uint16_t>& slots) {
+  ClusterTable next = parts_.table();
+  for (const uint16_t slot : slots) next.slots.Mutable(slot).fresh = false;  // and keeps its epoch
+  Coordinator::Transaction transaction;
+  next.AddChangedGroups(parts_.table(), &transaction);
+  // A life before this one must not say so of what this one has not looked at.
+  next.CompareNode(parts_.me, &transaction);
+  parts_.keeper->Commit(std::move(transaction),
+                        [this](const absl::StatusOr<Coordinator::Outcome>&) {
+                          emptying_ = false;  // the table that is read next says what came of it
+                        });
 }
 
 void Staging::Adopt() {

@@ -61,6 +61,11 @@ class Staging {
   void Drop(const std::vector<uint16_t>& slots);
   void Serve(const std::vector<uint16_t>& slots);
   void Adopt();
+  // Removes what this node has of slots that it was given as empty ones, and then says so in the
+  // table, after which they are served: what is served is never removed. A crash in between has it
+  // begin again.
+  void EmptyFresh();
+  void CommitEmptied(const std::vector<uint16_t>& slots);
 
   // A group in which the last look found nothing to do or to wait for, as it was then. Nothing is
   // to be found before its entries or its states change: a copy begins to come only where the
@@ -83,6 +88,7 @@ class Staging {
   std::array<Quiet, kSlotGroups> quiet_;
   std::unique_ptr<Timer> adopt_timer_;
   bool adopting_ = false;
+  bool emptying_ = false;
 };
 
 }  // namespace cluster

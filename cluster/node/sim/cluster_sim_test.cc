@@ -21,12 +21,13 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 }
 
 // KVARTS_SIM_SEEDS: how many, from KVARTS_SIM_FIRST_SEED on.
-void RunSeeds(bool durable) {
+void RunSeeds(bool durable, bool gives_up = false) {
   const uint64_t first = FromEnvironment("KVARTS_SIM_FIRST_SEED", 1);
   const uint64_t seeds = FromEnvironment("KVARTS_SIM_SEEDS", 50);
   const uint64_t most_failures = FromEnvironment("KVARTS_SIM_FAILURES", 1);
   SimRunOptions options;
   options.durable = durable;
+  options.gives_up = gives_up;
   SimRunResult all;
   uint64_t failures = 0;
   const absl::Time start = absl::Now();
@@ -36,6 +37,7 @@ void RunSeeds(bool durable) {
     all.moved_answers += one.moved_answers;
     all.crashes += one.crashes;
     all.lost_slots += one.lost_slots;
+    all.given_up_slots += one.given_up_slots;
     all.trace_hash = (all.trace_hash ^ one.trace_hash) * 0x9E3779B97F4A7C15u;
     if (one.violation.empty()) continue;
     ADD_FAILURE() << one.violation;
@@ -44,13 +46,21 @@ void RunSeeds(bool durable) {
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
   std::cout << seeds << " seeds, " << static_cast<double>(seeds) / seconds << " a second; "
             << all.answered << " answers, " << all.moved_answers << " MOVED, " << all.crashes
-            << " crashes, " << all.lost_slots << " slots lost; all events: " << std::hex
-            << all.trace_hash << std::dec << "\n";
+            << " crashes, " << all.lost_slots << " slots lost, " << all.given_up_slots
+            << " given up; all events: " << std::hex << all.trace_hash << std::dec << "\n";
 }
 
 TEST(ClusterSimTest, NothingIsLostOrSeenTwiceWhereNodesKeepTheirData) { RunSeeds(true); }
 
 TEST(ClusterSimTest, NothingButTheSlotsOfDeadNodesIsLostWhereDataAreInMemory) { RunSeeds(false); }
+
+TEST(ClusterSimTest, WhatIsGivenUpDoesNotReturnWhereNodesKeepTheirData) {
+  RunSeeds(/*durable=*/true, /*gives_up=*/true);
+}
+
+TEST(ClusterSimTest, WhatIsGivenUpDoesNotReturnWhereDataAreInMemory) {
+  RunSeeds(/*durable=*/false, /*gives_up=*/true);
+}
 
 TEST(ClusterSimTest, ASeedRunsTheSameWayAgain) {
   for (const bool durable : {false, true}) {

@@ -13,6 +13,7 @@
 #include "cluster/node/node_parts.h"
 #include "cluster/node/peer_connection.h"
 #include "cluster/node/sim/sim_cluster.h"
+#include "cluster/placement.h"
 
 namespace kvarts {
 namespace cluster {
@@ -22,6 +23,8 @@ constexpr int kKeys = 2000;
 
 class NodeMovesTest : public testing::Test {
  protected:
+  explicit NodeMovesTest(const SimClusterOptions& options = {}) : cluster_(1, options) {}
+
   void Settle(absl::Duration most = absl::Seconds(30)) {
     absl::Duration next;
     std::string why;
@@ -97,7 +100,7 @@ class NodeMovesTest : public testing::Test {
     return life.under->Stats()->entries;
   }
 
-  SimCluster cluster_{1, SimClusterOptions()};
+  SimCluster cluster_;
   std::map<int, Incarnation> incarnations_;
 };
 
@@ -249,6 +252,121 @@ TEST_F(NodeMovesTest, WhatATableGivesAwayByForceIsHiddenAndNotDestroyed) {
   EXPECT_EQ(node->node->status().slots, 0);
   EXPECT_EQ(node->store->Stats()->entries, 0u);
   EXPECT_EQ(EntriesUnder(*node), before);
+}
+
+// Nodes that keep their data. What they had comes up again only where the table says that it is
+// theirs still.
+class GivenUpTest : public NodeMovesTest {
+ protected:
+  GivenUpTest() : NodeMovesTest(Durable()) {}
+
+  static SimClusterOptions Durable() {
+    SimClusterOptions options;
+    options.durable = true;
+    return options;
+  }
+  void GiveUpDead() {
+    int64_t revision = 0;
+    ASSERT_TRUE(cluster_.GiveUpDead([&](int64_t done) { revision = done; }).any());
+    ASSERT_TRUE(cluster_.RunUntil([&] { return revision != 0; }, absl::Seconds(1)));
+  }
+  // Two nodes with all keys; the first one is lost, and all slots are the other one's.
+  void LoseTheFirst() {
+    StartAt(0);
+    StartAt(1);
+    Settle();
+    PutAll();
+    cluster_.Crash(0, SimCrash::kKilled);
+    GiveUpDead();
+    Settle();
+  }
+  void DeleteAll() {
+    for (int i = 0; i < kKeys; ++i) ASSERT_TRUE(OwnerOf(Key(i))->Delete(Key(i)).ok());
+  }
+  void ExpectNothing() {
+    for (int i = 0; i < kKeys; ++i) {
+      NodeStore* const store = OwnerOf(Key(i));
+      ASSERT_NE(store, nullptr);
+      EXPECT_EQ(store->Get(Key(i)).value(), std::nullopt) << Key(i);
+    }
+  }
+};
+
+TEST_F(GivenUpTest, WhatWasGivenUpIsNotShownByANodeThatIsBack) {
+  LoseTheFirst();
+  cluster_.CutOff(1, true);  // which plans nothing, so that nothing comes to the other one
+  cluster_.Start(0);
+  cluster_.world()->RunFor(absl::Milliseconds(90));
+  const auto node = cluster_.life(0);
+  ASSERT_TRUE(node->node->status().is_registered);
+  EXPECT_GT(EntriesUnder(*node), 0u);
+  EXPECT_EQ(node->store->Stats()->entries, 0u);
+}
+
+TEST_F(GivenUpTest, WhatWasGivenUpDoesNotReturnWhenItsSlotsMoveBack) {
+  LoseTheFirst();
+  DeleteAll();
+  cluster_.Start(0);
+  Settle();
+  cluster_.Leave(1);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.life(1) == nullptr; }, absl::Seconds(10)));
+  ExpectNothing();
+}
+
+TEST_F(GivenUpTest, WhatWasGivenUpDoesNotReturnWhenItsSlotsAreGivenBackByForce) {
+  LoseTheFirst();
+  cluster_.Start(0);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.Table().IsMember(incarnations_[0]); },
+                                absl::Seconds(5)));
+  cluster_.Crash(1, SimCrash::kKilled);
+  GiveUpDead();
+  Settle();
+  EXPECT_EQ(cluster_.life(0)->node->status().slots, kSlots);
+  ExpectNothing();
+}
+
+// It sees neither of the two tables in which the slots were another's.
+TEST_F(GivenUpTest, WhatWasGivenUpDoesNotReturnWhenAllOfThatHappensWhileTheNodeIsDown) {
+  StartAt(0);
+  StartAt(1);
+  Settle();
+  PutAll();
+  cluster_.Crash(0, SimCrash::kKilled);
+  // A person gives up one node, and then, knowing that the first will be back, the other.
+  for (const int lost : {0, 1}) {
+    if (lost == 1) cluster_.Crash(1, SimCrash::kKilled);
+    ClusterTable next = cluster_.Table();
+    GiveUp({incarnations_[lost]}, {incarnations_[lost]}, &next);
+    Coordinator::Transaction transaction;
+    next.AddChangedGroups(cluster_.Table(), &transaction);
+    cluster_.Tell(std::move(transaction));
+  }
+  ASSERT_EQ(cluster_.Table().CountOf(cluster_.Table().FindNumber(incarnations_[0])), kSlots);
+  cluster_.Start(0);
+  Settle();
+  ExpectNothing();
+}
+
+TEST_F(GivenUpTest, WhoCrashesWhileItEmptiesSlotsBeginsAgainAndKeepsWhatItServedSince) {
+  LoseTheFirst();
+  cluster_.Start(0);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.Table().IsMember(incarnations_[0]); },
+                                absl::Seconds(5)));
+  cluster_.Crash(1, SimCrash::kKilled);
+  const uint64_t before = EntriesUnder(*cluster_.life(0));
+  GiveUpDead();
+  ASSERT_TRUE(cluster_.RunUntil([&] { return EntriesUnder(*cluster_.life(0)) < before; },
+                                absl::Seconds(5)));
+  ASSERT_GT(EntriesUnder(*cluster_.life(0)), 0u);
+  cluster_.Crash(0, SimCrash::kKilled);
+  cluster_.Start(0);
+  Settle();
+  ExpectNothing();
+  PutAll();
+  cluster_.Crash(0, SimCrash::kKilled);
+  cluster_.Start(0);
+  Settle();
+  ExpectAll();
 }
 
 // Two nodes share the slots, and the coordinator is put back to when the first had them all.

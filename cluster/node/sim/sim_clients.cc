@@ -74,6 +74,54 @@ std::vector<HistoryOperation> SimClients::HistoryWithout(const std::bitset<kSlot
   return operations;
 }
 
+size_t SimClients::Lose(const std::bitset<kSlots>& slots) {
+  Loss loss;
+  for (const auto* keys : {&hot_, &counters_, &cold_}) {
+    for (const std::string& key : *keys) {
+      const uint16_t slot = KeySlot(key);
+      if (!slots[slot]) continue;
+      HistoryOperation operation;
+      operation.kind = Kind::kDelete;
+      operation.client = -1;
+      operation.key = key;
+      loss.deletions.emplace_back(slot, history_.Call(operation, world_->Now()));
+    }
+  }
+  losses_.push_back(std::move(loss));
+  return losses_.size() - 1;
+}
+
+void SimClients::Lost(size_t number, int64_t revision) {
+  Loss& loss = losses_[number];
+  loss.revision = revision;
+  if (revision != 0) return;
+  for (const auto& deletion : loss.deletions) history_.Failed(deletion.second, world_->Now());
+  loss.deletions.clear();
+}
+
+void SimClients::Look() {
+  for (Loss& loss : losses_) {
+    if (loss.revision == 0 || loss.deletions.empty()) continue;
+    const ClusterTable& table = cluster_->Table();
+    if (table.revision < loss.revision) continue;
+    const auto is_served = [&](uint16_t slot) {
+      const std::vector<int> running = cluster_->Running();
+      return std::any_of(running.begin(), running.end(), [&](int place) {
+        const auto life = cluster_->life(place);
+        return life->store->slots()->Serves(slot) && table.FindNumber(life->incarnation) != 0 &&
+               table.FindNumber(life->incarnation) == table.slots[slot].primary;
+      });
+    };
+    loss.deletions.erase(std::remove_if(loss.deletions.begin(), loss.deletions.end(),
+                                        [&](const auto& deletion) {
+                                          if (!is_served(deletion.first)) return false;
+                                          history_.Ok(deletion.second, world_->Now());
+                                          return true;
+                                        }),
+                         loss.deletions.end());
+  }
+}
+
 void SimClients::Next(int client) {
   BenchRandom* const random = world_->random();
   if (!to_put_.empty()) {

@@ -2,10 +2,13 @@
 #define KVARTS_CLUSTER_NODE_SIM_SIM_CLIENTS_H_
 
 #include <array>
+#include <bitset>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -39,6 +42,12 @@ class SimClients {
   bool done() const { return busy_ == 0; }
   // Every key is read once more.
   void ReadAll();
+  // What is in the slots begins to be given up, which the history has as deletions: they end with
+  // Lost(), or when each slot is served by a table of `revision` or newer (see Look()).
+  size_t Lose(const std::bitset<kSlots>& slots);
+  void Lost(size_t number, int64_t revision);  // 0: it did not take place
+  // Now and then.
+  void Look();
   void SetLoss(double loss) { options_.loss = loss; }
 
   // All but those of keys of `slots`.
@@ -48,6 +57,10 @@ class SimClients {
 
  private:
   struct Call;
+  struct Loss {
+    int64_t revision = 0;                                // 0: not known yet
+    std::vector<std::pair<uint16_t, size_t>> deletions;  // that have not ended: slot, number
+  };
 
   void Next(int client);
   void Begin(int client, HistoryOperation::Kind kind, const std::string& key);
@@ -78,6 +91,7 @@ class SimClients {
   uint64_t moved_ = 0;
   std::array<int16_t, kSlots> guess_;
   History history_;
+  std::vector<Loss> losses_;
 };
 
 }  // namespace cluster

@@ -7,6 +7,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "cluster/placement.h"
 
 namespace kvarts {
 namespace cluster {
@@ -61,6 +62,7 @@ class SimCluster::Policy final : public CoordinatorPolicy {
   int refused_commits() const { return refused_commits_; }
 
   Fate NextCall(int client, Call call) override {
+    if (PlaceOf(client) < 0) return {};  // a person
     Fate fate = random_->NextCall(client, call);
     fate.lost = fate.lost || IsCut(client);
     fate.answer_lost = fate.answer_lost || (call == Call::kCommit && PlaceOf(client) == deaf_);
@@ -109,6 +111,54 @@ void SimCluster::Tell(Coordinator::Transaction transaction) {
                  [](const absl::StatusOr<Coordinator::Outcome>&) {});
   world_.RunFor(absl::Milliseconds(10));
   TableMayHaveChanged();
+}
+
+std::bitset<kSlots> SimCluster::GiveUpDead(std::function<void(int64_t)> done) {
+  const ClusterTable& table = Table();
+  std::set<Incarnation> alive;
+  for (const int place : Running()) alive.insert(life(place)->incarnation);
+  std::vector<Incarnation> dead;
+  bool has_member = false;
+  for (const Incarnation& node : table.names) {
+    if (alive.count(node) == 0) dead.push_back(node);
+  }
+  for (const auto& [node, info] : table.nodes) {
+    if (alive.count(node) != 0) {
+      has_member = has_member || info.state == NodeState::kMember;
+    } else if (table.FindNumber(node) == 0) {
+      dead.push_back(node);
+    }
+  }
+  std::bitset<kSlots> slots;
+  if (!has_member) return slots;
+  for (const Incarnation& node : dead) {
+    const uint16_t number = table.FindNumber(node);
+    for (int slot = 0; slot < kSlots && number != 0; ++slot) {
+      if (table.slots[slot].primary == number) slots.set(static_cast<size_t>(slot));
+    }
+  }
+  if (slots.none()) return slots;
+  ClusterTable next = table;
+  cluster::GiveUp(dead, dead, &next);
+  Coordinator::Transaction transaction;
+  next.AddCluster(&transaction);
+  for (const Incarnation& node : dead) {
+    if (table.nodes.count(node) != 0) next.RemoveNode(node, &transaction);
+  }
+  next.AddChangedGroups(table, &transaction);
+  if (person_ == nullptr) {
+    client_places_.push_back(-1);
+    person_ = coordinator_->NewClient(coordinator_loop_);
+  }
+  Log(absl::StrCat(slots.count(), " slots are given up"));
+  person_->Commit(
+      std::move(transaction), absl::Seconds(10),
+      [this, slots, done = std::move(done)](const absl::StatusOr<Coordinator::Outcome>& outcome) {
+        const bool is_done = outcome.ok() && outcome->succeeded;
+        if (is_done) given_up_ |= slots;
+        done(is_done ? outcome->revision : 0);
+      });
+  return slots;
 }
 
 SimCluster::~SimCluster() {
@@ -314,9 +364,9 @@ void SimCluster::TableMayHaveChanged() {
       const auto name = [this](uint16_t number) {
         return number == 0 ? "-" : ToHex(table_.NameOf(number)).substr(0, 6);
       };
-      const std::string line =
-          absl::StrCat("the slot: ", name(entry.primary), " joining ", name(entry.joining),
-                       " previous ", name(entry.previous), entry.adopted ? " adopted" : "");
+      const std::string line = absl::StrCat(
+          "the slot: ", name(entry.primary), " joining ", name(entry.joining), " previous ",
+          name(entry.previous), entry.adopted ? " adopted" : "", entry.fresh ? " fresh" : "");
       if (line != traced_) Log(absl::StrCat(line, ", revision ", table_.revision));
       traced_ = line;
     }
@@ -476,6 +526,7 @@ std::string SimCluster::Unsettled() {
     if (entry.joining != 0) return absl::StrCat(text(), " is joining");
     if (entry.previous != 0) return absl::StrCat(text(), " has a previous node");
     if (entry.adopted) return absl::StrCat(text(), " is adopted");
+    if (entry.fresh) return absl::StrCat(text(), " is to be emptied");
     if (counts[entry.primary] == 0 && place_of.count(entry.primary) == 0)
       return absl::StrCat(text(), " is nobody's");
     ++counts[entry.primary];
@@ -490,7 +541,9 @@ std::string SimCluster::Unsettled() {
   for (const auto& [number, place] : place_of) {
     const std::shared_ptr<Life> here = life(place);
     if (!here->node->status().is_idle) return absl::StrCat(NameOf(place), " is not idle");
-    if (const int foreign = here->store->slots()->foreign(); foreign != 0) {
+    // What was given up is hidden where it is still there, and removed when it comes again.
+    const auto foreign = static_cast<size_t>(here->store->slots()->foreign());
+    if (foreign > given_up_.count()) {
       return absl::StrCat(NameOf(place), " has ", foreign, " slots marked as not its own");
     }
     for (int slot = 0; slot < kSlots; ++slot) {
@@ -506,6 +559,7 @@ std::string SimCluster::Unsettled() {
     while ((*cursor)->Next(PageLimits(), &page).ok() && !page.empty()) {
       for (const ScanEntry& entry : page) {
         if (table.slots[KeySlot(entry.key)].primary == number) continue;
+        if (given_up_[KeySlot(entry.key)]) continue;
         return absl::StrCat(NameOf(place), " still has ", entry.key, " of slot ",
                             KeySlot(entry.key));
       }

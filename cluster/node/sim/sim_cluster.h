@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -90,11 +91,17 @@ class SimCluster {
 
   // A person tells the coordinator, whom nothing keeps from it.
   void Tell(Coordinator::Transaction transaction);
+  // The same, that what is on crashed nodes is given up (placement.h). Inside an event too: it
+  // takes place after it. Returns the slots, none where nothing is told. `done` gets the revision;
+  // 0: it did not take place.
+  std::bitset<kSlots> GiveUpDead(std::function<void(int64_t revision)> done);
   // What the coordinator holds now.
   const ClusterTable& Table();
   Coordinator::Contents Backup() const { return coordinator_->contents(); }
   void SetReadsWrite(bool reads_write) { coordinator_->SetReadsWrite(reads_write); }
   void RestoreBackup(Coordinator::Contents backup) { coordinator_->Restore(std::move(backup)); }
+  // Slots that were given up, ever.
+  const std::bitset<kSlots>& given_up() const { return given_up_; }
   // Slots that were lost with a node in memory, ever.
   const std::bitset<kSlots>& lost() const { return lost_; }
 
@@ -153,6 +160,8 @@ class SimCluster {
   std::set<Incarnation> dead_;      // in memory, and crashed
   size_t dead_seen_ = 0;
   std::bitset<kSlots> lost_;
+  std::bitset<kSlots> given_up_;
+  std::unique_ptr<Coordinator> person_;  // a client of the coordinator
   ClusterTable table_;
   uint64_t lives_ = 0;
   std::set<std::pair<Incarnation, uint16_t>> served_;

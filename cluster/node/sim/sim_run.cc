@@ -1,6 +1,8 @@
 #include "cluster/node/sim/sim_run.h"
 
 #include <algorithm>
+#include <bitset>
+#include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -19,8 +21,8 @@ constexpr absl::Duration kLivenessPhase = absl::Minutes(2);
 // Lets things go wrong, one after the other, and puts most of them right again after a while.
 class Chaos {
  public:
-  Chaos(SimCluster* cluster, bool durable)
-      : cluster_(cluster), world_(cluster->world()), durable_(durable) {
+  Chaos(SimCluster* cluster, SimClients* clients, const SimRunOptions& options)
+      : cluster_(cluster), clients_(clients), world_(cluster->world()), options_(options) {
     const double roughness = world_->random()->Fraction();
     links_.loss = world_->Chance(0.5) ? 0 : 0.1 * roughness;
     links_.cut = world_->Chance(0.5) ? 0 : 0.3;
@@ -36,7 +38,7 @@ class Chaos {
       coordinator_.late_delay = absl::Seconds(5);
     }
     pause_ = absl::Milliseconds(100) + absl::Milliseconds(1900) * world_->random()->Fraction();
-    most_crashes_ = durable ? 1000 : static_cast<int>(world_->random()->Below(3));
+    most_crashes_ = options.durable ? 1000 : static_cast<int>(world_->random()->Below(3));
   }
 
   void Start() {
@@ -90,7 +92,7 @@ class Chaos {
     const std::string name = SimCluster::NameOf(a);
     const std::string other = SimCluster::NameOf(b);
     SimTransport* const net = cluster_->net();
-    switch (world_->random()->Below(9)) {
+    switch (world_->random()->Below(options_.gives_up ? 12 : 9)) {
       case 0:
       case 1: {
         if (crashes_ >= most_crashes_ || cluster_->life(a)->is_leaving) return;
@@ -154,6 +156,15 @@ class Chaos {
           }
         }
         return;
+      case 9:
+      case 10:
+      case 11: {
+        const auto number = std::make_shared<size_t>();
+        const std::bitset<kSlots> slots = cluster_->GiveUpDead(
+            [this, number](int64_t revision) { clients_->Lost(*number, revision); });
+        if (slots.any()) *number = clients_->Lose(slots);
+        return;
+      }
       default: {
         int staying = 0;
         for (const int place : cluster_->Running()) {
@@ -168,8 +179,9 @@ class Chaos {
   }
 
   SimCluster* const cluster_;
+  SimClients* const clients_;
   SimWorld* const world_;
-  const bool durable_;
+  const SimRunOptions options_;
   SimLinkOptions links_;
   CoordinatorFaults coordinator_;
   absl::Duration pause_;
@@ -192,7 +204,7 @@ SimRunResult RunSeed(uint64_t seed, const SimRunOptions& options) {
   SimClientOptions client_options;
   client_options.operations = std::max(0, options.operations - client_options.cold_keys);
   SimClients clients(&cluster, client_options);
-  Chaos chaos(&cluster, options.durable);
+  Chaos chaos(&cluster, &clients, options);
 
   // Scans, as clients make them, while all goes on.
   absl::Duration next_scan = absl::Seconds(1);
@@ -200,6 +212,7 @@ SimRunResult RunSeed(uint64_t seed, const SimRunOptions& options) {
     if (world->Now() < next_scan) return;
     next_scan = world->Now() + absl::Milliseconds(50);
     for (const int place : cluster.Running()) cluster.CheckScan(place);
+    clients.Look();
   };
 
   cluster.RunFor(absl::Milliseconds(200));
@@ -226,6 +239,7 @@ SimRunResult RunSeed(uint64_t seed, const SimRunOptions& options) {
       },
       kLivenessPhase);
   if (!settled) cluster.Violated(absl::StrCat("does not come to rest: ", unsettled));
+  clients.Look();
   clients.ReadAll();
   cluster.RunUntil([&] { return clients.done(); }, kLivenessPhase);
   const LinearizabilityReport report = CheckLinearizability(clients.HistoryWithout(cluster.lost()));
@@ -239,10 +253,11 @@ SimRunResult RunSeed(uint64_t seed, const SimRunOptions& options) {
   result.moved_answers = clients.moved();
   result.crashes = chaos.crashes();
   result.lost_slots = cluster.lost().count();
+  result.given_up_slots = cluster.given_up().count();
   if (!cluster.violation().empty()) {
-    result.violation =
-        absl::StrCat("seed ", seed, options.durable ? ", durable" : ", in memory", ": ",
-                     cluster.violation(), "\nthe last events:\n", cluster.RecentEvents());
+    result.violation = absl::StrCat("seed ", seed, options.durable ? ", durable" : ", in memory",
+                                    options.gives_up ? ", giving up: " : ": ", cluster.violation(),
+                                    "\nthe last events:\n", cluster.RecentEvents());
   }
   return result;
 }

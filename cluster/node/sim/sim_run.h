@@ -9,6 +9,7 @@ namespace cluster {
 
 struct SimRunOptions {
   bool durable = false;
+  bool gives_up = false;  // now and then what is on crashed nodes, which come back
   int operations = 1000;
 };
 
@@ -20,6 +21,7 @@ struct SimRunResult {
   uint64_t moved_answers = 0;
   uint64_t crashes = 0;
   uint64_t lost_slots = 0;
+  uint64_t given_up_slots = 0;
 };
 
 // A cluster under clients and faults, as the seed has it: a safety phase in which nodes join,
