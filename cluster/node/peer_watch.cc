@@ -17,7 +17,10 @@ constexpr size_t kShownDigits = 12;
 }  // namespace
 
 PeerWatch::PeerWatch(NodeParts* parts, std::function<void()> changed)
-    : parts_(*parts), changed_(std::move(changed)), timer_(parts->loop->NewTimer()) {
+    : parts_(*parts),
+      changed_(std::move(changed)),
+      timer_(parts->loop->NewTimer()),
+      ticked_(parts->loop->Now()) {
   Tick();
 }
 
@@ -85,8 +88,13 @@ void PeerWatch::Connect(const Incarnation& node, Peer* peer) {
 
 void PeerWatch::Tick() {
   timer_->Start(kPeriod, [this] { Tick(); });
+  // For so long this node itself was not run, and could hear nobody: that says nothing of others.
+  const absl::Duration now = parts_.loop->Now();
+  const absl::Duration late = std::max(now - ticked_ - kPeriod, absl::ZeroDuration());
+  ticked_ = now;
   bool changed = false;
   for (auto& [node, peer] : peers_) {
+    peer.heard = std::min(peer.heard + late, now);
     if (peer.connection == nullptr) {
       if (parts_.loop->Now() >= peer.try_after) Connect(node, &peer);
     } else if (peer.connection->is_open()) {

@@ -25,7 +25,8 @@ class PeerWatch {
   // Watches those that the table has.
   void TableChanged();
   // A node that has just come counts as alive until it has been silent for a second; one that is
-  // not registered is not alive.
+  // not registered is not alive. What this node was not run for, as on a machine without processor
+  // time, is not their silence.
   bool IsAlive(const Incarnation& node) const;
 
  private:
@@ -47,6 +48,7 @@ class PeerWatch {
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::map<Incarnation, Peer> peers_;
   std::unique_ptr<Timer> timer_;
+  absl::Duration ticked_;  // last
 };
 
 }  // namespace cluster

@@ -167,6 +167,29 @@ TEST_F(NodeMovesTest, WhoIsRefusedByTheCoordinatorTriesAgainWithAPauseAndSaysWhy
   Settle();
 }
 
+// As when a machine has no processor time for any of them.
+TEST_F(NodeMovesTest, WhoWasHeldUpItselfTakesNobodyForDeadByThat) {
+  for (int place = 0; place < 3; ++place) StartAt(place);
+  Settle();
+  for (const bool all : {true, false}) {
+    const size_t before = cluster_.RecentEvents().size();
+    for (int place = all ? 0 : 2; place < 3; ++place) {
+      cluster_.world()->Pause(cluster_.life(place)->process);
+    }
+    cluster_.RunFor(absl::Seconds(3));
+    for (int place = all ? 0 : 2; place < 3; ++place) {
+      cluster_.world()->Resume(cluster_.life(place)->process);
+    }
+    cluster_.RunFor(absl::Seconds(3));
+    const std::string events = cluster_.RecentEvents().substr(before);
+    for (int place = 0; place < 3; ++place) {
+      const bool says_so =
+          events.find(absl::StrCat("node-", place, " says: node ")) != std::string::npos;
+      EXPECT_EQ(says_so, !all && place != 2) << place << "\n" << events;
+    }
+  }
+}
+
 // Found by seed 660 in memory, which took it for a node that leaves too early.
 TEST_F(NodeMovesTest, WhoLeavesAloneTakesItsSlotsWithIt) {
   StartAt(0);
