@@ -392,6 +392,41 @@ TEST_F(GivenUpTest, WhoCrashesWhileItEmptiesSlotsBeginsAgainAndKeepsWhatItServed
   ExpectAll();
 }
 
+// Found by seed 735, giving up. The other node may have served what was switched to it.
+TEST_F(GivenUpTest, WhatWasSwitchedAndIsGivenUpToTheNodeThatHoldsItIsNotTakenBack) {
+  StartAt(0);
+  Settle();
+  PutAll();
+  StartAt(1);
+  SlotTable* const slots = cluster_.life(0)->store->slots();
+  ASSERT_TRUE(
+      cluster_.RunUntil([&] { return slots->count(SlotState::kCopying) > 0; }, absl::Seconds(10)));
+  cluster_.Deafen(0, true);  // so that it has not sent the word
+  std::vector<uint16_t> switched;
+  ASSERT_TRUE(cluster_.RunUntil(
+      [&] {
+        const ClusterTable& table = cluster_.Table();
+        const uint16_t number = table.FindNumber(incarnations_[1]);
+        for (int slot = 0; slot < kSlots && number != 0; ++slot) {
+          if (table.slots[slot].primary == number) switched.push_back(static_cast<uint16_t>(slot));
+        }
+        return !switched.empty();
+      },
+      absl::Seconds(10)));
+  ASSERT_EQ(slots->state(switched.front()), SlotState::kHeld);
+  cluster_.CutOff(0, true);
+  cluster_.Crash(1, SimCrash::kKilled);
+  GiveUpDead();
+  cluster_.CutOff(0, false);
+  cluster_.Deafen(0, false);
+  Settle();
+  EXPECT_EQ(cluster_.life(0)->node->status().slots, kSlots);
+  for (int i = 0; i < kKeys; ++i) {
+    const bool is_lost = std::binary_search(switched.begin(), switched.end(), KeySlot(Key(i)));
+    EXPECT_EQ(OwnerOf(Key(i))->Get(Key(i)).value().has_value(), !is_lost) << Key(i);
+  }
+}
+
 // Two nodes share the slots, and the coordinator is put back to when the first had them all.
 class RestoredCoordinatorTest : public NodeMovesTest {
  protected:
