@@ -61,6 +61,9 @@ class Coordinator {
     Value& operator[](const std::string& name) { return Mutable()[name]; }
     size_t erase(const std::string& name) { return Mutable().erase(name); }
 
+    // Whether both are the same copy, unchanged: no other question is answered that fast.
+    bool SharesWith(const Values& other) const { return map_ == other.map_; }
+
     friend bool operator==(const Values& a, const Values& b) { return *a.map_ == *b.map_; }
     friend bool operator==(const Values& a, const Map& b) { return *a.map_ == b; }
 

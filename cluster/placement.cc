@@ -118,6 +118,10 @@ void Rebalance(const std::vector<Incarnation>& dead, ClusterTable* table) {
     if (wanted[giver] >= 0 || is_dead(table->NameOf(number))) continue;
     // From its last slots on, which keeps what it has left in one piece.
     for (int i = kSlots - 1; i >= 0 && wanted[giver] < 0; --i) {
+      if (!table->slots.group(GroupOf(i))->MayHavePrimary(number)) {
+        i -= i % kSlotsPerGroup;
+        continue;
+      }
       const SlotEntry& now = table->slots[i];
       // One that has just come, and whose last owner still holds a copy, is not ready to go on; nor
       // is one that is to be emptied.

@@ -94,8 +94,9 @@ void Leftovers::Changed(absl::AnyInvocable<void(absl::Status)> done) {
 void Leftovers::SaveNow() {
   saving_ = true;
   std::vector<uint16_t> slots;
-  for (int slot = 0; slot < kSlots; ++slot) {
-    if (marked_[slot]) slots.push_back(static_cast<uint16_t>(slot));
+  for (size_t slot = marked_._Find_first(); slot < marked_.size();
+       slot = marked_._Find_next(slot)) {
+    slots.push_back(static_cast<uint16_t>(slot));
   }
   auto waiting = std::make_shared<std::vector<absl::AnyInvocable<void(absl::Status)>>>();
   waiting->swap(to_save_);

@@ -139,6 +139,8 @@ bool Mover::Chosen(Incarnation* to, std::vector<uint16_t>* slots) const {
   const uint16_t me = table.FindNumber(parts_.me);
   if (me == 0) return false;
   std::map<uint16_t, std::vector<uint16_t>> by_target;
+  uint16_t last = 0;  // neighbours mostly go to one node
+  std::vector<uint16_t>* its = nullptr;
   for (int i = 0; i < kSlots; ++i) {
     const SlotGroup& group = *table.slots.group(GroupOf(i));
     if (!group.may_have_joining || !group.MayHavePrimary(me)) {
@@ -149,7 +151,8 @@ bool Mover::Chosen(Incarnation* to, std::vector<uint16_t>* slots) const {
     const SlotEntry& entry = group.entries[static_cast<size_t>(i % kSlotsPerGroup)];
     if (entry.primary == me && entry.joining != 0 && entry.previous == 0 && !owned_[slot] &&
         parts_.store->slots()->state(slot) == SlotState::kServing) {
-      by_target[entry.joining].push_back(slot);
+      if (its == nullptr || entry.joining != last) its = &by_target[last = entry.joining];
+      its->push_back(slot);
     }
   }
   for (auto& [target, its_slots] : by_target) {
@@ -505,6 +508,7 @@ void Mover::Ended(const Group& group) {
 }
 
 void Mover::SetOwned(const std::vector<uint16_t>& slots, bool is_owned) {
+  ++owned_changes_;
   for (const uint16_t slot : slots) {
     int& count = owned_of_group_[static_cast<size_t>(GroupOf(slot))];
     if (is_owned != owned_[slot]) count += is_owned ? 1 : -1;

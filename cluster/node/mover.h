@@ -45,6 +45,7 @@ class Mover {
 
   // Slots whose requests this alone decides upon: held, switched and not yet released.
   bool Owns(uint16_t slot) const { return owned_[slot]; }
+  uint64_t owned_changes() const { return owned_changes_; }  // a count
   bool OwnsAnyOf(int group) const { return owned_of_group_[static_cast<size_t>(group)] > 0; }
   // The slots' old copies are gone, and new ones come: nothing is known of them.
   void Forget(const std::vector<uint16_t>& slots) {
@@ -141,6 +142,7 @@ class Mover {
   std::array<bool, kSlots> confirmed_{};  // the other node has said that it serves them
   // How many of a group's slots are so: loops over all slots pass over the other groups.
   std::array<int, kSlotGroups> owned_of_group_{};
+  uint64_t owned_changes_ = 0;
   std::array<int, kSlotGroups> confirmed_of_group_{};
   bool dropping_ = false;
   std::shared_ptr<PeerConnection> asking_;

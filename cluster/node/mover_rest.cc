@@ -132,9 +132,12 @@ void Mover::DropOld() {
   if (me == 0) return;
   std::vector<uint16_t> ready;
   std::map<uint16_t, std::vector<uint16_t>> unknown;
+  const bool may_drop = job_ == nullptr || job_->groups.empty();
   for (int i = 0; i < kSlots; ++i) {
     const SlotGroup& group = *table.slots.group(GroupOf(i));
-    if (!group.MayHavePrevious(me) && confirmed_of_group_[static_cast<size_t>(GroupOf(i))] == 0) {
+    const int confirmed = confirmed_of_group_[static_cast<size_t>(GroupOf(i))];
+    if (i % kSlotsPerGroup == 0 &&
+        (confirmed == 0 ? !group.MayHavePrevious(me) : confirmed == kSlotsPerGroup && !may_drop)) {
       i += kSlotsPerGroup - 1;
       continue;
     }
@@ -164,7 +167,7 @@ void Mover::DropOld() {
       if (is_released) unknown[entry.primary].push_back(slot);
     }
   }
-  if (!ready.empty() && (job_ == nullptr || job_->groups.empty())) {
+  if (!ready.empty() && may_drop) {
     dropping_ = true;
     leftovers_->Clean(ready, [this, ready](const absl::Status& cleaned) {
       if (!cleaned.ok()) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -510,10 +511,14 @@ class Node::Impl {
     const auto it = table.nodes.find(parts_.me);
     if (it != table.nodes.end() && it->second.state != NodeState::kLeaving) return;
     const uint16_t me = table.FindNumber(parts_.me);
-    const bool is_needed =
-        me != 0 && std::any_of(table.slots.begin(), table.slots.end(), [me](const SlotEntry& s) {
-          return s.primary == me || s.joining == me || s.previous == me;
-        });
+    bool is_needed = false;
+    for (int group = 0; group < kSlotGroups && me != 0 && !is_needed; ++group) {
+      const SlotGroup& g = *table.slots.group(group);
+      if (!g.MayHavePrimary(me) && !g.MayHavePrevious(me) && !g.may_have_joining) continue;
+      is_needed = std::any_of(g.entries.begin(), g.entries.end(), [me](const SlotEntry& s) {
+        return s.primary == me || s.joining == me || s.previous == me;
+      });
+    }
     // One that is silent may be back in a moment, and one that is no member yet may become one:
     // whoever stops this node decides how long to wait.
     const bool has_takers =
@@ -537,6 +542,13 @@ class Node::Impl {
   void Publish() {
     if (!keeper_.has_table() || watch_ == nullptr) return;
     const ClusterTable& table = keeper_.table();
+    std::vector<bool> is_alive;
+    for (const auto& [node, info] : table.nodes) is_alive.push_back(watch_->IsAlive(node));
+    // All that the map is made of.
+    Published now = {keeper_.tables(), table.revision, mover_->owned_changes(),
+                     std::move(is_alive)};
+    if (now == published_) return;
+    published_ = std::move(now);
     auto map = std::make_shared<ClusterMap>();
     map->cluster_id = ToHex(table.cluster_id);
     map->revision = static_cast<uint64_t>(table.revision);
@@ -593,6 +605,9 @@ class Node::Impl {
     parts_.store->slots()->SetMap(std::move(map));
   }
 
+  // Tables read, the last one's revision, changes of what the mover owns, who is alive.
+  using Published = std::tuple<uint64_t, int64_t, uint64_t, std::vector<bool>>;
+
   // A group as it was when GiveUpLost() looked at it.
   struct KeptGroup {
     std::shared_ptr<const SlotGroup> entries;
@@ -613,6 +628,7 @@ class Node::Impl {
   std::unique_ptr<Timer> timer_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::array<KeptGroup, kSlotGroups> kept_;
+  Published published_;  // by the last map
   std::map<uint64_t, std::shared_ptr<PeerSession>> sessions_;
   uint64_t next_session_ = 0;
   std::string cluster_id_;

@@ -272,6 +272,8 @@ void Staging::TableChanged() {
   for (size_t number = 1; number < is_of_nobody.size(); ++number) {
     is_of_nobody[number] = IsOfNobody(table, static_cast<uint16_t>(number));
   }
+  if (is_of_nobody != is_of_nobody_) quiet_.fill({});
+  is_of_nobody_ = is_of_nobody;
   for (int i = 0; i < kSlots; ++i) {
     const std::shared_ptr<const SlotGroup>& entries = table.slots.group(GroupOf(i));
     Quiet& quiet = quiet_[static_cast<size_t>(GroupOf(i))];
@@ -287,7 +289,10 @@ void Staging::TableChanged() {
     const SlotEntry& entry = entries->entries[static_cast<size_t>(i % kSlotsPerGroup)];
     const bool mine = me != 0 && entry.primary == me;
     const bool is_served = states->Serves(slot);
-    if (mine ? is_served && entry.previous == 0 && !entry.adopted && !entry.fresh
+    // What it has to do for one that it serves is to forget a node that is gone, or a word that has
+    // done its work.
+    if (mine ? is_served && !entry.fresh && !is_of_nobody[entry.previous] &&
+                   !(entry.previous == 0 && entry.adopted)
              : !pending_[slot] && (generations_[slot] == 0 || (me != 0 && entry.joining == me))) {
       continue;
     }
@@ -400,9 +405,13 @@ void Staging::Adopt() {
   ClusterTable next = parts_.table();
   const uint16_t me = next.FindNumber(parts_.me);
   bool any = false;
-  for (int slot = 0; slot < kSlots; ++slot) {
+  for (int slot = 0; slot < kSlots && me != 0; ++slot) {
+    if (!next.slots.group(GroupOf(slot))->MayHavePrimary(me)) {
+      slot += kSlotsPerGroup - 1;
+      continue;
+    }
     const SlotEntry& entry = next.slots[slot];
-    if (me == 0 || entry.primary != me) continue;
+    if (entry.primary != me) continue;
     if (entry.previous == 0) {
       // What it was adopted from is gone: the word has done its work once the slot is served.
       if (entry.adopted && parts_.store->slots()->Serves(static_cast<uint16_t>(slot))) {

@@ -68,8 +68,8 @@ class Staging {
   void CommitEmptied(const std::vector<uint16_t>& slots);
 
   // A group in which the last look found nothing to do or to wait for, as it was then. Nothing is
-  // to be found before its entries or its states change: a copy begins to come only where the
-  // entries that were looked at have it joining.
+  // to be found before its entries, its states or the registered nodes change: a copy begins to
+  // come only where the entries that were looked at have it joining.
   struct Quiet {
     std::shared_ptr<const SlotGroup> entries;  // null: it was not so
     uint64_t changes = 0;
@@ -86,6 +86,7 @@ class Staging {
   std::vector<Waiting> waiting_;
   std::array<bool, kSlots> pending_{};  // this node's by the table, and not yet served
   std::array<Quiet, kSlotGroups> quiet_;
+  std::vector<bool> is_of_nobody_;  // at the last look, by number: registered no more
   std::unique_ptr<Timer> adopt_timer_;
   bool adopting_ = false;
   bool emptying_ = false;

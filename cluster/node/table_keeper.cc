@@ -72,13 +72,21 @@ void TableKeeper::Took(absl::StatusOr<Coordinator::Contents> contents) {
       timer_->Start(kRetry, [this] { ReadNow(); });
       return;
     }
-    absl::StatusOr<ClusterTable> table = ClusterTable::Parse(*contents, table_.get());
+    const bool is_same = table_ != nullptr && contents->values.SharesWith(values_);
+    absl::StatusOr<ClusterTable> table =
+        is_same ? ClusterTable() : ClusterTable::Parse(*contents, table_.get());
     if (restored_.ok()) {
-      restored_ = CheckHistory(contents->revision, table.ok() ? &*table : nullptr);
+      restored_ = CheckHistory(contents->revision, is_same || !table.ok() ? nullptr : &*table);
     }
     error = restored_.ok() ? table.status() : restored_;
     is_new = error.ok();
-    if (is_new) table_ = std::make_unique<ClusterTable>(*std::move(table));
+    if (is_new && is_same) {
+      table_->revision = contents->revision;
+    } else if (is_new) {
+      table_ = std::make_unique<ClusterTable>(*std::move(table));
+      values_ = std::move(contents->values);
+      ++tables_;
+    }
   }
   if (!error.ok() && error != last_error_) say_(error.message());
   last_error_ = error;

@@ -37,6 +37,10 @@ class TableKeeper {
   const ClusterTable& table() const { return *table_; }
   int64_t revision() const { return table_ == nullptr ? 0 : table_->revision; }
 
+  // How many tables were read that were not the one before: what two calls of table() give differs
+  // in its revision alone where this has not changed.
+  uint64_t tables() const { return tables_; }
+
   // What other nodes are told of. Where reads raise the revision of the whole, as etcd's do, nodes
   // that told each other of that would have each other read for ever.
   int64_t last_change() const { return table_ == nullptr ? 0 : table_->LastChange(); }
@@ -77,6 +81,8 @@ class TableKeeper {
   const std::function<void(absl::string_view)> say_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::unique_ptr<ClusterTable> table_;
+  Coordinator::Values values_;  // that it was read from
+  uint64_t tables_ = 0;
   std::unique_ptr<Timer> timer_;
   std::unique_ptr<Timer> waiters_timer_;
   std::vector<Waiter> waiters_;
