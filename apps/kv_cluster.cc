@@ -292,6 +292,7 @@ class Commands {
     int unassigned = 0;
     int moving = 0;
     int old = 0;
+    int fresh = 0;
   };
   Counts Count() const {
     Counts counts;
@@ -299,6 +300,7 @@ class Commands {
       if (slot.primary == 0) ++counts.unassigned;
       if (slot.joining != 0) ++counts.moving;
       if (slot.previous != 0) ++counts.old;
+      if (slot.fresh) ++counts.fresh;
     }
     return counts;
   }
@@ -324,18 +326,19 @@ class Commands {
     if (FLAGS_json) {
       absl::PrintF(
           "{\"cluster\":\"%s\",\"revision\":%d,\"on_loss\":\"%s\",\"slots_unassigned\":%d,"
-          "\"slots_moving\":%d,\"slots_to_drop\":%d,\"slots_down\":%d,\"slots_lost\":%d,"
+          "\"slots_moving\":%d,\"slots_to_drop\":%d,\"slots_to_empty\":%d,\"slots_down\":%d,"
+          "\"slots_lost\":%d,"
           "\"nodes\":[",
           cluster::ToHex(table_.cluster_id), table_.revision,
           table_.empty_on_loss ? "empty" : "wait", counts.unassigned, counts.moving, counts.old,
-          down, table_.lost_slots);
+          counts.fresh, down, table_.lost_slots);
     } else {
       absl::PrintF("cluster %s, revision %d\n", cluster::ToHex(table_.cluster_id), table_.revision);
       absl::PrintF(
-          "slots: %d served, %d moving, %d to be dropped, %d down, %d of nobody; lost so "
-          "far: %d\n\n",
-          kSlots - down - counts.unassigned, counts.moving, counts.old, down, counts.unassigned,
-          table_.lost_slots);
+          "slots: %d served, %d moving, %d to be dropped, %d to be emptied, %d down, %d of nobody; "
+          "lost so far: %d\n\n",
+          kSlots - down - counts.unassigned - counts.fresh, counts.moving, counts.old, counts.fresh,
+          down, counts.unassigned, table_.lost_slots);
       absl::PrintF("%-12s  %-10s  %-6s  %6s  %12s  %-22s  %-22s  %s\n", "node", "state", "alive",
                    "slots", "keys", "native", "resp", "store");
     }

@@ -22,6 +22,14 @@ constexpr size_t kCounters = 8;  // of a thread
 // Between looks at the table: each takes its lock, which nodes need to move slots.
 constexpr absl::Duration kLookPause = absl::Milliseconds(20);
 
+// Every slot is somebody's who serves it, and nothing is left to be done.
+bool IsAtRest(const std::string& json) {
+  for (const char* what : {"slots_moving", "slots_to_drop", "slots_to_empty", "slots_unassigned"}) {
+    if (NumberIn(json, what) != 0) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string TestValue(int i) { return absl::StrCat("value ", i, " of a key"); }
@@ -95,8 +103,7 @@ std::string ClusterFixture::AwaitEven(int nodes) {
         ++even;
       }
     }
-    if (status.exit_code == 0 && even == nodes && NumberIn(json, "slots_moving") == 0 &&
-        NumberIn(json, "slots_to_drop") == 0 && NumberIn(json, "slots_unassigned") == 0) {
+    if (status.exit_code == 0 && even == nodes && IsAtRest(json)) {
       return json;
     }
     absl::SleepFor(kLookPause);
@@ -110,8 +117,7 @@ std::string ClusterFixture::AwaitRest() {
   for (const absl::Time end = absl::Now() + kClusterPatience; absl::Now() < end;) {
     const ProcessResult status = Cluster("status", {"--json"});
     json = status.out;
-    if (status.exit_code == 0 && NumberIn(json, "slots_moving") == 0 &&
-        NumberIn(json, "slots_to_drop") == 0 && NumberIn(json, "slots_unassigned") == 0) {
+    if (status.exit_code == 0 && IsAtRest(json)) {
       return json;
     }
     absl::SleepFor(kLookPause);
