@@ -71,7 +71,12 @@ void Engine::FlushLoop() {
     flush_error_ = flushed.status();
     progress_.SignalAll();
     if (stopping_) return;
-    if (flushed.ok() && *flushed) continue;
+    if (flushed.ok() && *flushed) {
+      // The run that it made may be the one that makes a compaction due.
+      ++work_asked_;
+      work_.SignalAll();
+      continue;
+    }
     if (!flushed.ok()) {
       work_.WaitFor(&work_mu_, kRetry);  // there may be space again
     } else {

@@ -337,6 +337,29 @@ TEST(SstableCloseTest, NoCompactionGoesOnBehindAClose) {
 }
 
 // A file that the manifest names must be there, before anything is deleted for not being named.
+// Not when something else wakes it, which may be after the idle period.
+TEST(SstableCompactionTest, ItBeginsWhenTheFlushThatMakesItDueHasEnded) {
+  for (int round = 0; round < 5; ++round) {
+    MemoryFileSystem disk;
+    SstableOptions options = SmallSstable(&disk);
+    options.threads = true;
+    options.idle_period = absl::Hours(1);
+    auto store = OpenSstable(kTestDir, options).value();
+    for (int run = 0; run < 4; ++run) {
+      for (int i = 0; i < 50; ++i) {
+        ASSERT_TRUE(
+            PutWith(store.get(), absl::StrCat("key", i), std::string(500, 'v'), false).ok());
+      }
+      ASSERT_TRUE(store->maintenance()->Flush().ok());
+    }
+    for (int i = 0; StatOf(store.get(), "level_0_runs") >= 4 && i < 5000; ++i) {
+      absl::SleepFor(absl::Milliseconds(2));
+    }
+    EXPECT_LT(StatOf(store.get(), "level_0_runs"), 4u);
+    ASSERT_TRUE(store->Close().ok());
+  }
+}
+
 TEST(SstableOpenTest, AMissingTableFailsTheOpenAndNothingIsDeleted) {
   MemoryFileSystem fs;
   {
