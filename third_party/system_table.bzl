@@ -105,4 +105,12 @@ SYSTEM_REPOSITORIES = {
     "tinycdb": {
         "modules": {":cdb": "libcdb"},
     },
+    "rocksdb": {
+        "modules": {":rocksdb": "rocksdb"},
+    },
+    # Without a .pc in Debian.
+    "leveldb": {
+        "modules": {":leveldb": ""},
+        "extra_linkopts": {":leveldb": ["-lleveldb"]},
+    },
 }

@@ -1,0 +1,492 @@
+#include "storage/sstable/bench/jobs.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "base/histogram.h"
+#include "bench/bench_data.h"
+#include "bench/random.h"
+#include "storage/sstable/bench/counters.h"
+
+namespace kvarts {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr size_t kKeyBytes = 16;
+constexpr size_t kValueBytes = 100;
+constexpr uint64_t kEntryBytes = kKeyBytes + kValueBytes;
+constexpr uint64_t kPutsInBatch = 100;
+constexpr size_t kKeysInRead = 64;
+constexpr uint64_t kEntriesInScan = 100;
+constexpr uint64_t kSeed = 15;
+// Half of the keys of fillrandom are from here on.
+constexpr uint64_t kMiddle = uint64_t{1} << 63;
+constexpr int kOpenings = 5;
+
+double SecondsBetween(SteadyClock::time_point from, SteadyClock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+// A number as 16 hexadecimal digits, whose order is that of the numbers.
+class Key {
+ public:
+  explicit Key(uint64_t number) {
+    for (size_t i = kKeyBytes; i-- > 0; number >>= 4) text_[i] = "0123456789abcdef"[number & 15];
+  }
+  absl::string_view view() const { return {text_.data(), text_.size()}; }
+
+ private:
+  std::array<char, kKeyBytes> text_;
+};
+
+// The entries: each number from 0 to n - 1 has one key and one value. Mix() maps no two numbers to
+// one, so that the keys of n and above are in none of the stores.
+Key RandomKey(uint64_t number) { return Key(Mix(number)); }
+
+// Values that compress to about half, as db_bench's.
+class Values {
+ public:
+  Values() {
+    BenchRandom random(kSeed, 0);
+    while (pool_.size() < 1 << 20) {
+      std::string piece;
+      while (piece.size() < kValueBytes / 2) {
+        piece.push_back(static_cast<char>(' ' + random.Below(95)));
+      }
+      pool_ += piece + piece;
+    }
+  }
+  absl::string_view Of(uint64_t number) const {
+    return absl::string_view(pool_).substr(Mix(~number) % (pool_.size() - kValueBytes),
+                                           kValueBytes);
+  }
+
+ private:
+  std::string pool_;
+};
+
+// Runs of one job: engine, data, and what was measured.
+struct Run {
+  const BenchEngineKind& kind;
+  const std::string& dir;
+  const BenchOptions& options;
+  const BenchEngineOptions engine_options;
+  std::unique_ptr<BenchEngine> engine = nullptr;
+  Values values = {};
+  HistogramCounts latencies = {};  // ns of a call
+  BenchFigures figures = {};
+
+  uint64_t n() const { return options.entries; }
+  uint64_t reads() const {
+    return options.reads != 0 ? options.reads : std::min<uint64_t>(n(), 500'000);
+  }
+  void Open() { engine = kind.open(dir, engine_options); }
+};
+
+template <typename Call>
+void Timed(HistogramCounts* latencies, const Call& call) {
+  const auto start = SteadyClock::now();
+  call();
+  latencies->Add(static_cast<uint64_t>((SteadyClock::now() - start).count()));
+}
+
+// `work(thread, &latencies)` on so many threads.
+template <typename Work>
+void OnThreads(Run* run, int count, const Work& work) {
+  std::vector<HistogramCounts> latencies(static_cast<size_t>(count));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < count; ++i) {
+    threads.emplace_back(
+        [&, i] { work(static_cast<uint64_t>(i), &latencies[static_cast<size_t>(i)]); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const HistogramCounts& counts : latencies) run->latencies.Merge(counts);
+}
+
+// The jobs return how many operations they were.
+
+template <typename NumberOf, typename KeyOf>
+uint64_t Fill(Run* run, uint64_t puts, const NumberOf& number_of, const KeyOf& key_of) {
+  for (uint64_t i = 0; i < puts; ++i) {
+    const uint64_t number = number_of(i);
+    const Key key = key_of(number);
+    Timed(&run->latencies,
+          [&] { run->engine->Put(key.view(), run->values.Of(number), /*sync=*/false); });
+  }
+  return puts;
+}
+
+uint64_t Same(uint64_t number) { return number; }
+
+uint64_t FillRandom(Run* run) { return Fill(run, run->n(), Same, RandomKey); }
+
+uint64_t FillSequential(Run* run) {
+  return Fill(run, run->n(), Same, [](uint64_t number) { return Key(number); });
+}
+
+uint64_t Overwrite(Run* run) {
+  BenchRandom random(kSeed, 1);
+  return Fill(
+      run, run->n(), [&](uint64_t) { return random.Below(run->n()); }, RandomKey);
+}
+
+uint64_t FillBatches(Run* run) {
+  std::vector<Key> keys;
+  std::vector<std::pair<absl::string_view, absl::string_view>> pairs;
+  for (uint64_t i = 0; i < run->n(); i += kPutsInBatch) {
+    const uint64_t end = std::min(run->n(), i + kPutsInBatch);
+    keys.clear();
+    pairs.clear();
+    for (uint64_t j = i; j < end; ++j) keys.push_back(RandomKey(j));
+    for (uint64_t j = i; j < end; ++j) pairs.emplace_back(keys[j - i].view(), run->values.Of(j));
+    Timed(&run->latencies, [&] { run->engine->PutBatch(pairs, /*sync=*/false); });
+  }
+  return run->n();
+}
+
+// What the disk takes at the least: bytes of a file that has them already, made durable.
+double SyncFloorUs(const std::string& dir) {
+  constexpr int kSyncs = 200;
+  constexpr size_t kFileBytes = 1 << 20;
+  const std::string path = absl::StrCat(dir, ".floor");
+  const int fd = open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0644);
+  const std::string zeros(kFileBytes, '\0');
+  RequireBench(
+      fd >= 0 && pwrite(fd, zeros.data(), zeros.size(), 0) == static_cast<ssize_t>(zeros.size()) &&
+          fsync(fd) == 0,
+      path);
+  HistogramCounts latencies;
+  for (int i = 0; i < kSyncs; ++i) {
+    Timed(&latencies, [&] {
+      RequireBench(pwrite(fd, zeros.data(), 4096, i * 4096) == 4096 && fdatasync(fd) == 0, path);
+    });
+  }
+  close(fd);
+  unlink(path.c_str());
+  return static_cast<double>(latencies.Quantile(0.5)) / 1e3;
+}
+
+uint64_t FillSync(Run* run, int threads, uint64_t puts) {
+  const uint64_t each = puts / static_cast<uint64_t>(threads);
+  OnThreads(run, threads, [&](uint64_t thread, HistogramCounts* latencies) {
+    for (uint64_t i = 0; i < each; ++i) {
+      const uint64_t number = thread * each + i;
+      const Key key = RandomKey(number);
+      Timed(latencies,
+            [&] { run->engine->Put(key.view(), run->values.Of(number), /*sync=*/true); });
+    }
+  });
+  return each * static_cast<uint64_t>(threads);
+}
+
+uint64_t ReadRandom(Run* run, int threads, bool there) {
+  const uint64_t each = run->reads() / static_cast<uint64_t>(threads);
+  OnThreads(run, threads, [&](uint64_t thread, HistogramCounts* latencies) {
+    const auto reader = run->engine->NewReader();
+    BenchRandom random(kSeed, 10 + thread);
+    absl::string_view value;
+    for (uint64_t i = 0; i < each; ++i) {
+      const uint64_t number = random.Below(run->n());
+      const Key key = RandomKey(there ? number : number + run->n());
+      bool found = false;
+      Timed(latencies, [&] { found = reader->Get(key.view(), &value); });
+      RequireBench(found == there && (!found || value == run->values.Of(number)), "read amiss");
+    }
+  });
+  return each * static_cast<uint64_t>(threads);
+}
+
+uint64_t MultiGet(Run* run) {
+  const auto reader = run->engine->NewReader();
+  BenchRandom random(kSeed, 20);
+  std::vector<absl::string_view> values;
+  uint64_t keys_read = 0;
+  while (keys_read < run->reads()) {
+    std::vector<uint64_t> numbers;
+    std::vector<Key> keys;
+    std::vector<absl::string_view> views;
+    for (size_t i = 0; i < kKeysInRead; ++i) {
+      numbers.push_back(random.Below(run->n()));
+      keys.push_back(RandomKey(numbers.back()));
+    }
+    for (const Key& key : keys) views.push_back(key.view());
+    Timed(&run->latencies, [&] { reader->MultiGet(views, &values); });
+    for (size_t i = 0; i < kKeysInRead; ++i) {
+      RequireBench(values[i] == run->values.Of(numbers[i]), "read amiss");
+    }
+    keys_read += kKeysInRead;
+  }
+  return keys_read;
+}
+
+// Scans, and that keys are in order.
+template <typename Scan>
+uint64_t Ordered(bool backward, const Scan& scan) {
+  std::string last;
+  uint64_t entries = 0;
+  scan([&](absl::string_view key, absl::string_view value) {
+    const int order = key.compare(last);
+    RequireBench(
+        (entries == 0 || (backward ? order < 0 : order > 0)) && value.size() == kValueBytes,
+        "scan amiss");
+    last.assign(key.data(), key.size());
+    ++entries;
+  });
+  return entries;
+}
+
+uint64_t ScanSome(Run* run) {
+  const auto reader = run->engine->NewReader();
+  BenchRandom random(kSeed, 30);
+  const uint64_t scans = std::max<uint64_t>(run->reads() / 10, 1);
+  for (uint64_t i = 0; i < scans; ++i) {
+    const Key key = RandomKey(random.Below(run->n()));
+    Timed(&run->latencies, [&] {
+      const uint64_t entries = Ordered(false, [&](BenchReader::Entry entry) {
+        reader->Scan(key.view(), kEntriesInScan, entry);
+      });
+      RequireBench(entries > 0, "scan amiss");
+    });
+  }
+  return scans;
+}
+
+uint64_t ScanAll(Run* run, bool backward, uint64_t expected) {
+  const auto reader = run->engine->NewReader();
+  uint64_t entries = 0;
+  Timed(&run->latencies, [&] {
+    entries = Ordered(backward, [&](BenchReader::Entry entry) {
+      if (backward) {
+        reader->ScanBackward(~uint64_t{0}, entry);
+      } else {
+        reader->Scan("", ~uint64_t{0}, entry);
+      }
+    });
+  });
+  RequireBench(entries == expected, absl::StrCat("a scan of ", entries, " of ", expected));
+  return entries;
+}
+
+uint64_t Reopen(Run* run) {
+  absl::string_view value;
+  for (int i = 0; i < kOpenings; ++i) {
+    run->engine.reset();
+    Timed(&run->latencies, [&] {
+      run->Open();
+      const Key key = RandomKey(0);
+      RequireBench(run->engine->NewReader()->Get(key.view(), &value), "read amiss");
+    });
+  }
+  return kOpenings;
+}
+
+uint64_t DeleteHalf(Run* run) {
+  const Key middle(kMiddle);
+  Timed(&run->latencies, [&] { run->engine->DeleteRange(middle.view(), "g"); });
+  return 1;
+}
+
+// Until the space of what was deleted is back, or for as long as that may take.
+void AwaitSpace(Run* run, SteadyClock::time_point start, uint64_t before) {
+  run->engine->Flush();
+  const auto limit = start + absl::ToChronoNanoseconds(run->options.space_back);
+  // The half that stays, and a tenth of the whole.
+  const auto back = [&] {
+    const DirectoryBytes bytes = BytesIn(run->dir);
+    return bytes.all - bytes.reserve <= before / 10 * 6;
+  };
+  bool is_back = back();
+  while (!is_back && SteadyClock::now() < limit) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    is_back = back();
+  }
+  run->figures["space_is_back"] = is_back ? 1 : 0;
+  run->figures["space_back_seconds"] = SecondsBetween(start, SteadyClock::now());
+}
+
+// When the engine did something for the last time.
+SteadyClock::time_point WaitForRest(BenchEngine* engine, absl::Duration quiet) {
+  const auto needed = absl::ToChronoNanoseconds(quiet);
+  const auto step = std::max<std::chrono::nanoseconds>(needed / 30, std::chrono::milliseconds(1));
+  auto active = SteadyClock::now();
+  auto looked = active;
+  ProcessCounters before = CountProcess();
+  while (true) {
+    const bool may_rest = engine->MayBeAtRest();
+    const auto now = SteadyClock::now();
+    const ProcessCounters counters = CountProcess();
+    // This loop itself takes some of the processor.
+    const bool worked =
+        counters.cpu_seconds - before.cpu_seconds > 0.2 * SecondsBetween(looked, now) + 0.0005 ||
+        counters.written_bytes != before.written_bytes;
+    if (!may_rest || (quiet != absl::ZeroDuration() && worked)) {
+      active = now;
+    } else if (now - active >= needed) {
+      return active;
+    }
+    before = counters;
+    looked = now;
+    std::this_thread::sleep_for(step);
+  }
+}
+
+enum class CacheFor : unsigned char {
+  kShare = 0,  // as when writing
+  kAll,        // more than the data, which is read once before
+  kTenth,      // of keys and values
+};
+
+struct JobWork {
+  BenchJob job;
+  CacheFor cache = CacheFor::kShare;
+  std::function<uint64_t(Run* run)> work;
+};
+
+const std::vector<JobWork>& Works() {
+  constexpr bool kReads = false;
+  constexpr bool kWrites = true;
+  static const std::vector<JobWork>& works = *new std::vector<JobWork>{
+      {{"fillrandom", "puts", kWrites, true, 1.5}, CacheFor::kShare, FillRandom},
+      {{"readrandom", "gets", kReads, false, 2},
+       CacheFor::kAll,
+       [](Run* run) { return ReadRandom(run, 2, true); }},
+      {{"readrandom1", "gets", kReads, false, 0},
+       CacheFor::kAll,
+       [](Run* run) { return ReadRandom(run, 1, true); }},
+      {{"readtenth", "gets", kReads, false, 1.5},
+       CacheFor::kTenth,
+       [](Run* run) { return ReadRandom(run, 2, true); }},
+      {{"readmissing", "gets", kReads, false, 2},
+       CacheFor::kAll,
+       [](Run* run) { return ReadRandom(run, 2, false); }},
+      {{"multiget64", "keys", kReads, false, 2}, CacheFor::kAll, MultiGet},
+      {{"scan100", "scans", kReads, false, 1.5}, CacheFor::kAll, ScanSome},
+      {{"scan", "entries", kReads, false, 2},
+       CacheFor::kShare,
+       [](Run* run) { return ScanAll(run, false, run->n()); }},
+      {{"scanback", "entries", kReads, false, 0},
+       CacheFor::kShare,
+       [](Run* run) { return ScanAll(run, true, run->n()); }},
+      {{"reopen", "openings", kReads, false, 0}, CacheFor::kShare, Reopen},
+      {{"overwrite", "puts", kWrites, false, 0}, CacheFor::kShare, Overwrite},
+      {{"deleterange", "calls", kWrites, false, 0}, CacheFor::kShare, DeleteHalf},
+      {{"fillbatch100", "puts", kWrites, true, 2.5}, CacheFor::kShare, FillBatches},
+      {{"fillseq", "puts", kWrites, true, 1.7}, CacheFor::kShare, FillSequential},
+      {{"fillsync", "puts", kWrites, true, 1.2},
+       CacheFor::kShare,
+       [](Run* run) { return FillSync(run, 1, run->options.synced); }},
+      {{"fillsync16", "puts", kWrites, true, 0},
+       CacheFor::kShare,
+       [](Run* run) { return FillSync(run, 16, 4 * run->options.synced); }},
+  };
+  return works;
+}
+
+BenchEngineOptions EngineOptionsFor(CacheFor cache, const BenchOptions& options) {
+  BenchEngineOptions engine;
+  engine.memtable_bytes = options.memory / 8;
+  engine.cache_bytes = options.memory / 8 * 5;
+  if (cache == CacheFor::kAll) engine.cache_bytes = 2 * options.entries * kEntryBytes + (32 << 20);
+  if (cache == CacheFor::kTenth) engine.cache_bytes = options.entries * kEntryBytes / 10;
+  engine.compress = options.compress;
+  return engine;
+}
+
+// What was done since `before`, with names that end so.
+void AddCounts(const Run& run, const ProcessCounters& before, double seconds, double operations,
+               const std::string& ending, BenchFigures* figures) {
+  const ProcessCounters now = CountProcess();
+  const DirectoryBytes disk = BytesIn(run.dir);
+  const auto add = [&](const char* name, double value) {
+    (*figures)[absl::StrCat(name, ending)] = value;
+  };
+  add("seconds", seconds);
+  add("rate", operations / seconds);
+  add("cpu_us", (now.cpu_seconds - before.cpu_seconds) / operations * 1e6);
+  add("written_bytes", static_cast<double>(now.written_bytes - before.written_bytes));
+  add("device_bytes", static_cast<double>(now.device_bytes - before.device_bytes));
+  add("write_calls", static_cast<double>(now.write_calls - before.write_calls) / operations);
+  add("read_calls", static_cast<double>(now.read_calls - before.read_calls) / operations);
+  add("disk_bytes", static_cast<double>(disk.all - disk.reserve));
+  add("reserve_bytes", static_cast<double>(disk.reserve));
+  add("resident_bytes", static_cast<double>(now.resident_bytes));
+  add("peak_bytes", static_cast<double>(now.peak_bytes));
+}
+
+}  // namespace
+
+const std::vector<BenchJob>& BenchJobs() {
+  static const std::vector<BenchJob>& jobs = *[] {
+    auto* const jobs = new std::vector<BenchJob>;
+    for (const JobWork& work : Works()) jobs->push_back(work.job);
+    return jobs;
+  }();
+  return jobs;
+}
+
+BenchFigures RunBenchJob(const BenchJob& job, const BenchEngineKind& kind, const std::string& dir,
+                         const BenchOptions& options) {
+  const auto found = std::find_if(Works().begin(), Works().end(),
+                                  [&](const JobWork& work) { return work.job.name == job.name; });
+  RequireBench(found != Works().end(), absl::StrCat("no job ", job.name));
+  const JobWork& work = *found;
+  if (job.own_store) std::filesystem::remove_all(dir);
+  Run run{kind, dir, options, EngineOptionsFor(work.cache, options)};
+  if (job.name == "fillsync" || job.name == "fillsync16") {
+    run.figures["sync_floor_us"] = SyncFloorUs(dir);
+  }
+  run.Open();
+  if (work.cache == CacheFor::kAll) {
+    run.engine->NewReader()->Scan("", ~uint64_t{0}, [](absl::string_view, absl::string_view) {});
+  }
+
+  const DirectoryBytes disk = BytesIn(dir);
+  const ProcessCounters before = CountProcess();
+  const auto start = SteadyClock::now();
+  const auto operations = static_cast<double>(work.work(&run));
+  AddCounts(run, before, SecondsBetween(start, SteadyClock::now()), operations, "", &run.figures);
+  if (job.name == "deleterange") AwaitSpace(&run, start, disk.all - disk.reserve);
+  if (job.writes) {
+    const auto rest = WaitForRest(run.engine.get(), options.quiet);
+    AddCounts(run, before, SecondsBetween(start, rest), operations, "_at_rest", &run.figures);
+    const bool puts = job.operations == "puts";
+    if (puts) {
+      const double user = operations * kEntryBytes;
+      run.figures["amplification"] = run.figures["written_bytes"] / user;
+      run.figures["amplification_at_rest"] = run.figures["written_bytes_at_rest"] / user;
+    }
+  }
+  run.figures["operations"] = operations;
+  for (const auto& [name, quantile] : {std::pair("p50_us", 0.5), std::pair("p90_us", 0.9),
+                                       std::pair("p99_us", 0.99), std::pair("p99.9_us", 0.999)}) {
+    run.figures[name] = static_cast<double>(run.latencies.Quantile(quantile)) / 1e3;
+  }
+  run.figures["max_us"] = static_cast<double>(run.latencies.max()) / 1e3;
+
+  if (job.name == "deleterange") {
+    uint64_t left = 0;
+    for (uint64_t i = 0; i < options.entries; ++i) left += Mix(i) < kMiddle ? 1 : 0;
+    ScanAll(&run, false, left);
+  }
+  if (job.name == "fillrandom") {
+    // The jobs after it find tables and no log, with each engine.
+    run.engine->Flush();
+    WaitForRest(run.engine.get(), options.quiet);
+  }
+  run.engine.reset();
+  return run.figures;
+}
+
+}  // namespace kvarts

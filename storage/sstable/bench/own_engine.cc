@@ -1,0 +1,7 @@
+#include "storage/sstable/bench/bench_engine.h"
+
+namespace kvarts {
+
+std::vector<BenchEngineKind> BenchEngines() { return {{"kvarts", OpenSstableBenchEngine}}; }
+
+}  // namespace kvarts
