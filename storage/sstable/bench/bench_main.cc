@@ -299,13 +299,13 @@ int Main() {
                      Rate(runs[{job.name, engine}].rounds.back().at("rate")).c_str());
       }
     }
-  }
-  PrintTables(runs, engines, jobs);
-  if (!FLAGS_json.empty()) {
+    // What is ended early leaves the rounds that it has.
+    if (FLAGS_json.empty()) continue;
     std::ofstream out(FLAGS_json);
     out << Json(runs);
     RequireBench(out.flush().good(), FLAGS_json);
   }
+  PrintTables(runs, engines, jobs);
   if (FLAGS_dir.empty()) std::filesystem::remove_all(dir);
   return 0;
 }
