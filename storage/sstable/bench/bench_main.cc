@@ -162,7 +162,7 @@ std::string Each(const AllRuns& runs, const std::vector<BenchEngineKind>& engine
 
 std::string Short(double value) {
   if (value >= 100) return absl::StrFormat("%.0f", value);
-  return absl::StrFormat(value >= 10 ? "%.1f" : "%.2f", value);
+  return value >= 10 ? absl::StrFormat("%.1f", value) : absl::StrFormat("%.2f", value);
 }
 std::string Rate(double value) {
   return value >= 100'000 ? absl::StrFormat("%.0f k", value / 1e3)

@@ -43,7 +43,7 @@ using BenchFigures = std::map<std::string, double>;
 // Runs one job over the store in `dir`, made where it is absent, and closes the store. What is
 // read is compared with what was put. Counts what the process does: run it in one of its own,
 // where nothing else happens.
-BenchFigures RunBenchJob(const BenchJob& job, const BenchEngineKind& engine, const std::string& dir,
+BenchFigures RunBenchJob(const BenchJob& job, const BenchEngineKind& kind, const std::string& dir,
                          const BenchOptions& options);
 
 }  // namespace kvarts

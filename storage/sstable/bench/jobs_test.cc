@@ -4,8 +4,8 @@
 #include "storage/sstable/bench/jobs.h"
 
 #include <cstdlib>
-#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -61,13 +61,36 @@ TEST(JobsTest, EachRunsAndCountsWhatItDid) {
   }
 }
 
-// A job reads what is not there: the process ends and there is no figure.
-TEST(JobsDeathTest, AReadOfAnEmptyStoreIsNoFigure) {
+BenchJob JobNamed(const std::string& name) {
   for (const BenchJob& job : BenchJobs()) {
-    if (job.name != "readrandom" && job.name != "scan") continue;
-    EXPECT_DEATH(
-        RunBenchJob(job, kKind, absl::StrCat(testing::TempDir(), "/empty_", job.name), Small()),
-        "amiss|a scan of 0");
+    if (job.name == name) return job;
+  }
+  ADD_FAILURE() << name;
+  return {};
+}
+
+// The process ends, and there is no figure.
+TEST(JobsDeathTest, WhatReadsTheWrongThingGivesNoFigure) {
+  const std::string dir = absl::StrCat(testing::TempDir(), "/wrong");
+  const BenchOptions options = Small();
+  RunBenchJob(JobNamed("fillrandom"), kKind, dir, options);
+  {
+    const auto engine = kKind.open(dir, BenchEngineOptions());
+    std::vector<std::string> keys;
+    engine->NewReader()->Scan("", ~uint64_t{0}, [&](absl::string_view key, absl::string_view) {
+      keys.emplace_back(key);
+    });
+    ASSERT_EQ(keys.size(), options.entries);
+    for (const std::string& key : keys) {
+      engine->Put(key, std::string(100, 'x'), /*sync=*/false);
+    }
+    engine->DeleteRange(keys.back(), "");
+  }
+  for (const char* const name : {"readrandom", "readtenth", "multiget64"}) {
+    EXPECT_DEATH(RunBenchJob(JobNamed(name), kKind, dir, options), "read amiss");
+  }
+  for (const char* const name : {"scan", "scanback"}) {
+    EXPECT_DEATH(RunBenchJob(JobNamed(name), kKind, dir, options), "a scan of 11999 of 12000");
   }
 }
 
