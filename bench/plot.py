@@ -88,10 +88,10 @@ class Panel:
             _, py = at(first, y)
             out.append(f'<path class="limit" d="M{left} {py:.1f}h{width}"/><text class="tick over" '
                        f'x="{left + 5}" y="{py - 5:.1f}">{escape(text)}</text>')
-        for x, text in self.marks:
+        for line, (x, text) in enumerate(self.marks):
             px, _ = at(x, 0)
             out.append(f'<path class="limit" d="M{px:.1f} {top}v{height}"/><text class="tick over" '
-                       f'x="{px + 4:.1f}" y="{top + 11}">{escape(text)}</text>')
+                       f'x="{px + 4:.1f}" y="{top + 11 + 14 * line}">{escape(text)}</text>')
         for name, line in self.series.items():
             points = [at(x, y) for x, y in sorted(line)]
             path = "L".join(f"{px:.1f} {py:.1f}" for px, py in points)
