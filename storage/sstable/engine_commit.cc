@@ -324,7 +324,14 @@ void Engine::CommitGroup(absl::Span<Commit* const> group, bool full) {
            (commit->options.sync && commit->modifier != nullptr);
     reads = reads || Reads(*commit);
   }
-  absl::Status status = MakeRoom(freeze);
+  const bool only_promise = std::all_of(group.begin(), group.end(), [](const Commit* commit) {
+    return commit->promise && commit->batch == nullptr && commit->modifier == nullptr;
+  });
+  // A promise takes no room. In the new log that comes with a new memtable all is synced, and it
+  // would sync the one before.
+  absl::Status status = !only_promise ? MakeRoom(freeze)
+                        : poisoned_   ? PoisonError()
+                                      : absl::OkStatus();
   if (!status.ok()) {
     for (Commit* commit : group) Fail(commit, status).IgnoreError();
     return;
@@ -349,7 +356,7 @@ void Engine::CommitGroup(absl::Span<Commit* const> group, bool full) {
   RecordLogWriter* const log = logs_.writer();  // null: the store has none
   // A record promises what was synced before it; one without entries comes where none else does. It
   // makes nobody's writes durable who did not ask for that.
-  promise = promise && log != nullptr && resolver.records() == 0 && !promised_ &&
+  promise = promise && logs_.is_open() && resolver.records() == 0 && !promised_ &&
             log->synced_size() == log->size();
   sync = sync || promise;
   if (log != nullptr && (resolver.records() > 0 || promise)) {
