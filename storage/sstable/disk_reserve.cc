@@ -75,6 +75,13 @@ bool DiskReserve::Spend() {
   return true;
 }
 
+bool DiskReserve::IsAlmostUsed() {
+  if (!spent_) return false;
+  MutexLock lock(&mu_);
+  const absl::StatusOr<uint64_t> free = fs_.FreeSpace(dir_);
+  return free.ok() && *free < bytes_ / 4;
+}
+
 bool DiskReserve::IsSpent() {
   if (!spent_) return false;
   MutexLock lock(&mu_);

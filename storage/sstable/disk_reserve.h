@@ -35,6 +35,8 @@ class DiskReserve {
   bool IsSpent();
   // Without looking whether it can be filled again.
   bool is_spent() const { return spent_.load(std::memory_order_relaxed); }
+  // Whether it was spent, and less than a quarter of it is free: that is for deletions.
+  bool IsAlmostUsed();
   // What it holds now.
   uint64_t held_bytes() const {
     return is_spent() ? 0 : held_bytes_.load(std::memory_order_relaxed);

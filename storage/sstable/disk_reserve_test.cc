@@ -49,6 +49,17 @@ TEST_F(DiskReserveTest, ItsSpaceIsNobodyElsesUntilItIsSpent) {
   EXPECT_EQ(reserve.held_bytes(), kBytes);
 }
 
+TEST_F(DiskReserveTest, ItsLastQuarterIsForDeletions) {
+  DiskReserve reserve(&disk_, "store", kBytes);
+  reserve.Open();
+  FillBut(&disk_, 0);
+  EXPECT_FALSE(reserve.IsAlmostUsed()) << "it is whole";
+  ASSERT_TRUE(reserve.Spend());
+  EXPECT_FALSE(reserve.IsAlmostUsed());
+  FillBut(&disk_, kBytes / 8);
+  EXPECT_TRUE(reserve.IsAlmostUsed());
+}
+
 TEST_F(DiskReserveTest, AnotherOpeningKnowsThatItWasSpent) {
   {
     DiskReserve reserve(&disk_, "store", kBytes);

@@ -369,7 +369,7 @@ TEST(SstableDurabilityTest, OnAFullDiskDeletionsAreTakenAndGiveSpaceBack) {
           small.table_bytes = 16 << 10;
           return small;
         };
-        first.SetCapacity(4 << 20);
+        first.SetCapacity(threads ? 4 << 20 : 2 << 20);
         auto store = OpenSstable(kTestDir, options(&first)).value();
         State state;
         FillDisk(store.get(), 1, &state);

@@ -273,8 +273,12 @@ absl::StatusOr<bool> Engine::Shrink(int level, const TableFilePtr& file, const S
   job.table = TableOptionsFor(level);
   job.table_bytes = options_.table_bytes;
   const absl::StatusOr<MergeResult> result = Merge(std::move(job), core_->tables());
-  // One as large as a value may be has no space, where another has.
-  if (DiskReserve::IsNoSpace(result.status()) || absl::IsCancelled(result.status())) return false;
+  if (absl::IsCancelled(result.status())) return false;
+  if (DiskReserve::IsNoSpace(result.status())) {
+    // Another may have space, and this one later: all are looked at again.
+    looked_since_ = ~uint64_t{0};
+    return false;
+  }
   KVARTS_RETURN_IF_ERROR(result.status());
   VersionEdit edit;
   edit.removed.emplace_back(level, file->info().number);
@@ -411,7 +415,8 @@ absl::Status Engine::Run(const Compaction& compaction) {
   };
   job.now_ms = core_->NowMs();
   job.new_number = [this] { return NewNumber(); };
-  job.is_cancelled = [this] { return cancelled_.load(); };
+  // On a full disk it leaves deletions the space that they need.
+  job.is_cancelled = [this] { return cancelled_ || reserve_.IsAlmostUsed(); };
   job.table = TableOptionsFor(output);
   job.table_bytes = options_.table_bytes;
   KVARTS_ASSIGN_OR_RETURN(const MergeResult result, Merge(std::move(job), core_->tables()));
@@ -492,7 +497,10 @@ absl::Status Engine::Compact(const KeyRange& range) {
     end = wide_end;
   }
   const absl::Status status = Run(compaction);
-  return absl::IsCancelled(status) ? ClosedError() : status;
+  if (!absl::IsCancelled(status)) return status;
+  if (cancelled_) return ClosedError();
+  return absl::ResourceExhaustedError(
+      absl::StrCat(dir_, ": no space left on the disk for a compaction of all that is asked for"));
 }
 
 }  // namespace kvarts::sstable

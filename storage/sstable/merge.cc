@@ -28,8 +28,8 @@ class Merger {
     KeepRanges();
     for (job_.input->SeekToFirst(); job_.input->valid(); job_.input->Next()) {
       KVARTS_RETURN_IF_ERROR(Take(job_.input->entry()));
-      if ((++taken_ & 1023) == 0 && job_.is_cancelled && job_.is_cancelled()) {
-        return absl::CancelledError("the store is closing");
+      if ((++taken_ & 63) == 0 && job_.is_cancelled && job_.is_cancelled()) {
+        return absl::CancelledError("the store is closing, or the disk full");
       }
     }
     KVARTS_RETURN_IF_ERROR(job_.input->status());
