@@ -33,8 +33,8 @@ struct Effect {
 // How much is copied at a time where slots move. Smaller makes more pages and messages of the same
 // entries, for simulations with few of them.
 struct CopyLimits {
-  size_t page_keys = 512;      // of the pass over the store
-  size_t message = 64 << 10;   // bytes of one message
+  size_t page_keys = 512;     // of the pass over the store
+  size_t message = 64 << 10;  // bytes of one message
   // Bytes on their way. Slots that switch wait behind those of all nodes that give some.
   size_t window = 256 << 10;
   // The pass does not run ahead of what is sent by more than this.
