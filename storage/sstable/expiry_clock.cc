@@ -31,7 +31,7 @@ int64_t ExpiryClock::NowMs() {
     const int64_t elapsed = absl::ToInt64Milliseconds(elapsed_());
     const int64_t off = now - elapsed - offset_ms_.load(std::memory_order_relaxed);
     if (std::abs(off) > kStepMs) {
-      now = WhileItIsOff(elapsed, off);
+      now = WhileItIsOff(elapsed, now);
     } else if (is_off_.load(std::memory_order_relaxed)) {
       IsBack();
     }
@@ -42,14 +42,17 @@ int64_t ExpiryClock::NowMs() {
   return std::max(latest, now);
 }
 
-int64_t ExpiryClock::WhileItIsOff(int64_t elapsed_ms, int64_t by_ms) {
+int64_t ExpiryClock::WhileItIsOff(int64_t elapsed_ms, int64_t now_ms) {
   MutexLock lock(&mu_);
+  // Another thread may have come to believe the clock meanwhile.
+  const int64_t offset = offset_ms_.load(std::memory_order_relaxed);
+  const int64_t by_ms = now_ms - elapsed_ms - offset;
+  if (std::abs(by_ms) <= kStepMs) return now_ms;
   if (!step_.has_value() || std::abs(step_->by_ms - by_ms) > kStepMs) {
     step_ = Step{by_ms, elapsed_ms};
     is_off_.store(true, std::memory_order_relaxed);
     steps_.fetch_add(1, std::memory_order_relaxed);
   }
-  const int64_t offset = offset_ms_.load(std::memory_order_relaxed);
   if (elapsed_ms - step_->since_ms < kDoubtMs) return elapsed_ms + offset;
   step_.reset();
   is_off_.store(false, std::memory_order_relaxed);

@@ -37,8 +37,8 @@ class ExpiryClock {
     int64_t by_ms;
     int64_t since_ms;  // elapsed
   };
-  // The clock is `by_ms` away from where it should be; and it is there again.
-  int64_t WhileItIsOff(int64_t elapsed_ms, int64_t by_ms);
+  // The clock is not where it should be; and it is there again.
+  int64_t WhileItIsOff(int64_t elapsed_ms, int64_t now_ms);
   void IsBack();
 
   const Clock& clock_;
