@@ -150,7 +150,7 @@ absl::StatusOr<RunOptions> RunFlags() {
   KVARTS_RETURN_IF_ERROR(CheckRange("rate", FLAGS_rate, 0, 1e8));
   KVARTS_RETURN_IF_ERROR(CheckRange("warmup", FLAGS_warmup, 0, kYear));
   if (FLAGS_interval != 0) {
-    // Of 19 KB each, for each caller.
+    // An interval takes 19 KB, for each caller.
     KVARTS_RETURN_IF_ERROR(CheckRange("interval", FLAGS_interval, 0.01, kYear));
   }
   KVARTS_RETURN_IF_ERROR(CheckRange("duration", FLAGS_duration, 0, kYear));

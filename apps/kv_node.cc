@@ -126,8 +126,8 @@ constexpr absl::Duration kDrainTime = absl::Seconds(25);
 constexpr double kMinWeight = 0.01;
 constexpr double kMaxWeight = 100;
 
-// Of a command over several slots, for all of its parts: longer than slots wait while they move,
-// short enough to tell clients of one that nobody serves.
+// A command over several slots has so long for all of its parts: longer than slots wait while they
+// move, short enough to tell clients of one that nobody serves.
 constexpr absl::Duration kAskTime = absl::Seconds(5);
 
 // How long a node that gave all away goes on telling clients where. Other nodes read the table at

@@ -278,7 +278,8 @@ TEST(RespClusterStoreRedisTest, AfterAPrimaryIsKilledItsReplicaServesWhatItHad) 
   std::atomic<int> in_doubt{0};
   std::atomic<int> written{0};
   std::thread writer([&] {
-    // Of other keys: what is acknowledged just before a primary dies, its replica may not have.
+    // Other keys are written: what is acknowledged just before a primary dies, its replica may not
+    // have.
     for (int i = 0; i < 2000 || !killed; ++i) {
       const absl::Status status = store->Put(KeyOf(1, i), absl::StrCat(i));
       if (absl::IsDeadlineExceeded(status)) {

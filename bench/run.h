@@ -39,7 +39,7 @@ struct RunOptions {
   // sent by then counts as having waited till then.
   absl::Duration drain = absl::Seconds(10);
   absl::Duration timeout = absl::Seconds(10);  // of each request
-  // Of Tally::timeline(); zero: there is none.
+  // How long an interval of Tally::timeline() is; zero: there is none.
   absl::Duration interval = absl::ZeroDuration();
   bool verify_values = true;
   bool sync_writes = true;

@@ -51,7 +51,8 @@ absl::StatusOr<std::vector<HeavySlot>> HeaviestSlots(absl::Span<const SlotsOfNod
   heavy.resize(std::min(count, heavy.size()));
   while (!heavy.empty() && heavy.back().all.keys == 0) heavy.pop_back();
 
-  // Of these alone, since a slot may have as many tags as keys. A node answers for its own.
+  // Tags are looked up for these alone, since a slot may have as many tags as keys. A node answers
+  // for its own.
   std::map<uint16_t, std::map<std::string, SlotWeight, std::less<>>> tags;
   for (const HeavySlot& slot : heavy) tags[slot.slot];
   for (const SlotsOfNode& node : nodes) {

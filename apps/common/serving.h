@@ -62,8 +62,8 @@ class Serving {
   virtual absl::Status Listen() = 0;
   // Serves this store, once.
   virtual absl::Status Serve(std::unique_ptr<Store> store) = 0;
-  // Of a cluster's node, once, behind Serve(): RESP's commands over keys of several slots go to
-  // `all`, a store over all nodes, instead of being refused.
+  // A cluster's node may call this once, after Serve(): RESP's commands over keys of several slots
+  // then go to `all`, a store over all nodes, instead of being refused.
   virtual absl::Status ServeAllNodes(std::unique_ptr<Store> all) = 0;
   // Once it listens.
   virtual ServingAddresses addresses() const = 0;

@@ -152,7 +152,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 class EtcdCoordinatorTest : public testing::Test {
  protected:
-  // Of a read by a client that is opened so.
+  // The error that a read gives a client which is opened so.
   std::string ErrorOf(absl::string_view server, absl::string_view options) {
     SpecFixture fixture(server, options, Tcp());
     TestCoordinator client(&fixture, loop());

@@ -48,7 +48,7 @@ absl::StatusOr<std::unique_ptr<Coordinator>> OpenFile(absl::string_view spec,
   return NewFileCoordinator(FileSystem::Posix(), loop, decoded);
 }
 
-// Of "etcd://" and what follows: where what stands in front of "@" ends; npos: there is nothing.
+// The place of the "@" that ends the user in what follows "etcd://"; npos: there is no user.
 size_t EndOfUser(absl::string_view rest) { return rest.substr(0, rest.find('?')).rfind('@'); }
 
 absl::StatusOr<std::unique_ptr<Coordinator>> OpenEtcd(absl::string_view spec, EventLoop* loop,

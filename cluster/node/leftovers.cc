@@ -77,7 +77,7 @@ void Leftovers::GoOnLooking(const std::shared_ptr<Look>& look) {
         const std::shared_ptr<bool> here = alive.lock();
         if (here == nullptr || !*here || !look->at_end.ok()) return;
         if (!*look->at_end) return GoOnLooking(look);
-        // Of others something was removed, or has come, since the pass began.
+        // The others have been removed, or have come, since the pass began.
         marked_ |= look->found & suspected_;
         suspected_.reset();
         Changed([](const absl::Status&) {});

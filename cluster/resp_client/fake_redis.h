@@ -42,7 +42,7 @@ class FakeRedis {
   void SetIntercept(Intercept intercept);
 
   void Put(absl::string_view key, absl::string_view value);  // where its slot is
-  // Of all nodes together: the value of a key that one of them has.
+  // The value of a key that any one of the nodes has.
   std::optional<std::string> Find(absl::string_view key);
   int OwnerOf(absl::string_view key);
   // A key of a slot that the node holds.

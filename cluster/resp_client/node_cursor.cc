@@ -212,7 +212,7 @@ class NodeCursor final : public Cursor {
   NodePtr node_;
   RoutePtr by_;  // by which it was found
 
-  // Of a page.
+  // These are about the page that Next() fills.
   bool restarted_ = false;  // a node's scan was begun anew
   bool wants_map_ = false;
   NodePtr knows_;  // who has a newer map, where somebody has

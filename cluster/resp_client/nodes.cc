@@ -20,11 +20,11 @@ namespace {
 
 using resp_client::GetCall;
 
-// Of asking one node for the map: others may answer where it does not.
+// How long one node is asked for the map: others may answer where it does not.
 constexpr absl::Duration kMapTimeout = absl::Seconds(1);
 // So many nodes that know nothing else are believed.
 constexpr int kAgreeing = 2;
-// Of one call.
+// So many keys are asked for in one call.
 constexpr size_t kKeysPerCall = 1024;
 
 bool IsSameOwner(const ClusterNode* a, const ClusterNode* b) {

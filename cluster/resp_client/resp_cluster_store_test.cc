@@ -22,7 +22,7 @@ namespace {
 using absl::StatusCode;
 using Command = std::vector<std::string>;
 
-// Of a call that has to end by itself, on a loaded machine under a sanitizer.
+// A call has to end by itself within this, on a loaded machine under a sanitizer too.
 constexpr absl::Duration kPatience = absl::Seconds(60);
 
 std::unique_ptr<Store> Open(FakeRedis& redis, absl::Duration timeout = kPatience) {
@@ -419,7 +419,7 @@ TEST(RespClusterStoreTest, PutsAndGetsAndScansAreExactWhileSlotsMoveKeyByKey) {
     });
   }
   threads.emplace_back([&] {
-    // Of keys that are only put: a delete in between would hide one.
+    // These keys are only put: a delete in between would hide one.
     for (int i = 0; i < 40; ++i) redis.Put(absl::StrCat("still", i), "v");
     do {
       std::set<std::string> seen;

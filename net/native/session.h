@@ -35,8 +35,8 @@ struct NativeServerOptions {
   size_t max_snapshots = 1000;
   const Clock* clock = Clock::Real();  // of the leases; outlives the sessions
   ProtocolMetrics* metrics = nullptr;  // counts requests, where there is one; outlives the sessions
-  // Of all protocols of the process: STATS adds what they served, as "requests_served", to what the
-  // store says of itself. Null: it does not. Outlives the sessions.
+  // All protocols of the process count here: STATS adds what they served, as "requests_served", to
+  // what the store says of itself. Null: it does not. Outlives the sessions.
   const Metrics* all_metrics = nullptr;
   const ClusterView* cluster = nullptr;  // of CLUSTER; null: no cluster. Outlives the sessions
 };

@@ -30,9 +30,10 @@ class RespService {
   // Once. `runner` must outlive all sessions.
   void SetReady(StoreRunner* runner);
 
-  // Of a cluster: `runner` is of a store over all nodes, which waits for them on threads of its
-  // own. MGET, MSET, DEL, EXISTS and UNLINK of keys of several slots go to it, and are not
-  // CROSSSLOT from now on. Once, at any time behind SetReady(); it must outlive all sessions.
+  // For a node of a cluster: `runner` is that of a store over all nodes, which waits for them on
+  // threads of its own. MGET, MSET, DEL, EXISTS and UNLINK of keys of several slots go to it, and
+  // are not CROSSSLOT from now on. Once, at any time behind SetReady(); it must outlive all
+  // sessions.
   void SetAllNodes(StoreRunner* runner);
 
   // A SessionFactory. The service must outlive the sessions, and the loops and the

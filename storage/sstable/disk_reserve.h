@@ -20,8 +20,8 @@ namespace kvarts::sstable {
 // how much it is, so that another opening knows of a reserve that was spent.
 class DiskReserve {
  public:
-  // Of about `bytes`, and of no more than a quarter of what is free: a small disk is not taken up
-  // by it. Has nothing yet.
+  // It will have about `bytes`, and no more than a quarter of what is free: a small disk is not
+  // taken up by it. It has nothing yet.
   DiskReserve(FileSystem* fs, std::string dir, uint64_t bytes)
       : fs_(*fs), dir_(std::move(dir)), path_(JoinPath(dir_, "RESERVE")), wanted_(bytes) {}
 

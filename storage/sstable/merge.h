@@ -31,8 +31,8 @@ struct MergeJob {
   std::function<bool(absl::string_view begin, absl::string_view end)> is_bottom;
   // What has expired by then goes as a deletion does; 0: nothing has.
   int64_t now_ms = 0;
-  // Of an entry that is left of its stripe: whether what is above the input hides it. Null:
-  // nothing.
+  // Whether what is above the input hides an entry that is the newest of its stripe. Null: nothing
+  // is hidden.
   std::function<absl::StatusOr<bool>(const Entry& entry)> is_hidden;
   std::function<uint64_t()> new_number;
   std::function<bool()> is_cancelled;

@@ -10,16 +10,16 @@
 
 namespace kvarts {
 
-// Of a store over a server of the Redis protocol, or over a cluster of such.
+// How to open a store over a server of the Redis protocol, or over a cluster of such.
 struct RespStoreOptions {
   std::string password;  // empty: none
   // True: the store has expiry. Reads then ask for that of each key too, which
   // costs the server about as much again as the value.
   bool expiry = false;
-  // Of a call that names no timeout of its own, waiting for a connection
-  // included.
+  // How long a call may take that names no timeout of its own, waiting for a
+  // connection included.
   absl::Duration timeout = absl::Seconds(10);
-  // Of an attempt to connect, the server's first answers included.
+  // How long an attempt to connect may take, the server's first answers included.
   absl::Duration connect_timeout = absl::Seconds(5);
   // Where the connection lives; null: a loop of the store's own. It must outlive
   // the store and its cursors, and must not be a caller's.

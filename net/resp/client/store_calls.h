@@ -62,7 +62,7 @@ class GetCall final : public WaitingCall {
   size_t commands_per_group_ = 0;  // constant once made
   ReadResults* const results_;
 
-  // Of the group whose answer comes.
+  // These are about the group whose answer comes.
   size_t group_ = 0;
   bool has_head_ = false;  // of the values' array
   size_t values_ = 0;      // so far

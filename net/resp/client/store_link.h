@@ -21,7 +21,7 @@ namespace resp_client {
 
 using WaitingCall = kvarts::WaitingCall<Call>;
 
-// Of one pipeline of writes.
+// One pipeline of writes has so much at most.
 inline constexpr size_t kMutationsPerCall = 1024;
 inline constexpr size_t kBytesPerCall = 1 << 20;
 

@@ -39,7 +39,7 @@ DEFINE_string(dir, "",
               "An existing directory for the stores, which stay. Empty: one below $TEST_TMPDIR or "
               "/tmp, removed at the end.");
 DEFINE_string(json, "", "A file for all figures of all runs.");
-// Of a process that runs one job, for itself:
+// This one is for a process that runs one job; the program gives it to those that it starts.
 DEFINE_string(run_to, "", "Run one job of one engine over --dir, and write its figures here.");
 
 namespace kvarts {
