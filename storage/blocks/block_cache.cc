@@ -90,6 +90,33 @@ BlockCache::Pin BlockCache::Find(const Key& key) {
   return shard.ring[piece->place_].piece;
 }
 
+void BlockCache::Add(Shard* shard, const Key& key, uint64_t hash, Pin piece, size_t bytes,
+                     Dropped* dropped) {
+  while (shard->bytes + bytes > shard_bytes_) {
+    if (shard->hand >= shard->ring.size()) shard->hand = 0;
+    const Pin& there = shard->ring[shard->hand].piece;
+    if (there != nullptr && !there->used_.exchange(false, std::memory_order_relaxed)) {
+      Drop(shard, shard->hand, dropped);
+    }
+    ++shard->hand;
+  }
+  size_t place = shard->ring.size();
+  if (shard->free.empty()) {
+    shard->ring.emplace_back();
+  } else {
+    place = shard->free.back();
+    shard->free.pop_back();
+  }
+  if (++shard->pieces > shard->owned_slots->mask / 2) Grow(shard, dropped);
+  const Slots& slots = *shard->owned_slots;
+  piece->key_ = key;
+  piece->place_ = place;
+  slots.words[FindSlot(slots, key, hash)].store(
+      reinterpret_cast<uint64_t>(piece.get()) | TagOf(hash), std::memory_order_release);
+  shard->ring[place] = {std::move(piece), bytes};
+  shard->bytes += bytes;
+}
+
 void BlockCache::Insert(const Key& key, Pin piece, size_t bytes) {
   bytes += kOverhead;
   if (bytes > shard_bytes_) return;
@@ -98,33 +125,34 @@ void BlockCache::Insert(const Key& key, Pin piece, size_t bytes) {
     const uint64_t hash = HashOf(key);
     Shard& shard = ShardOf(hash);
     MutexLock lock(&shard.mu);
-    const Slots* slots = shard.owned_slots.get();
-    if (slots->words[FindSlot(*slots, key, hash)].load(std::memory_order_relaxed) != 0) return;
-    while (shard.bytes + bytes > shard_bytes_) {
-      if (shard.hand >= shard.ring.size()) shard.hand = 0;
-      const Pin& there = shard.ring[shard.hand].piece;
-      if (there != nullptr && !there->used_.exchange(false, std::memory_order_relaxed)) {
-        Drop(&shard, shard.hand, &dropped);
-      }
-      ++shard.hand;
-    }
-    size_t place = shard.ring.size();
-    if (shard.free.empty()) {
-      shard.ring.emplace_back();
-    } else {
-      place = shard.free.back();
-      shard.free.pop_back();
-    }
-    if (++shard.pieces > slots->mask / 2) {
-      Grow(&shard, &dropped);
-      slots = shard.owned_slots.get();
-    }
-    piece->key_ = key;
-    piece->place_ = place;
-    slots->words[FindSlot(*slots, key, hash)].store(
-        reinterpret_cast<uint64_t>(piece.get()) | TagOf(hash), std::memory_order_release);
-    shard.ring[place] = {std::move(piece), bytes};
-    shard.bytes += bytes;
+    const Slots& slots = *shard.owned_slots;
+    if (slots.words[FindSlot(slots, key, hash)].load(std::memory_order_relaxed) != 0) return;
+    Add(&shard, key, hash, std::move(piece), bytes, &dropped);
+  }
+  Retire(std::move(dropped));
+}
+
+bool BlockCache::HasRoom(const Key& key, size_t bytes) {
+  Shard& shard = ShardOf(HashOf(key));
+  MutexLock lock(&shard.mu);
+  return shard.bytes + bytes + kOverhead <= shard_bytes_;
+}
+
+void BlockCache::Replace(const Key& key, Pin piece, size_t bytes) {
+  bytes += kOverhead;
+  if (bytes > shard_bytes_) return;
+  Dropped dropped;
+  {
+    const uint64_t hash = HashOf(key);
+    Shard& shard = ShardOf(hash);
+    MutexLock lock(&shard.mu);
+    const Slots& slots = *shard.owned_slots;
+    const Piece* const there =
+        PieceOf(slots.words[FindSlot(slots, key, hash)].load(std::memory_order_relaxed));
+    if (there == nullptr) return;
+    Drop(&shard, there->place_, &dropped);
+    piece->used_.store(true, std::memory_order_relaxed);
+    Add(&shard, key, hash, std::move(piece), bytes, &dropped);
   }
   Retire(std::move(dropped));
 }

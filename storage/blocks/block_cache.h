@@ -95,6 +95,11 @@ class BlockCache {
   Pin Find(const Key& key);
   // `bytes` is what the piece takes. Where another thread was first, its piece stays.
   void Insert(const Key& key, Pin piece, size_t bytes);
+  // Whether a piece of `bytes` would be taken without another having to go.
+  bool HasRoom(const Key& key, size_t bytes);
+  // Puts the piece in the place of the one that is there, as one that was just used. Nothing where
+  // none is there.
+  void Replace(const Key& key, Pin piece, size_t bytes);
   void Erase(const Key& key);
 
   size_t capacity() const { return shard_bytes_ * shard_count_; }
@@ -171,6 +176,9 @@ class BlockCache {
   static size_t FindSlot(const Slots& slots, const Key& key, uint64_t hash);
   static void Grow(Shard* shard, Dropped* dropped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard->mu);
   static void Drop(Shard* shard, size_t place, Dropped* dropped)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard->mu);
+  // Makes room for a piece, whose key is not there, and puts it in.
+  void Add(Shard* shard, const Key& key, uint64_t hash, Pin piece, size_t bytes, Dropped* dropped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard->mu);
   // Lets go of what nobody can come by any more, once no reader looks at it.
   void Retire(Dropped dropped);

@@ -28,6 +28,13 @@ const std::string& TextOf(const BlockCache::Piece* piece) {
 }
 const std::string& TextOf(const BlockCache::Pin& pin) { return TextOf(pin.get()); }
 
+const std::string* Look(BlockCache::Reader* reader, const BlockCache::Key& key) {
+  const BlockCache::Reader::Search search = reader->Begin(key);
+  reader->PrefetchPiece(search);
+  const BlockCache::Piece* const piece = reader->Find(search);
+  return piece == nullptr ? nullptr : &TextOf(piece);
+}
+
 TEST(BlockCacheTest, WhatWasPutInIsFoundUntilItIsErased) {
   const auto owned = std::make_unique<BlockCache>(1 << 20);
   BlockCache& cache = *owned;
@@ -103,6 +110,34 @@ TEST(BlockCacheTest, WhatIsUsedStaysLongerThanWhatIsNot) {
   }
 }
 
+TEST(BlockCacheTest, APieceTakesThePlaceOfTheOneThatIsThere) {
+  const auto owned = std::make_unique<BlockCache>(64 << 10);
+  BlockCache& cache = *owned;
+  cache.Insert({1, 0}, Piece(1, 0), 100);
+  BlockCache::Reader reader(&cache);
+  const std::string* const before = Look(&reader, {1, 0});
+  cache.Replace({1, 0}, Piece(2, 2), 1000);
+  EXPECT_EQ(TextOf(cache.Find({1, 0})), "2/2");
+  EXPECT_EQ(*before, "1/0");  // good as long as the reader
+  const size_t used = cache.used();
+  EXPECT_GT(used, 1000u);
+  EXPECT_LT(used, 1200u);
+  // What is gone stays gone, and what would not fit leaves what is there.
+  cache.Replace({9, 9}, Piece(9, 9), 100);
+  EXPECT_EQ(cache.Find({9, 9}), nullptr);
+  cache.Replace({1, 0}, Piece(3, 3), 64 << 10);
+  EXPECT_EQ(TextOf(cache.Find({1, 0})), "2/2");
+  // It pushes others out, as one that is put in.
+  EXPECT_TRUE(cache.HasRoom({5, 0}, 1000));
+  EXPECT_FALSE(cache.HasRoom({5, 0}, 64 << 10));
+  for (uint64_t i = 0; i < 50; ++i) cache.Insert({5, i}, Piece(5, i), 1000);
+  EXPECT_FALSE(cache.HasRoom({6, 0}, 16 << 10));
+  for (uint64_t i = 0; i < 50; ++i) {
+    cache.Replace({5, i}, Piece(6, i), 3000);
+    ASSERT_LE(cache.used(), cache.capacity());
+  }
+}
+
 TEST(BlockCacheTest, ACacheOfNothingHoldsNothing) {
   for (const size_t bytes : {0, 1, 15, 96}) {
     const auto owned = std::make_unique<BlockCache>(bytes);
@@ -111,13 +146,6 @@ TEST(BlockCacheTest, ACacheOfNothingHoldsNothing) {
     EXPECT_EQ(cache.Find({1, 1}), nullptr);
     EXPECT_EQ(cache.used(), 0u);
   }
-}
-
-const std::string* Look(BlockCache::Reader* reader, const BlockCache::Key& key) {
-  const BlockCache::Reader::Search search = reader->Begin(key);
-  reader->PrefetchPiece(search);
-  const BlockCache::Piece* const piece = reader->Find(search);
-  return piece == nullptr ? nullptr : &TextOf(piece);
 }
 
 TEST(BlockCacheTest, AReaderFindsWhatIsThere) {

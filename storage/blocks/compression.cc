@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "base/coding.h"
+#include "base/status_macros.h"
 
 namespace kvarts {
 namespace {
@@ -59,29 +60,46 @@ Compression Compress(Compression wanted, absl::string_view block, std::string* o
   return Compression::kNone;
 }
 
-absl::StatusOr<std::string> Decompress(Compression how, absl::string_view bytes, size_t max_bytes) {
-  if (how == Compression::kNone) return std::string(bytes);
+absl::StatusOr<size_t> DecompressedSize(Compression how, absl::string_view bytes,
+                                        size_t max_bytes) {
+  if (how == Compression::kNone) return bytes.size();
   ByteReader reader(bytes);
   const uint64_t size = reader.Varint();
-  const absl::string_view packed = reader.Raw(reader.left());
+  const uint64_t packed = reader.left();
   // What so few bytes can come to at the most: 255 for one under LZ4, and a block of 128 KiB for
   // three under zstd.
-  const uint64_t most = how == Compression::kLz4 ? uint64_t{packed.size()} * 255
-                                                 : (uint64_t{packed.size()} / 3 + 1) * (128 << 10);
+  const uint64_t most =
+      how == Compression::kLz4 ? packed * 255 : (packed / 3 + 1) * (uint64_t{128} << 10);
   if (!reader.ok() || size > std::min<uint64_t>(max_bytes, most)) {
     return absl::DataLossError("a bad size of a block");
   }
-  std::string block(static_cast<size_t>(size), '\0');
+  return static_cast<size_t>(size);
+}
+
+absl::Status DecompressTo(Compression how, absl::string_view bytes, char* out, size_t size) {
+  if (how == Compression::kNone) {
+    std::copy(bytes.begin(), bytes.end(), out);
+    return absl::OkStatus();
+  }
+  ByteReader reader(bytes);
+  reader.Varint();
+  const absl::string_view packed = reader.Raw(reader.left());
   bool good = false;
   if (how == Compression::kLz4 && packed.size() <= size_t{std::numeric_limits<int>::max()}) {
-    good = LZ4_decompress_safe(packed.data(), block.data(), static_cast<int>(packed.size()),
+    good = LZ4_decompress_safe(packed.data(), out, static_cast<int>(packed.size()),
                                static_cast<int>(size)) == static_cast<int>(size);
   } else if (how == Compression::kZstd) {
     thread_local const Context<ZSTD_DCtx, ZSTD_freeDCtx> context(ZSTD_createDCtx());
-    good = context != nullptr && ZSTD_decompressDCtx(context.get(), block.data(), block.size(),
-                                                     packed.data(), packed.size()) == size;
+    good = context != nullptr &&
+           ZSTD_decompressDCtx(context.get(), out, size, packed.data(), packed.size()) == size;
   }
-  if (!good) return absl::DataLossError("a block that cannot be decompressed");
+  return good ? absl::OkStatus() : absl::DataLossError("a block that cannot be decompressed");
+}
+
+absl::StatusOr<std::string> Decompress(Compression how, absl::string_view bytes, size_t max_bytes) {
+  KVARTS_ASSIGN_OR_RETURN(const size_t size, DecompressedSize(how, bytes, max_bytes));
+  std::string block(size, '\0');
+  KVARTS_RETURN_IF_ERROR(DecompressTo(how, bytes, block.data(), size));
   return block;
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -19,6 +20,11 @@ Compression Compress(Compression wanted, absl::string_view block, std::string* o
 // Gives a block back. kDataLoss where the bytes are none, or where they say that it has more than
 // `max_bytes`, which is looked at before any memory is taken.
 absl::StatusOr<std::string> Decompress(Compression how, absl::string_view bytes, size_t max_bytes);
+
+// The same in two steps, into memory of the caller's: how many bytes the block has, and then those
+// bytes, written to `out`. kDataLoss as above.
+absl::StatusOr<size_t> DecompressedSize(Compression how, absl::string_view bytes, size_t max_bytes);
+absl::Status DecompressTo(Compression how, absl::string_view bytes, char* out, size_t size);
 
 }  // namespace kvarts
 

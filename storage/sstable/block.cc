@@ -1,6 +1,7 @@
 #include "storage/sstable/block.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -170,22 +171,97 @@ bool Block::Shape::Read(const char* begin, const char* end, uint32_t restart_cou
   return this->bytes() <= kMaxPlace;
 }
 
-Block::Block(const Shape& shape, const char* from, const char* end)
+Block::Block(size_t size) : bytes_(sizeof(Block) + size), laid_out_(false) {}
+
+std::shared_ptr<const Block> Block::Make(size_t size, absl::FunctionRef<bool(char*)> write) {
+  if (size < 8 || size > kMaxPlace - sizeof(Block)) return nullptr;
+  const std::shared_ptr<Block> block(new (size) Block(size));
+  if (!write(reinterpret_cast<char*>(block.get()) + sizeof(Block))) return nullptr;
+  const uint32_t restarts = LoadLE32(block->base() + block->bytes_ - 4);
+  if (uint64_t{restarts} * 4 + 4 > size) return nullptr;
+  block->count_ = restarts;
+  Shape shape;
+  if (!shape.Read(block->entries(), block->entries_end(), restarts)) return nullptr;
+  return block;
+}
+
+std::shared_ptr<const Block> Block::Make(absl::string_view bytes) {
+  return Make(bytes.size(), [bytes](char* to) {
+    std::copy(bytes.begin(), bytes.end(), to);
+    return true;
+  });
+}
+
+uint32_t Block::LastRestartBefore(absl::string_view key, Trailer trailer) const {
+  uint32_t low = 0;
+  uint32_t high = count_;
+  while (high - low > 1) {
+    const uint32_t middle = low + (high - low) / 2;
+    const Parsed entry = Parse(restart(middle), entries_end());
+    if (EntryLess(entry.rest, entry.trailer, key, trailer)) {
+      low = middle;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+// Keys are compared without being put together: `match` bytes of the key looked for are those of
+// the entry before, which is less. What shares more with that one is less too, and what shares
+// fewer is greater.
+bool Block::GetByWalk(absl::string_view key, Trailer trailer, Entry* entry) const {
+  const char* const end = entries_end();
+  size_t match = 0;
+  for (const char* p = restart(LastRestartBefore(key, trailer)); p < end;) {
+    const Parsed here = Parse(p, end);
+    p = here.next;
+    if (here.shared == 0) match = 0;  // a whole key, which may share more than it says
+    if (here.shared > match) continue;
+    if (here.shared < match) return false;
+    const absl::string_view wanted = key.substr(match);
+    size_t same = 0;
+    const size_t most = std::min(wanted.size(), here.rest.size());
+    while (same < most && wanted[same] == here.rest[same]) ++same;
+    if (same < here.rest.size()) {
+      const bool greater = same == wanted.size() || static_cast<unsigned char>(here.rest[same]) >
+                                                        static_cast<unsigned char>(wanted[same]);
+      if (greater) return false;
+    } else if (same == wanted.size() && here.trailer <= trailer) {
+      *entry = {key, here.trailer, here.blob};
+      return true;
+    }
+    match += same;
+  }
+  return false;
+}
+
+std::shared_ptr<const Block> Block::LayOut() const {
+  Shape shape;
+  const bool good = shape.Read(entries(), entries_end(), count_);
+  assert(good);  // Make() has looked
+  static_cast<void>(good);
+  return std::shared_ptr<const Block>(new (shape.bytes() - sizeof(Block)) Block(shape, *this));
+}
+
+Block::Block(const Shape& shape, const Block& raw)
     : bytes_(shape.bytes()),
+      laid_out_(true),
+      wide_(shape.wide),
       count_(shape.entries),
       slot_count_(shape.slots()),
       slots_at_(static_cast<uint32_t>(shape.slots_at())),
-      common_size_(static_cast<uint32_t>(shape.common)),
-      wide_(shape.wide) {
+      common_size_(static_cast<uint32_t>(shape.common)) {
   char* const base = reinterpret_cast<char*>(this);
   auto* const slots = reinterpret_cast<uint32_t*>(base + slots_at_);
   std::fill(slots, slots + slot_count_, 0);
   char* place = base + shape.places_at();
   char* p = base + shape.entries_at();
+  const char* from = raw.entries();
   std::string key;
   std::string last_key;
   for (uint32_t i = 0; i < count_; ++i) {
-    const Parsed entry = Parse(from, end);
+    const Parsed entry = Parse(from, raw.entries_end());
     from = entry.next;
     if (i == 0) std::copy_n(entry.rest.data(), common_size_, base + sizeof(Block));
     const auto at = static_cast<uint32_t>(p - base);
@@ -213,17 +289,6 @@ Block::Block(const Shape& shape, const char* from, const char* end)
     p = std::copy_n(key.data() + common_size_, key.size() - common_size_, p + 8);
     p = std::copy_n(entry.blob.data(), entry.blob.size(), p);
   }
-}
-
-std::shared_ptr<const Block> Block::Make(absl::string_view bytes) {
-  if (bytes.size() < 8) return nullptr;
-  const uint32_t restarts = LoadLE32(bytes.data() + bytes.size() - 4);
-  if (uint64_t{restarts} * 4 + 4 > bytes.size()) return nullptr;
-  const char* const end = bytes.data() + bytes.size() - 4 - 4 * size_t{restarts};
-  Shape shape;
-  if (!shape.Read(bytes.data(), end, restarts)) return nullptr;
-  return std::shared_ptr<const Block>(new (shape.bytes() - sizeof(Block))
-                                          Block(shape, bytes.data(), end));
 }
 
 uint32_t Block::Place(uint32_t i) const {
@@ -258,7 +323,7 @@ uint32_t Block::LowerBound(absl::string_view key, Trailer trailer) const {
   return low;
 }
 
-bool Block::Get(absl::string_view key, uint64_t hash, Trailer trailer, Entry* entry) const {
+bool Block::GetBySlot(absl::string_view key, uint64_t hash, Trailer trailer, Entry* entry) const {
   if (!BeginsWith(key, common())) return false;
   const absl::string_view rest = key.substr(common_size_);
   if (slot_count_ > 0) {
@@ -283,7 +348,11 @@ bool Block::Get(absl::string_view key, uint64_t hash, Trailer trailer, Entry* en
 }
 
 void Block::PrefetchSlot(uint64_t hash) const {
-  if (slot_count_ > 0) PrefetchRead(slots() + HomeOf(hash));
+  if (slot_count_ > 0) {
+    PrefetchRead(slots() + HomeOf(hash));
+  } else if (!laid_out_) {
+    PrefetchRead(entries_end());
+  }
 }
 
 void Block::PrefetchEntry(uint64_t hash) const {
@@ -299,11 +368,69 @@ void Block::PrefetchEntry(uint64_t hash) const {
   }
 }
 
-// Not thread-safe.
+// Not thread-safe. Over a block as it was read.
+class BlockWalk final : public Iterator {
+ public:
+  explicit BlockWalk(std::shared_ptr<const Block> block)
+      : owner_(std::move(block)), block_(*owner_), end_(block_.entries_end()) {}
+
+  void Seek(absl::string_view key, Trailer trailer) override {
+    GoTo(block_.LastRestartBefore(key, trailer));
+    while (valid() && EntryLess(entry().key, entry().trailer, key, trailer)) Step();
+  }
+  void SeekToFirst() override { GoTo(0); }
+  void SeekBefore(absl::string_view key, Trailer trailer) override {
+    Seek(key, trailer);
+    valid() ? Prev() : SeekToLast();
+  }
+  void SeekToLast() override {
+    GoTo(block_.count_ - 1);
+    while (next_ < end_) Step();
+  }
+  void Next() override { Step(); }
+  // It walks up to the entry from the last whole key in front of it.
+  void Prev() override {
+    const char* const before = at_;
+    uint32_t low = 0;
+    uint32_t high = block_.count_;
+    while (high - low > 1) {
+      const uint32_t middle = low + (high - low) / 2;
+      (block_.restart(middle) < before ? low : high) = middle;
+    }
+    if (before == block_.entries()) return ShowNothing();
+    GoTo(low);
+    while (next_ < before) Step();
+  }
+  Pin pin() const override { return owner_; }
+
+ private:
+  void GoTo(uint32_t restart) {
+    next_ = block_.restart(restart);
+    Step();
+  }
+  void Step() {
+    if (next_ >= end_) return ShowNothing();
+    at_ = next_;
+    const Parsed parsed = Parse(at_, end_);
+    next_ = parsed.next;
+    key_.resize(static_cast<size_t>(parsed.shared));
+    key_.append(parsed.rest.data(), parsed.rest.size());
+    Show({key_, parsed.trailer, parsed.blob});
+  }
+
+  const std::shared_ptr<const Block> owner_;
+  const Block& block_;
+  const char* const end_;
+  const char* at_ = nullptr;    // the entry that is shown
+  const char* next_ = nullptr;  // the one behind it
+  std::string key_;
+};
+
+// Not thread-safe. Over a block that is laid out.
 class BlockIterator final : public Iterator {
  public:
   explicit BlockIterator(std::shared_ptr<const Block> block)
-      : owner_(std::move(block)), block_(*owner_), key_(block_.common()), i_(block_.count_) {}
+      : owner_(std::move(block)), block_(*owner_), key_(block_.common()) {}
 
   void Seek(absl::string_view key, Trailer trailer) override {
     GoTo(block_.LowerBound(key, trailer));
@@ -316,29 +443,27 @@ class BlockIterator final : public Iterator {
   void SeekToLast() override { GoTo(block_.count_ - 1); }
   void Next() override { GoTo(i_ + 1); }
   void Prev() override { GoTo(i_ - 1); }
-  bool valid() const override { return i_ < block_.count_; }
-  Entry entry() const override { return {key_, row_.trailer, row_.blob}; }
-  absl::Status status() const override { return absl::OkStatus(); }
   Pin pin() const override { return owner_; }
 
  private:
   void GoTo(uint32_t i) {
     i_ = i;
-    if (!valid()) return;
-    row_ = block_.RowOf(i);
+    if (i >= block_.count_) return ShowNothing();
+    const Block::Row row = block_.RowOf(i);
     key_.resize(block_.common_size_);
-    key_.append(row_.rest.data(), row_.rest.size());
+    key_.append(row.rest.data(), row.rest.size());
+    Show({key_, row.trailer, row.blob});
   }
 
   const std::shared_ptr<const Block> owner_;
   const Block& block_;
   std::string key_;  // the first bytes are always what all keys begin with
-  uint32_t i_;       // not below count_: not valid
-  Block::Row row_;
+  uint32_t i_ = 0;
 };
 
 std::unique_ptr<Iterator> Block::NewIterator(std::shared_ptr<const Block> block) {
-  return std::make_unique<BlockIterator>(std::move(block));
+  if (block->is_laid_out()) return std::make_unique<BlockIterator>(std::move(block));
+  return std::make_unique<BlockWalk>(std::move(block));
 }
 
 }  // namespace kvarts::sstable

@@ -362,6 +362,7 @@ TEST(SstableDurabilityTest, OnAFullDiskDeletionsAreTakenAndGiveSpaceBack) {
       for (const bool reopened : {false, true}) {
         SCOPED_TRACE(absl::StrCat(threads, ranges, reopened));
         MemoryFileSystem first;
+        std::unique_ptr<MemoryFileSystem> second;
         const auto options = [&](FileSystem* fs) {
           SstableOptions small = threads ? Threaded(fs) : SmallSstable(fs);
           small.compress = SstableOptions::Compress::kNone;
@@ -374,7 +375,6 @@ TEST(SstableDurabilityTest, OnAFullDiskDeletionsAreTakenAndGiveSpaceBack) {
         State state;
         FillDisk(store.get(), 1, &state);
         ASSERT_GT(state.size(), 300u);
-        std::unique_ptr<MemoryFileSystem> second;
         if (reopened) {
           // As after a kill: nothing that was written is gone, and nothing was closed.
           ASSERT_TRUE(store->Sync().ok());

@@ -42,31 +42,33 @@ class MemtableIterator final : public Iterator {
       : memtable_(std::move(memtable)) {}
 
   void Seek(absl::string_view key, Trailer trailer) override {
-    node_ = memtable_->FindNotLess(key, trailer);
+    GoTo(memtable_->FindNotLess(key, trailer));
   }
   void SeekBefore(absl::string_view key, Trailer trailer) override {
-    node_ = memtable_->FindLess(key, trailer);
+    GoTo(memtable_->FindLess(key, trailer));
   }
   void SeekToLast() override {
-    node_ = memtable_->head_;
+    const Memtable::Node* node = memtable_->head_;
     for (int level = memtable_->height_.load(std::memory_order_acquire) - 1; level >= 0;) {
-      Memtable::Node* const next = node_->next[level].load(std::memory_order_acquire);
+      const Memtable::Node* const next = node->next[level].load(std::memory_order_acquire);
       if (next == nullptr) {
         --level;
       } else {
-        node_ = next;
+        node = next;
       }
     }
-    if (node_ == memtable_->head_) node_ = nullptr;
+    GoTo(node == memtable_->head_ ? nullptr : node);
   }
-  void Next() override { node_ = node_->next[0].load(std::memory_order_acquire); }
-  void Prev() override { node_ = memtable_->FindLess(node_->key(), node_->trailer); }
-  bool valid() const override { return node_ != nullptr; }
-  Entry entry() const override { return node_->entry(); }
-  absl::Status status() const override { return absl::OkStatus(); }
+  void Next() override { GoTo(node_->next[0].load(std::memory_order_acquire)); }
+  void Prev() override { GoTo(memtable_->FindLess(node_->key(), node_->trailer)); }
   Pin pin() const override { return memtable_; }
 
  private:
+  void GoTo(const Memtable::Node* node) {
+    node_ = node;
+    node == nullptr ? ShowNothing() : Show(node->entry());
+  }
+
   const std::shared_ptr<const Memtable> memtable_;
   const Memtable::Node* node_ = nullptr;
 };

@@ -68,26 +68,29 @@ class ListIterator final : public Iterator {
     });
   }
   void Seek(absl::string_view key, Trailer trailer) override {
-    place_ = 0;
-    while (place_ < versions_.size() &&
-           EntryLess(versions_[place_].key, versions_[place_].trailer, key, trailer)) {
-      ++place_;
+    size_t place = 0;
+    while (place < versions_.size() &&
+           EntryLess(versions_[place].key, versions_[place].trailer, key, trailer)) {
+      ++place;
     }
+    GoTo(place);
   }
   void SeekBefore(absl::string_view key, Trailer trailer) override {
     Seek(key, trailer);
-    --place_;
+    GoTo(place_ - 1);
   }
-  void SeekToLast() override { place_ = versions_.size() - 1; }
-  void Next() override { ++place_; }
-  void Prev() override { --place_; }
-  bool valid() const override { return place_ < versions_.size(); }
-  Entry entry() const override {
-    return {versions_[place_].key, versions_[place_].trailer, versions_[place_].blob};
-  }
-  absl::Status status() const override { return absl::OkStatus(); }
+  void SeekToLast() override { GoTo(versions_.size() - 1); }
+  void Next() override { GoTo(place_ + 1); }
+  void Prev() override { GoTo(place_ - 1); }
 
  private:
+  void GoTo(size_t place) {
+    place_ = place;
+    if (place >= versions_.size()) return ShowNothing();
+    const Version& version = versions_[place];
+    Show({version.key, version.trailer, version.blob});
+  }
+
   std::vector<Version> versions_;
   size_t place_ = 0;
 };

@@ -84,6 +84,13 @@ const Table* ResidentReads::FindTable(const TableFile& file) {
   return last_table_;
 }
 
+// For the reads to come: this one goes on with the block that it has.
+void ResidentReads::LayOut(const Read& read) {
+  auto laid_out = read.block->LayOut();
+  const size_t bytes = laid_out->memory_bytes();
+  tables_->cache()->Replace(read.search.key, std::move(laid_out), bytes);
+}
+
 void ResidentReads::LookInTables(Open* open) {
   Open filtered;
   for (const uint8_t i : *open) {
@@ -131,6 +138,7 @@ void ResidentReads::LookInTables(Open* open) {
   for (const uint8_t i : blocks) {
     Read& read = reads_[i];
     Entry point;
+    if (!read.block->is_laid_out() && read.block->PaysToLayOut()) LayOut(read);
     const bool has_point = read.block->Get(read.key, read.hash, SeekTrailer(at_), &point);
     read.settled = read.found.Settle(has_point, point, read.covering, for_stamp_);
     if (!read.settled) rest.Add(i);

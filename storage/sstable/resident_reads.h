@@ -70,6 +70,7 @@ class ResidentReads {
   const TableFile* NextFile(Read* read) const;
   // Null: its index is not in memory.
   const Table* FindTable(const TableFile& file);
+  void LayOut(const Read& read);
 
   const Sources& sources_;
   TableCache* const tables_;

@@ -182,6 +182,41 @@ TEST_F(ResidentReadsTest, WhatIsNotInMemoryIsLeftToALookup) {
   EXPECT_LT(settled, asked - asked / 20);
 }
 
+// At once where there is room, and in a full cache when they have been read often.
+TEST_F(ResidentReadsTest, BlocksThatStayAreLaidOut) {
+  sources_.memtable = std::make_shared<Memtable>(1, 4096);
+  sources_.frozen.clear();
+  for (const bool full : {false, true}) {
+    const auto owned = NewTables(full ? 12 << 10 : 4 << 20);
+    TableCache& tables = *owned;
+    // Of what is found in memory; null: nothing is.
+    const auto block_of = [&](absl::string_view key) {
+      const ResidentReads reads(sources_, &tables, {&key, 1}, sequence_, true);
+      const bool found = reads.settled(0) && reads.found(0).sequence != 0;
+      return found ? std::static_pointer_cast<const Block>(reads.PinOf(0)) : nullptr;
+    };
+    int as_read = 0;
+    int laid_out_later = 0;
+    for (int round = 0; round < 2; ++round) {
+      for (const std::string& key : texts_) {
+        Found found;
+        Pin pin;
+        ASSERT_TRUE(
+            Lookup(sources_, &tables, key, KeyHash(key), sequence_, false, true, &found, &pin)
+                .ok());
+        const auto block = block_of(key);
+        if (block == nullptr || block->is_laid_out()) continue;
+        ++as_read;
+        for (int i = 0; i < 100; ++i) block_of(key);
+        const auto later = block_of(key);
+        laid_out_later += later != nullptr && later->is_laid_out() ? 1 : 0;
+      }
+    }
+    EXPECT_EQ(as_read > 0, full);
+    EXPECT_EQ(laid_out_later, as_read);
+  }
+}
+
 TEST_F(ResidentReadsTest, WhatWasPinnedOutlivesTheReadAndTheCache) {
   auto tables = NewTables(4 << 20);
   std::vector<std::pair<Pin, absl::string_view>> kept;

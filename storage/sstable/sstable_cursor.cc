@@ -60,7 +60,6 @@ class SstableCursor final : public Cursor {
     std::string end = scan_.range.end;
     if (last_.has_value() && scan_.backward) end = *last_;
     if (last_.has_value() && !scan_.backward) begin = *last_ + '\0';
-    const std::optional<std::string> before = last_;
     absl::Status status;
     if (scan_.backward && last_.has_value() && last_->empty()) {
       status = absl::OkStatus();  // nothing is in front of the empty key
@@ -74,10 +73,10 @@ class SstableCursor final : public Cursor {
     }
     if (!status.ok()) {
       page->Reset();
-      last_ = before;
       return status;
     }
     at_end_ = page->empty();
+    if (!at_end_) last_ = std::string((page->end() - 1)->key);
     return status;
   }
 
@@ -94,7 +93,7 @@ class SstableCursor final : public Cursor {
     it.Seek(begin, SeekTrailer(kMaxSequence));
     std::string key;
     while (it.valid()) {
-      Entry entry = it.entry();
+      const Entry& entry = it.entry();
       if (!end.empty() && entry.key >= absl::string_view(end)) break;
       if (entry.sequence() > at_) {
         it.Next();
@@ -104,18 +103,18 @@ class SstableCursor final : public Cursor {
       key.assign(entry.key.data(), entry.key.size());
       bool more = true;
       if (entry.is_put() && scan->Covering(key, at_) < entry.sequence()) {
-        KVARTS_ASSIGN_OR_RETURN(more, Emit(entry, it.pin()));
+        KVARTS_ASSIGN_OR_RETURN(more, Emit(entry, PinOf(it)));
       }
       if (!more) break;
       // Passes the other versions of the key.
       int steps = 0;
-      while (it.valid() && it.entry().key == key) {
+      do {
         if (++steps > kStepsBeforeSeek) {
           it.Seek(key + '\0', SeekTrailer(kMaxSequence));
           break;
         }
         it.Next();
-      }
+      } while (it.valid() && it.entry().key == key);
     }
     return it.status();
   }
@@ -137,15 +136,14 @@ class SstableCursor final : public Cursor {
       Pin pin;
       bool any = false;
       while (it.valid() && it.entry().key == key) {
-        const Entry entry = it.entry();
+        const Entry& entry = it.entry();
         if (entry.sequence() <= at_) {
           any = true;
           newest = entry;
-          pin = it.pin();
-          if (pin == nullptr || !entry.is_put()) {
+          pin = PinOf(it);
+          if (pin == nullptr) {
             blob.assign(entry.blob.data(), entry.blob.size());
             newest.blob = blob;
-            pin = nullptr;
           }
         }
         it.Prev();
@@ -156,6 +154,11 @@ class SstableCursor final : public Cursor {
       if (!more) break;
     }
     return it.status();
+  }
+
+  // Keeps an entry that is large; null: it is copied.
+  static Pin PinOf(const Iterator& it) {
+    return it.entry().blob.size() >= kLentBytes ? it.pin() : nullptr;
   }
 
   // False: the page is full, and has it not.
@@ -173,18 +176,24 @@ class SstableCursor final : public Cursor {
       return false;
     }
     bytes_ += bytes;
-    out.key = page_->bytes().Copy(entry.key);
-    out.content_type = page_->bytes().Copy(type);
-    if (!scan_.keys_only) {
-      if (value.size() >= kLentBytes && pin != nullptr) {
-        page_->bytes().AddPin(pin);
-        out.value = value;
-      } else {
-        out.value = page_->bytes().Copy(value);
-      }
+    const bool lends = value.size() >= kLentBytes && pin != nullptr;
+    const bool copies = !scan_.keys_only && !lends;
+    const size_t size = entry.key.size() + type.size() + (copies ? value.size() : 0);
+    char* p = size == 0 ? nullptr : page_->bytes().Allocate(size);
+    const auto copy = [&p](absl::string_view from) {
+      char* const to = p;
+      p = std::copy(from.begin(), from.end(), p);
+      return absl::string_view(to, from.size());
+    };
+    out.key = copy(entry.key);
+    out.content_type = copy(type);
+    if (copies) {
+      out.value = copy(value);
+    } else if (!scan_.keys_only) {
+      page_->bytes().AddPin(pin);
+      out.value = value;
     }
     page_->Add(out);
-    last_ = std::string(entry.key);
     return true;
   }
 

@@ -17,17 +17,21 @@ namespace {
 
 // A block has one key's versions more than its size at the most; a value may be as large as any.
 constexpr size_t kMaxBlockBytes = size_t{1} << 31;
-constexpr size_t kReadAhead = 256 << 10;
 
 absl::Status Damage(const std::string& path, uint64_t offset, absl::string_view what) {
   return absl::DataLossError(absl::StrCat(path, ": ", what, " at offset ", offset));
 }
 
+absl::Status ReadTo(const RandomAccessFile& file, const std::string& path, uint64_t offset,
+                    uint64_t size, char* out) {
+  KVARTS_ASSIGN_OR_RETURN(const size_t got, file.Read(offset, static_cast<size_t>(size), out));
+  return got < size ? Damage(path, offset + got, "the file ends") : absl::OkStatus();
+}
+
 absl::StatusOr<std::string> ReadAll(const RandomAccessFile& file, const std::string& path,
                                     uint64_t offset, uint64_t size) {
   std::string bytes(static_cast<size_t>(size), '\0');
-  KVARTS_ASSIGN_OR_RETURN(const size_t got, file.Read(offset, bytes.size(), bytes.data()));
-  if (got < size) return Damage(path, offset + got, "the file ends");
+  KVARTS_RETURN_IF_ERROR(ReadTo(file, path, offset, size, bytes.data()));
   return bytes;
 }
 
@@ -219,14 +223,17 @@ absl::StatusOr<std::shared_ptr<const Block>> Table::DecodeBlock(size_t i,
     return Damage(path_, offsets_[i], "a damaged block");
   }
   const auto how = static_cast<Compression>(raw[size]);
-  absl::string_view bytes = raw.substr(0, size);
-  absl::StatusOr<std::string> unpacked;
-  if (how != Compression::kNone) {
-    unpacked = Decompress(how, bytes, kMaxBlockBytes);
-    if (!unpacked.ok()) return Damage(path_, offsets_[i], unpacked.status().message());
-    bytes = *unpacked;
+  const absl::string_view packed = raw.substr(0, size);
+  const absl::StatusOr<size_t> bytes = DecompressedSize(how, packed, kMaxBlockBytes);
+  absl::Status status = bytes.status();
+  std::shared_ptr<const Block> block;
+  if (status.ok()) {
+    block = Block::Make(*bytes, [&](char* to) {
+      status = DecompressTo(how, packed, to, *bytes);
+      return status.ok();
+    });
   }
-  auto block = Block::Make(bytes);
+  if (!status.ok()) return Damage(path_, offsets_[i], status.message());
   if (block == nullptr) return Damage(path_, offsets_[i], "a block that is none");
   return block;
 }
@@ -244,10 +251,18 @@ absl::StatusOr<std::shared_ptr<const Block>> Table::ReadBlock(size_t i, bool no_
   counters->block_reads.fetch_add(1, std::memory_order_relaxed);
   const uint64_t size = offsets_[i + 1] - offsets_[i];
   counters->read_bytes.fetch_add(size, std::memory_order_relaxed);
-  KVARTS_ASSIGN_OR_RETURN(const std::string raw, ReadAll(*file_, path_, offsets_[i], size));
-  KVARTS_ASSIGN_OR_RETURN(auto block, DecodeBlock(i, raw));
-  if (cache != nullptr) cache->Insert(key, block, block->memory_bytes());
+  const auto raw = std::make_unique_for_overwrite<char[]>(size);
+  KVARTS_RETURN_IF_ERROR(ReadTo(*file_, path_, offsets_[i], size, raw.get()));
+  KVARTS_ASSIGN_OR_RETURN(auto block, DecodeBlock(i, {raw.get(), size}));
+  if (cache != nullptr) Keep(i, block, cache);
   return block;
+}
+
+void Table::Keep(size_t i, std::shared_ptr<const Block> block, BlockCache* cache) const {
+  const BlockCache::Key key = BlockKey(i);
+  if (cache->HasRoom(key, block->memory_bytes())) block = block->LayOut();
+  const size_t bytes = block->memory_bytes();
+  cache->Insert(key, std::move(block), bytes);
 }
 
 absl::Status Table::Get(absl::string_view key, uint64_t hash, Sequence at, bool no_wait,
@@ -271,7 +286,9 @@ uint64_t Table::ApproximateBytes(absl::string_view begin, absl::string_view end)
   return offsets_[last + 1] - offsets_[FindBlock(begin)];
 }
 
-// Not thread-safe. The blocks of a table, for TwoLevelIterator.
+// Not thread-safe. The blocks of a table, for TwoLevelIterator. It reads ahead, in the direction in
+// which it goes: without a cache, for who reads all of the table, at once, else the more the longer
+// it goes on, since the page of a scan may end with every block.
 class TableBlocks {
  public:
   TableBlocks(std::shared_ptr<const Table> table, BlockCache* cache, ReadCounters* counters)
@@ -281,9 +298,17 @@ class TableBlocks {
   size_t Find(absl::string_view key) const { return table_->FindBlock(key); }
   size_t FindBefore(absl::string_view key) const { return table_->FindBlock(key); }
   absl::StatusOr<std::unique_ptr<Iterator>> Open(size_t i) {
-    KVARTS_ASSIGN_OR_RETURN(auto block, cache_ != nullptr
-                                            ? table_->ReadBlock(i, false, cache_, counters_)
-                                            : ReadAheadTo(i));
+    BlockCache::Pin pin = cache_ == nullptr ? nullptr : cache_->Find(table_->BlockKey(i));
+    if (pin != nullptr) {
+      return Block::NewIterator(std::static_pointer_cast<const Block>(std::move(pin)));
+    }
+    const uint64_t begin = table_->offsets_[i];
+    const uint64_t end = table_->offsets_[i + 1];
+    if (begin < ahead_begin_ || end > ahead_end_) KVARTS_RETURN_IF_ERROR(Read(i));
+    last_ = i;
+    KVARTS_ASSIGN_OR_RETURN(
+        auto block, table_->DecodeBlock(i, {ahead_.get() + (begin - ahead_begin_), end - begin}));
+    if (cache_ != nullptr) table_->Keep(i, block, cache_);
     return Block::NewIterator(std::move(block));
   }
   absl::Status Error(size_t i, const absl::Status&) const {
@@ -291,27 +316,45 @@ class TableBlocks {
   }
 
  private:
-  absl::StatusOr<std::shared_ptr<const Block>> ReadAheadTo(size_t block) {
-    const uint64_t begin = table_->offsets_[block];
-    const uint64_t size = table_->offsets_[block + 1] - begin;
-    if (begin < ahead_offset_ || begin + size > ahead_offset_ + ahead_.size()) {
-      const uint64_t most = table_->offsets_.back() - begin;
-      KVARTS_ASSIGN_OR_RETURN(
-          ahead_, ReadAll(*table_->file_, table_->path_, begin,
-                          std::min<uint64_t>(std::max<uint64_t>(size, kReadAhead), most)));
-      ahead_offset_ = begin;
-      counters_->block_reads.fetch_add(1, std::memory_order_relaxed);
-      counters_->read_bytes.fetch_add(ahead_.size(), std::memory_order_relaxed);
+  static constexpr uint64_t kFirstReadAhead = 16 << 10;
+  static constexpr uint64_t kReadAhead = 256 << 10;
+
+  // Block i, and what is thought to come after it.
+  absl::Status Read(size_t i) {
+    const bool forwards = i == last_ + 1;
+    const bool goes_on = forwards || i + 1 == last_;
+    bytes_ = cache_ == nullptr ? kReadAhead
+             : goes_on         ? std::clamp(bytes_ * 2, kFirstReadAhead, kReadAhead)
+                               : 0;
+    // Whole blocks: of the one that a border would cut, all is read with what follows.
+    const auto& offsets = table_->offsets_;
+    uint64_t begin = offsets[i];
+    uint64_t end = offsets[i + 1];
+    if (forwards || !goes_on) {
+      end = std::max(end,
+                     *std::prev(std::upper_bound(offsets.begin(), offsets.end(), begin + bytes_)));
+    } else {
+      begin = std::min(
+          begin, *std::lower_bound(offsets.begin(), offsets.end(), end - std::min(end, bytes_)));
     }
-    return table_->DecodeBlock(block,
-                               absl::string_view(ahead_).substr(begin - ahead_offset_, size));
+    ahead_end_ = ahead_begin_ = 0;  // nothing is there, should this fail
+    ahead_ = std::make_unique_for_overwrite<char[]>(end - begin);
+    counters_->block_reads.fetch_add(1, std::memory_order_relaxed);
+    counters_->read_bytes.fetch_add(end - begin, std::memory_order_relaxed);
+    KVARTS_RETURN_IF_ERROR(ReadTo(*table_->file_, table_->path_, begin, end - begin, ahead_.get()));
+    ahead_begin_ = begin;
+    ahead_end_ = end;
+    return absl::OkStatus();
   }
 
   std::shared_ptr<const Table> table_;
   BlockCache* cache_;
   ReadCounters* counters_;
-  std::string ahead_;
-  uint64_t ahead_offset_ = 0;
+  size_t last_ = ~size_t{0} - 1;  // the block that was not in the cache last
+  uint64_t bytes_ = 0;            // that were wanted with it
+  std::unique_ptr<char[]> ahead_;
+  uint64_t ahead_begin_ = 0;
+  uint64_t ahead_end_ = 0;
 };
 
 std::unique_ptr<Iterator> Table::NewIterator(std::shared_ptr<const Table> table, BlockCache* cache,

@@ -183,6 +183,9 @@ class Table final : public BlockCache::Piece {
   absl::StatusOr<std::shared_ptr<const Block>> ReadBlock(size_t i, bool no_wait, BlockCache* cache,
                                                          ReadCounters* counters) const;
   absl::StatusOr<std::shared_ptr<const Block>> DecodeBlock(size_t i, absl::string_view raw) const;
+  // Puts block i into the cache. Where nothing has to go for it, it is there to stay, and laid out
+  // at once; else it may be gone before that has paid.
+  void Keep(size_t i, std::shared_ptr<const Block> block, BlockCache* cache) const;
 
   const std::string path_;
   TableInfo info_;

@@ -279,6 +279,38 @@ TEST(TableTest, ABuilderThatDoesNotFinishLeavesNoFile) {
   EXPECT_TRUE(absl::IsNotFound(fs.Stat(TablePath("/", 5)).status()));
 }
 
+// A scan of many blocks asks for more of them at once the longer it goes on, both ways; reads that
+// jump about ask for what they need.
+TEST(TableTest, AScanReadsAhead) {
+  const auto owned = std::make_unique<World>();
+  World& world = *owned;
+  std::vector<Version> versions;
+  for (int i = 0; i < 20000; ++i) {
+    versions.push_back({absl::StrCat("key", 100000 + i), MakeTrailer(1 + i, kPut),
+                        absl::StrCat("value", i * 7919 % 20011)});
+  }
+  const TableInfo info = world.Build(versions, {}, {4096, Compression::kNone});
+  const auto table = world.Open(info);
+  ASSERT_GT(table->blocks(), 100u);
+  BlockCache none(0);
+  const auto it = Table::NewIterator(table, &none, &world.counters);
+  const auto reads = [&] { return world.counters.block_reads.exchange(0); };
+  const auto bytes = [&] { return world.counters.read_bytes.exchange(0); };
+  reads();
+  bytes();
+  for (it->SeekToFirst(); it->valid(); it->Next()) {
+  }
+  EXPECT_LT(reads(), 10u);
+  EXPECT_EQ(bytes(), table->ApproximateBytes("", ""));  // none twice
+  for (it->SeekToLast(); it->valid(); it->Prev()) {
+  }
+  EXPECT_LT(reads(), 10u);
+  EXPECT_LE(bytes(), table->ApproximateBytes("", ""));  // the last one is open already
+  for (int i = 0; i < 50; ++i) it->Seek(versions[i * 7919 % 20000].key, ~Trailer{0});
+  EXPECT_LE(reads(), 50u);
+  EXPECT_LT(bytes(), 50u * 5000);
+}
+
 TEST(TableTest, WhatIsNotInMemoryIsNotWaitedFor) {
   const auto owned = std::make_unique<World>();
   World& world = *owned;

@@ -26,18 +26,15 @@ class TwoLevelIterator final : public Iterator {
   explicit TwoLevelIterator(Parts parts) : parts_(std::move(parts)) {}
 
   void Seek(absl::string_view key, Trailer trailer) override {
-    if (!GoTo(parts_.Find(key))) return;
-    it_->Seek(key, trailer);
+    if (GoTo(parts_.Find(key))) it_->Seek(key, trailer);
     Skip(true);
   }
   void SeekBefore(absl::string_view key, Trailer trailer) override {
-    if (!GoTo(parts_.FindBefore(key))) return;
-    it_->SeekBefore(key, trailer);
+    if (GoTo(parts_.FindBefore(key))) it_->SeekBefore(key, trailer);
     Skip(false);
   }
   void SeekToLast() override {
-    if (!GoTo(parts_.size() - 1)) return;
-    it_->SeekToLast();
+    if (GoTo(parts_.size() - 1)) it_->SeekToLast();
     Skip(false);
   }
   void Next() override {
@@ -48,8 +45,6 @@ class TwoLevelIterator final : public Iterator {
     it_->Prev();
     Skip(false);
   }
-  bool valid() const override { return it_ != nullptr && it_->valid(); }
-  Entry entry() const override { return it_->entry(); }
   absl::Status status() const override { return status_; }
   Pin pin() const override { return it_->pin(); }
 
@@ -67,7 +62,8 @@ class TwoLevelIterator final : public Iterator {
     it_ = *std::move(opened);
     return true;
   }
-  // Goes on to the next part, or the one before, where this one has no more entries.
+  // Shows where the part stands; goes on to the next part, or the one before, where this one has
+  // no more entries.
   void Skip(bool forwards) {
     while (it_ != nullptr && !it_->valid()) {
       if (absl::Status status = it_->status(); !status.ok()) {
@@ -77,6 +73,7 @@ class TwoLevelIterator final : public Iterator {
         forwards ? it_->SeekToFirst() : it_->SeekToLast();
       }
     }
+    it_ == nullptr ? ShowNothing() : Show(it_->entry());
   }
 
   Parts parts_;

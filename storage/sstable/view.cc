@@ -118,6 +118,8 @@ absl::StatusOr<Scan> NewScan(const Sources& sources, TableCache* tables, absl::s
   Scan scan;
   std::vector<std::unique_ptr<Iterator>> children;
   const auto add = [&](const std::shared_ptr<Memtable>& memtable) {
+    // What comes to it from now on is newer than what the reader sees.
+    if (memtable->empty()) return;
     children.push_back(memtable->NewIterator());
     if (auto ranges = memtable->ranges(); !ranges->empty()) {
       scan.ranges.push_back(std::move(ranges));
