@@ -11,11 +11,13 @@
 #include "apps/repl/command.h"
 #include "apps/repl/shell.h"
 #include "apps/stores.h"
+#include "base/status_macros.h"
 #include "base/version.h"
 #include "gflags/gflags.h"
 #include "net/tcp/tcp.h"
 #include "storage/fs/file_system.h"
 #include "storage/spec.h"
+#include "storage/sstable/salvage.h"
 #include "storage/sstable/sstable.h"
 #include "storage/store.h"
 
@@ -66,6 +68,17 @@ absl::StatusOr<int> Main(const StoreFactories& stores, const std::vector<std::st
   options.sync = FLAGS_sync;
   options.inspect = [](absl::string_view path, std::string* out) {
     return InspectSstableFile(FileSystem::Posix(), path, out);
+  };
+  options.repair = [](absl::string_view dir, Store* to, std::string* out) -> absl::Status {
+    KVARTS_ASSIGN_OR_RETURN(const SstableSalvage salvage,
+                            SalvageSstable(FileSystem::Posix(), std::string(dir), to));
+    absl::StrAppend(out, salvage.keys, " keys of ", salvage.versions, " versions in ",
+                    salvage.tables, " tables and ", salvage.logs, " logs\n");
+    for (const std::string& loss : salvage.losses) absl::StrAppend(out, "lost: ", loss, "\n");
+    if (salvage.losses.empty()) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(
+        "not all of ", dir, " could be read (", salvage.losses.size(),
+        salvage.losses.size() == 1 ? " loss" : " losses", ", above); the rest is in the store"));
   };
   options.greeting =
       absl::StrCat("kv_repl ", kVersion, " on ", FLAGS_store, "; help shows the commands");

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -212,6 +213,32 @@ TEST_F(KvReplTest, InspectsASnapshotOfAnIndexAndSaysWhereItIsDamaged) {
   result = Repl("inspect 'an index'\n");
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("an index: a damaged index at offset 32"));
+}
+
+TEST_F(KvReplTest, GetsOutOfADamagedStoreWhatItStillHas) {
+  EXPECT_EQ(Repl("store a 1\nflush\nstore b 2\nflush\nstore c 3\n", {}, "sstable:data").exit_code,
+            0);
+  ProcessResult result = Repl("repair data\nscan\n", {}, "sstable:copy");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out, "3 keys of 3 versions in 3 tables and 1 logs\na 1\nb 2\nc 3\n");
+  std::string table;
+  for (const auto& file : std::filesystem::directory_iterator(absl::StrCat(dir_, "/data"))) {
+    if (file.path().extension() == ".tbl" && (table.empty() || file.path() < table)) {
+      table = file.path();
+    }
+  }
+  std::string bytes = ReadTestFile(table);
+  bytes[1] = static_cast<char>(bytes[1] ^ 1);
+  WriteTestFile(table, bytes);
+  result = Repl("repair data\nscan\n", {}, "sstable:mended");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.out, HasSubstr(".tbl: a damaged block at offset 0; keys from \"a\" to \"a\""));
+  EXPECT_THAT(result.out, HasSubstr("\nb 2\nc 3\n"));
+  EXPECT_THAT(result.err, HasSubstr("line 1: repair: not all of data could be read (1 loss"));
+  result = Repl("repair none\n", {}, "sstable:mended");
+  EXPECT_THAT(result.err, HasSubstr("line 1: repair: none: "));
+  result = Repl("repair copy\n", {}, "sstable:copy");
+  EXPECT_THAT(result.err, HasSubstr("copy: the store is open"));
 }
 
 TEST_F(KvReplTest, WorksOnAServedStore) {

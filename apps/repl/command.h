@@ -30,6 +30,7 @@ enum class Verb : unsigned char {
   kVerify,
   kCheckpoint,
   kInspect,
+  kRepair,
   kStats,
   kProperties,
   kHelp,

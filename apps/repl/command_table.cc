@@ -139,6 +139,20 @@ constexpr CommandInfo kCommands[] = {
      "A table, a log, a manifest or a snapshot of the index of an sstable: store. The file need\n"
      "not be of the open store.\n"
      "  inspect store/000012.tbl\n"},
+    {Verb::kRepair,
+     "repair",
+     "DIR",
+     1,
+     1,
+     {},
+     false,
+     "puts what can be read of a damaged store into this one",
+     "DIR is that of an sstable: store, which stays as it is and need not open. What its "
+     "checksums\n"
+     "refuse is left out and shown, a line each, with the keys that may be missing or have an\n"
+     "earlier value; then the command has failed, though all else is there. In a shell on\n"
+     "--store=sstable:mended:\n"
+     "  repair damaged\n"},
     {Verb::kStats, "stats", "", 0, 0, {}, false, "shows how much there is, and counters", ""},
     {Verb::kProperties,
      "properties",

@@ -37,6 +37,15 @@ std::vector<std::pair<std::string, std::string>> CapabilityPairs(const Capabilit
   return pairs;
 }
 
+// Lines that are to be seen as they are, or in an object as one text.
+void ShowText(absl::string_view text, Reply* reply) {
+  for (const absl::string_view line :
+       absl::StrSplit(absl::StripSuffix(text, "\n"), '\n', absl::SkipEmpty())) {
+    reply->Line(Shown(line));
+  }
+  reply->Bytes("text", text);
+}
+
 // Calls `visit` for each page. It returns false to end the scan.
 absl::Status ForEachPage(Store* store, const ScanOptions& options, uint64_t limit,
                          absl::FunctionRef<absl::StatusOr<bool>(const ScanPage& page)> visit) {
@@ -135,6 +144,8 @@ absl::Status Repl::Execute(const Command& command, Reply* reply) {
       return Properties(reply);
     case Verb::kInspect:
       return Inspect(command, reply);
+    case Verb::kRepair:
+      return Repair(command, reply);
     case Verb::kHelp:
       return Help(command, reply);
     case Verb::kExit:
@@ -259,11 +270,17 @@ absl::Status Repl::Inspect(const Command& command, Reply* reply) {
   if (options_.inspect == nullptr) return absl::UnimplementedError("this shell inspects no files");
   std::string text;
   KVARTS_RETURN_IF_ERROR(options_.inspect(command.args[0], &text));
-  for (const absl::string_view line : absl::StrSplit(absl::StripSuffix(text, "\n"), '\n')) {
-    reply->Line(Shown(line));
-  }
-  reply->Bytes("text", text);
+  ShowText(text, reply);
   return absl::OkStatus();
+}
+
+absl::Status Repl::Repair(const Command& command, Reply* reply) {
+  if (options_.repair == nullptr) return absl::UnimplementedError("this shell repairs no stores");
+  std::string text;
+  const Interrupts::Waiting waiting("this cannot be ended half-way; Ctrl-C again ends the shell\n");
+  const absl::Status status = options_.repair(command.args[0], store_, &text);
+  ShowText(text, reply);
+  return status;
 }
 
 absl::Status Repl::Help(const Command& command, Reply* reply) {

@@ -17,10 +17,16 @@ namespace kvarts {
 // Appends to `out`, in lines, what is in a file of a store.
 using InspectFunction = std::function<absl::Status(absl::string_view path, std::string* out)>;
 
+// Puts what can be read of a damaged store in `dir` into `to`, and appends to `out`, in lines, how
+// much that was and what could not be read. kDataLoss where there was such.
+using RepairFunction =
+    std::function<absl::Status(absl::string_view dir, Store* to, std::string* out)>;
+
 struct ReplOptions {
   ReplyStyle style;
   bool sync = true;         // see WriteOptions
   InspectFunction inspect;  // null: this shell inspects no files
+  RepairFunction repair;    // null: this shell repairs no stores
 };
 
 // Not thread-safe. Runs lines of commands on a store, whatever store it is: what it cannot do is
@@ -51,6 +57,7 @@ class Repl {
   absl::Status Stats(Reply* reply);
   absl::Status Properties(Reply* reply);
   absl::Status Inspect(const Command& command, Reply* reply);
+  absl::Status Repair(const Command& command, Reply* reply);
   absl::Status Help(const Command& command, Reply* reply);
   void AnswerWrite(const WriteQueue::Answer& answer);
   // Ends the reply to a command that has run.

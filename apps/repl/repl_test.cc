@@ -169,7 +169,7 @@ TEST_F(ReplTest, SaysInALineWhatAStoreCannotDo) {
                            command, "\n"));
   }
   for (const std::string command : {"load_index", "save_index_snapshot f", "load_index_snapshot f",
-                                    "checkpoint", "inspect f"}) {
+                                    "checkpoint", "inspect f", "repair d"}) {
     EXPECT_THAT(Run(store.get(), command), StartsWith("! line 1: ")) << command;
     EXPECT_TRUE(failed_);
   }
@@ -210,6 +210,24 @@ TEST_F(ReplTest, Inspects) {
   EXPECT_EQ(Run("inspect f\ninspect none", options),
             "a table\nkey \\x1b\n! line 2: inspect: none: there is no such file\n");
   EXPECT_EQ(Run("inspect f"), "! line 1: inspect: this shell inspects no files\n");
+}
+
+TEST_F(ReplTest, RepairsIntoItsStoreAndShowsWhatIsLost) {
+  ReplOptions options;
+  options.repair = [](absl::string_view dir, Store* to, std::string* out) {
+    WriteBatch batch;
+    batch.Put("from", dir);
+    EXPECT_TRUE(to->Write(batch, {}, nullptr).ok());
+    absl::StrAppend(out, "1 key\n");
+    if (dir == "whole") return absl::OkStatus();
+    absl::StrAppend(out, "lost: \x1B\n");
+    return absl::DataLossError("not all could be read");
+  };
+  EXPECT_EQ(Run("repair whole\nget from", options), "1 key\nwhole\n");
+  EXPECT_FALSE(failed_);
+  EXPECT_EQ(Run("repair bad\nget from", options),
+            "1 key\nlost: \\x1b\n! line 1: repair: not all could be read\nbad\n");
+  EXPECT_TRUE(failed_);
 }
 
 TEST_F(ReplTest, ShowsStatsPropertiesAndHelp) {

@@ -131,6 +131,7 @@ int RunShell(Store* store, const ShellOptions& options) {
   repl_options.style.plain_texts = ::isatty(STDOUT_FILENO) != 1;
   repl_options.sync = options.sync;
   repl_options.inspect = options.inspect;
+  repl_options.repair = options.repair;
   int code = 0;
   {
     Repl repl(store, repl_options, &console);

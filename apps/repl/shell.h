@@ -12,6 +12,7 @@ struct ShellOptions {
   bool json = false;
   bool sync = true;         // see WriteOptions
   InspectFunction inspect;  // see ReplOptions
+  RepairFunction repair;    // likewise
   // The first line that is shown at a terminal.
   std::string greeting;
 };

@@ -256,6 +256,7 @@ absl::StatusOr<bool> RecordLogReader::Next(absl::string_view* record) {
       return false;
     }
     const bool starts = type == kFull || type == kFirst;
+    if (skips_ && fragment == Fragment::kGood && !starts && !begun) continue;
     if (fragment == Fragment::kBad || starts == begun) {
       if (!begun) {
         KVARTS_ASSIGN_OR_RETURN(at_end_, HasOnlyZeros(before));
@@ -271,6 +272,7 @@ absl::StatusOr<bool> RecordLogReader::Next(absl::string_view* record) {
       bytes.remove_prefix(static_cast<size_t>(rest - bytes.data()));
       record_offset_ = before;
       begun = true;
+      skips_ = false;
     }
     if (type == kFull) {
       *record = bytes;
@@ -286,6 +288,15 @@ absl::StatusOr<bool> RecordLogReader::Next(absl::string_view* record) {
 }
 
 // What was written ahead is zeros, from `offset` to the end.
+bool RecordLogReader::SkipBadBytes() {
+  if (bad_offset_ == 0) return false;
+  offset_ = (bad_offset_ / kBlockBytes + 1) * kBlockBytes;
+  bad_offset_ = 0;
+  skips_ = true;
+  at_end_ = bad_tail_ = offset_ >= file_size_;
+  return !at_end_;
+}
+
 absl::StatusOr<bool> RecordLogReader::HasOnlyZeros(uint64_t offset) {
   while (offset < file_size_) {
     if (offset < buffer_offset_ || offset >= buffer_offset_ + buffer_.size()) {
@@ -303,6 +314,7 @@ absl::StatusOr<bool> RecordLogReader::HasOnlyZeros(uint64_t offset) {
 // The seed of the checksums keeps bytes of a value from being taken for one.
 absl::StatusOr<bool> RecordLogReader::EndAt(uint64_t bad_offset, uint64_t scan_from) {
   at_end_ = bad_tail_ = true;
+  bad_offset_ = scan_from;
   uint64_t at = scan_from;
   while (at < file_size_) {
     unsigned char type = 0;

@@ -98,6 +98,11 @@ class RecordLogReader {
   // taken for the end.
   absl::StatusOr<bool> Next(absl::string_view* record);
 
+  // For who wants what is behind damage: after an end at bad bytes, also one that was kDataLoss,
+  // Next() goes on with the first record that begins at a border of a block (FORMAT.md) or behind
+  // it. False: nothing follows.
+  bool SkipBadBytes();
+
   // The offset of the record that Next() gave last.
   uint64_t record_offset() const { return record_offset_; }
   // Behind the last good record.
@@ -129,6 +134,8 @@ class RecordLogReader {
   uint64_t record_offset_ = 0;
   uint64_t good_size_ = 0;
   uint64_t promised_ = 0;
+  uint64_t bad_offset_ = 0;  // where EndAt() found bad bytes; 0: it did not
+  bool skips_ = false;       // the rest of a record whose beginning was bad
   bool unused_ = false;
   bool bad_tail_ = false;
   bool at_end_ = false;

@@ -363,6 +363,15 @@ std::unique_ptr<Iterator> Table::NewIterator(std::shared_ptr<const Table> table,
       TableBlocks(std::move(table), cache, counters));
 }
 
+absl::StatusOr<std::unique_ptr<Iterator>> Table::OpenBlock(size_t i, ReadCounters* counters) const {
+  KVARTS_ASSIGN_OR_RETURN(auto block, ReadBlock(i, false, nullptr, counters));
+  return Block::NewIterator(std::move(block));
+}
+
+std::string Table::BlockBegin(size_t i) const {
+  return i == 0 ? info_.smallest : absl::StrCat(common_, separators_[i - 1]);
+}
+
 absl::Status Table::Verify(const std::shared_ptr<const Table>& table, ReadCounters* counters) {
   const TableInfo& info = table->info();
   const auto bad = [&](absl::string_view what) { return Damage(table->path_, 0, what); };

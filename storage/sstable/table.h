@@ -166,6 +166,11 @@ class Table final : public BlockCache::Piece {
   static std::unique_ptr<Iterator> NewIterator(std::shared_ptr<const Table> table,
                                                BlockCache* cache, ReadCounters* counters);
 
+  // For who reads what a damaged table still has: the entries of block i, from the file, and a key
+  // that none of them is below.
+  absl::StatusOr<std::unique_ptr<Iterator>> OpenBlock(size_t i, ReadCounters* counters) const;
+  std::string BlockBegin(size_t i) const;
+
   // Reads all of it: checksums, order, counts, the hash of the entries.
   static absl::Status Verify(const std::shared_ptr<const Table>& table, ReadCounters* counters);
 
