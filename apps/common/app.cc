@@ -9,11 +9,15 @@
 #include <cstring>
 #include <optional>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "apps/common/process_setup.h"
@@ -75,7 +79,11 @@ std::string Wrap(absl::string_view text, absl::string_view indent) {
 std::string Help(const AppInfo& info) {
   std::string help = absl::StrCat(absl::StripSuffix(info.help, "\n"), "\n\nflags:\n");
   for (const CommandLineFlagInfo& flag : OwnFlags(info)) {
-    if (flag.type == "bool") {
+    // gflags writes all the digits that a double has: 0.98999999999999999.
+    double number = 0;
+    if (flag.type == "double" && absl::SimpleAtod(flag.default_value, &number)) {
+      absl::StrAppend(&help, "  --", flag.name, "=", number, "\n");
+    } else if (flag.type == "bool") {
       absl::StrAppend(&help, "  --", flag.name, flag.default_value == "true" ? "=true" : "=false",
                       "\n");
     } else {
@@ -85,6 +93,43 @@ std::string Help(const AppInfo& info) {
     help += Wrap(flag.description, "      ");
   }
   return help + "  --help, --version\n";
+}
+
+// How many letters are to be put in, left out, changed, or exchanged with the next one, to make one
+// word of the other (Damerau 1964, no letter touched twice).
+size_t Distance(absl::string_view a, absl::string_view b) {
+  std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
+  for (size_t i = 0; i <= a.size(); ++i) {
+    for (size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        d[i][j] = i + j;
+        continue;
+      }
+      d[i][j] = std::min(
+          {d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0U : 1U)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return d[a.size()][b.size()];
+}
+
+absl::Status UnknownFlag(const AppInfo& info, absl::string_view name) {
+  std::string nearest;
+  size_t least = name.size() / 3 + 1;  // other words have more in common with nothing
+  // Some write "_" as "-", and some capitals.
+  const std::string meant = absl::AsciiStrToLower(absl::StrReplaceAll(name, {{"-", "_"}}));
+  if (name.size() <= 64) {  // a whole text may stand behind the dashes
+    for (const CommandLineFlagInfo& flag : OwnFlags(info)) {
+      const size_t distance = Distance(meant, flag.name);
+      if (distance >= least) continue;
+      least = distance;
+      nearest = flag.name;
+    }
+  }
+  return UsageError(absl::StrCat("unknown flag --", name,
+                                 nearest.empty() ? "" : absl::StrCat("; --", nearest, " is one")));
 }
 
 // One flag, the argument before it being `args[*i]`; takes the next one where
@@ -103,7 +148,7 @@ absl::Status SetFlag(const AppInfo& info, const std::vector<std::string>& args, 
     if (flag.has_value() && flag->type != "bool") flag.reset();
     if (flag.has_value()) value = "false";
   }
-  if (!flag.has_value()) return UsageError(absl::StrCat("unknown flag --", name));
+  if (!flag.has_value()) return UnknownFlag(info, name);
   if (!given->insert(flag->name).second && flag->name == info.only_once) {
     return UsageError(absl::StrCat("the flag --", flag->name, " is given twice"));
   }

@@ -55,6 +55,8 @@ TEST(RunAppTest, HelpShowsOnlyTheOwnFlagsAndExits0) {
               "      A switch.\n"
               "  --number=-7\n"
               "      A number.\n"
+              "  --part=0.99\n"
+              "      A part.\n"
               "  --size=64MiB\n"
               "      A size, with a description that is so long that it has to be broken into\n"
               "      several lines of eighty columns each.\n"
@@ -81,7 +83,12 @@ TEST(RunAppTest, BadUsageIsOneLineAndExit2) {
       {{"--nosuch=1"}, "unknown flag --nosuch"},
       {{"--nosuch"}, "unknown flag --nosuch"},
       {{"-x"}, "unknown flag --x"},
-      {{"--nonumber"}, "unknown flag --nonumber"},
+      {{"--nonumber"}, "unknown flag --nonumber; --number is one"},
+      {{"--nubmer=1"}, "unknown flag --nubmer; --number is one"},
+      {{"--Number"}, "unknown flag --Number; --number is one"},
+      {{"--numbers"}, "unknown flag --numbers; --number is one"},
+      {{"--siz=1"}, "unknown flag --siz; --size is one"},
+      {{"--zise=1"}, "unknown flag --zise"},
       // gflags' and glog's own are no part of the program.
       {{"--flagfile=/etc/passwd"}, "unknown flag --flagfile"},
       {{"--helpfull"}, "unknown flag --helpfull"},

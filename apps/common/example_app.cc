@@ -12,6 +12,7 @@ DEFINE_string(size, "64MiB",
               "A size, with a description that is so long that it has to be broken into several "
               "lines of eighty columns each.");
 DEFINE_int32(number, -7, "A number.");
+DEFINE_double(part, 0.99, "A part.");
 DEFINE_bool(flag, false, "A switch.");
 
 int main(int argc, char** argv) {
