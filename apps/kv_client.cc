@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "apps/common/app.h"
@@ -75,8 +76,37 @@ absl::StatusOr<int> Get(Store* store, Args keys) {
   return code;
 }
 
+// All bytes of a file, or of the standard input ("-"); a pipe will do.
+absl::StatusOr<std::string> ReadValue(const std::string& path) {
+  const std::string name = path == "-" ? "standard input" : path;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> opened(nullptr, &std::fclose);
+  if (path != "-") opened.reset(std::fopen(path.c_str(), "rbe"));
+  std::FILE* const file = path == "-" ? stdin : opened.get();
+  if (file == nullptr) return absl::ErrnoToStatus(errno, name);
+  std::string value;
+  char buffer[64 << 10];
+  while (true) {
+    const size_t got = std::fread(buffer, 1, sizeof buffer, file);
+    value.append(buffer, got);
+    if (value.size() > kMaxValueBytes) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ": more than the ", kMaxValueBytes, " bytes that a value may have"));
+    }
+    if (std::ferror(file) != 0) return absl::ErrnoToStatus(errno, name);
+    if (got == 0) return value;
+  }
+}
+
 absl::StatusOr<int> Put(Store* store, Args args) {
-  KVARTS_RETURN_IF_ERROR(store->Put(args[0], args[1]));
+  std::string value = args[1];
+  if (value == "-") {
+    KVARTS_ASSIGN_OR_RETURN(value, ReadValue(value));
+  } else if (absl::StartsWith(value, "@@")) {
+    value.erase(0, 1);
+  } else if (absl::StartsWith(value, "@")) {
+    KVARTS_ASSIGN_OR_RETURN(value, ReadValue(value.substr(1)));
+  }
+  KVARTS_RETURN_IF_ERROR(store->Put(args[0], value));
   return 0;
 }
 
@@ -225,7 +255,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"get", "KEY...", 1, SIZE_MAX, Get},
-    {"put", "KEY VALUE", 2, 2, Put},
+    {"put", "KEY VALUE|@FILE|-", 2, 2, Put},
     {"delete", "KEY...", 1, SIZE_MAX, Delete},
     {"scan", "[--prefix=PREFIX] [--limit=N] [--format=data|ndjson]", 0, 0, Scan},
     {"load", "[--format=data|ndjson] FILE", 1, 1, Load},
@@ -238,6 +268,8 @@ std::string Help(const StoreFactories& stores) {
       "\n"
       "usage: kv_client [--store=STORE] get KEY...       each value, and a newline\n"
       "       kv_client [--store=STORE] put KEY VALUE\n"
+      "       kv_client [--store=STORE] put KEY @FILE    the bytes of a file; \"@@\" is an \"@\"\n"
+      "       kv_client [--store=STORE] put KEY -        those of the standard input\n"
       "       kv_client [--store=STORE] delete KEY...\n"
       "       kv_client [--store=STORE] scan [--prefix=PREFIX] [--limit=N] [--format=data|ndjson]\n"
       "                                                  lines of a key, a space and a value\n"

@@ -45,6 +45,23 @@ TEST_F(KvClientTest, PutsGetsAndDeletes) {
   EXPECT_EQ(Client({"count"}).out, "1\n");
 }
 
+TEST_F(KvClientTest, PutsTheBytesOfAFileAndOfItsStandardInput) {
+  const std::string bytes = std::string("line\n\0binary \xff\n", 16);
+  WriteTestFile(absl::StrCat(dir_, "/value"), bytes);
+  EXPECT_EQ(Client({"put", "file", "@value"}).err, "");
+  EXPECT_EQ(Client({"get", "file"}).out, bytes + "\n");
+  ProcessOptions options;
+  options.input = bytes;
+  EXPECT_EQ(Client({"put", "input", "-"}, options).err, "");
+  EXPECT_EQ(Client({"get", "input"}).out, bytes + "\n");
+  EXPECT_EQ(Client({"put", "handle", "@@name"}).err, "");
+  EXPECT_EQ(Client({"get", "handle"}).out, "@name\n");
+  const ProcessResult none = Client({"put", "none", "@none"});
+  EXPECT_THAT(none.err, testing::HasSubstr("kv_client: none: No such file or directory"));
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_EQ(Client({"get", "none"}).exit_code, 1);
+}
+
 TEST_F(KvClientTest, ADumpRestoresEverything) {
   const std::vector<std::string> lines = {
       R"({"key":"","value":"of the empty key"})",
