@@ -70,7 +70,7 @@ TEST_P(EachStoreTest, ATouchChangesWhatItNames) {
   EXPECT_EQ(touch("\"content_type\":\"z/z\""), absl::StrCat("z/z ", kStartMs + 70));
   EXPECT_EQ(touch("\"expires_at_ms\":null"), "z/z ");
   EXPECT_EQ(touch("\"content_type\":null,\"ttl_ms\":9"),
-            absl::StrCat("application/octet-stream ", kStartMs + 9));
+            absl::StrCat("text/plain; charset=utf-8 ", kStartMs + 9));
   clock_.Advance(absl::Milliseconds(9));
   EXPECT_EQ(Statuses(Write(client.get(), "{\"mutations\":[{\"touch\":\"k\",\"ttl_ms\":1}]}")),
             "404");

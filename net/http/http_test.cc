@@ -12,6 +12,33 @@
 namespace kvarts {
 namespace {
 
+// What is looked up in a browser is shown there, and not saved as a file.
+TEST_F(HttpTest, AValueWithoutATypeIsTextWhereItIsText) {
+  StartServer();
+  SetModelStore();
+  auto client = Connect();
+  const struct {
+    std::string value;
+    std::string type;
+  } cases[] = {
+      {"Bj\u00f6rn, tab\tand\r\nlines", "text/plain; charset=utf-8"},
+      {"", "text/plain; charset=utf-8"},
+      {std::string(1 << 20, 'x'), "text/plain; charset=utf-8"},
+      {std::string((1 << 20) + 1, 'x'), "application/octet-stream"},
+      {"not \xff UTF-8", "application/octet-stream"},
+      {std::string("a\0b", 3), "application/octet-stream"},
+      {"an escape \x1b[2J", "application/octet-stream"},
+      {"delete \x7f", "application/octet-stream"},
+  };
+  for (const auto& [value, type] : cases) {
+    ASSERT_TRUE(store_->Put("k", value).ok());
+    const TestResponse response = client->Get("/v1/kv/k");
+    EXPECT_EQ(response.Field("Content-Type"), type) << value.substr(0, 100);
+    EXPECT_EQ(response.Field("X-Content-Type-Options"), "nosniff");
+    EXPECT_TRUE(response.body == value);
+  }
+}
+
 TEST_F(HttpTest, KeysHaveTheirValuesRaw) {
   StartServer();
   SetModelStore();
@@ -19,7 +46,7 @@ TEST_F(HttpTest, KeysHaveTheirValuesRaw) {
   TestResponse response = client->Get("/v1/kv/a");
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.body, "1");
-  EXPECT_TRUE(response.Has("Content-Type: application/octet-stream")) << response.head;
+  EXPECT_EQ(response.Field("Content-Type"), "text/plain; charset=utf-8");
   EXPECT_TRUE(response.Has("X-Content-Type-Options: nosniff"));
   EXPECT_EQ(client->Get("/v1/kv/a%20b/c").body, "2");
   EXPECT_EQ(client->Get("/v1/kv/a%20b%2fc").body, "2");

@@ -15,10 +15,23 @@
 #include "base/checksum.h"
 #include "net/http/batch_write_request.h"
 #include "net/http/handlers.h"
+#include "net/http/json.h"
 #include "storage/slot_status.h"
 
 namespace kvarts {
 namespace {
+
+// Longer ones are for programs, which nobody looks at in a browser.
+constexpr size_t kMaxShownText = size_t{1} << 20;
+
+// What a browser shows as it is meant: UTF-8 without bytes that control a terminal.
+bool IsShownAsText(absl::string_view value) {
+  return value.size() <= kMaxShownText && IsUtf8(value) &&
+         std::none_of(value.begin(), value.end(), [](char c) {
+           const auto byte = static_cast<unsigned char>(c);
+           return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7f;
+         });
+}
 
 // Above it a value is sent from where it lies, below it is copied behind its
 // head: one piece less to write.
@@ -81,7 +94,9 @@ void AnswerValue(const ReadResult& result, ReadResults* owner, HttpCall* call) {
   // A browser must not take a value for a page or a script of this server.
   response->fields.append("X-Content-Type-Options: nosniff\r\n");
   if (result.content_type.empty()) {
-    response->content_type = "application/octet-stream";
+    // A browser shows the one, and saves the other as a file.
+    response->content_type =
+        IsShownAsText(result.value) ? "text/plain; charset=utf-8" : "application/octet-stream";
   } else {
     response->content_type.assign(result.content_type.data(), result.content_type.size());
     response->fields.append("Content-Security-Policy: default-src 'none'; sandbox\r\n");

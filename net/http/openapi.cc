@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/version.h"
 #include "net/http/message.h"
 
@@ -156,9 +157,15 @@ const char* ToText(HttpParameter::In in) {
   return "";
 }
 
-// {"media/type":{"schema":...}}
-std::string Content(const char* type, const char* schema) {
-  return absl::StrCat("{", JsonQuote(type), ":{\"schema\":", schema, "}}");
+// {"media/type":{"schema":...}, ...}. A text is a string, whatever else the schema is of: a page
+// that tries the interface out has a field for it, where it has a file chooser for bytes.
+std::string Content(absl::string_view types, absl::string_view schema) {
+  std::string out;
+  for (const absl::string_view type : absl::StrSplit(types, ", ")) {
+    absl::StrAppend(&out, out.empty() ? "{" : ",", JsonQuote(type),
+                    ":{\"schema\":", type == "text/plain" ? R"({"type":"string"})" : schema, "}");
+  }
+  return out + "}";
 }
 
 void AppendParameters(const HttpRoute& route, std::string* out) {

@@ -24,6 +24,14 @@ constexpr char kOneCoding[] = "the only transfer coding is \"chunked\"";
 
 error_code Stop() { return http::make_error_code(http::error::bad_value); }
 
+// Of the bytes that a host and a port may be of (RFC 3986, 3.2); "" is none.
+bool IsHost(absl::string_view value) {
+  constexpr absl::string_view kOthers = "-._~!$&'()*+,;=%:[]";
+  return std::all_of(value.begin(), value.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains(kOthers, c);
+  });
+}
+
 }  // namespace
 
 // Beast's grammar, with the message kept our way: one allocation less a field
@@ -80,6 +88,10 @@ class HttpRequestParser::Impl final : public http::basic_parser<true> {
       if (error == http::error::bad_chunk_extension && rest.size() > limits_.fields) {
         return Fail(431, kLongParts);
       }
+      // Beast takes such a line's end for a part of the version.
+      if (error == http::error::bad_version && EndsInBareNewline(rest)) {
+        return Fail(400, "expected a carriage return before the newline of each line");
+      }
       return Fail(error);
     }
   }
@@ -93,6 +105,11 @@ class HttpRequestParser::Impl final : public http::basic_parser<true> {
   std::string message;
 
  private:
+  static bool EndsInBareNewline(absl::string_view line) {
+    const size_t newline = line.find('\n');
+    return newline != absl::string_view::npos && (newline == 0 || line[newline - 1] != '\r');
+  }
+
   // Of the request line, without its end.
   size_t MaxLine() const { return limits_.target + 32; }
 
@@ -127,7 +144,10 @@ class HttpRequestParser::Impl final : public http::basic_parser<true> {
     int hosts = 0;
     int lengths = 0;
     for (const auto& [name, value] : request.fields) {
-      if (absl::EqualsIgnoreCase(name, "Host")) ++hosts;
+      if (absl::EqualsIgnoreCase(name, "Host")) {
+        ++hosts;
+        if (!IsHost(value)) Fail(400, "expected a name or address, and a port, in Host");
+      }
       // Beast takes "5, 5" and two fields that are equal.
       if (absl::EqualsIgnoreCase(name, "Content-Length")) {
         lengths += absl::StrContains(value, ',') ? 2 : 1;

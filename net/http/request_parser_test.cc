@@ -129,6 +129,29 @@ TEST(HttpRequestParserTest, WhatIsNoHttpIs400) {
   }
 }
 
+TEST(HttpRequestParserTest, LinesThatEndInABareNewlineAreToldSo) {
+  for (const absl::string_view stream : {"GET /livez HTTP/1.0\n\n", "GET / HTTP/1.1\nHost: x\n\n",
+                                         "GET / HTTP/1.1\nHost: x\r\n\r\n"}) {
+    const Outcome outcome = ParseAll(stream);
+    EXPECT_EQ(outcome.status, 400) << stream;
+    EXPECT_EQ(outcome.message, "expected a carriage return before the newline of each line");
+  }
+}
+
+TEST(HttpRequestParserTest, AHostIsANameOrAddressAndAPort) {
+  for (const absl::string_view host :
+       {"", "a", "a.b:80", "127.0.0.1:7780", "[::1]:7780", "a_b-c.d", "%41", "x:"}) {
+    EXPECT_EQ(ParseAll(absl::StrCat("GET / HTTP/1.1\r\nHost: ", host, "\r\n\r\n")).status, 0)
+        << host;
+  }
+  for (const absl::string_view host :
+       {"a b", "a/b", "a@b", "a\tb", "\"a\"", "a\xc3\xa9", "a?b", "a#b"}) {
+    const Outcome outcome = ParseAll(absl::StrCat("GET / HTTP/1.1\r\nHost: ", host, "\r\n\r\n"));
+    EXPECT_EQ(outcome.status, 400) << host;
+    EXPECT_TRUE(outcome.requests.empty());
+  }
+}
+
 TEST(HttpRequestParserTest, OtherVersionsAre505) {
   EXPECT_EQ(ParseAll("GET / HTTP/2.0\r\n\r\n").status, 505);
   EXPECT_EQ(ParseAll("GET / HTTP/0.9\r\n\r\n").status, 505);

@@ -16,6 +16,7 @@ using In = HttpParameter::In;
 
 constexpr char kText[] = R"({"type":"string"})";
 constexpr char kFlag[] = R"({"type":"boolean","default":false})";
+constexpr char kValueTypes[] = "text/plain, application/octet-stream";
 constexpr char kBinary[] = R"({"type":"string","format":"binary"})";
 constexpr char kEncoding[] = R"({"type":"string","enum":["percent","base64"],"default":"percent"})";
 
@@ -108,9 +109,10 @@ constexpr HttpAnswer kAllMisdirected = {
 
 constexpr HttpAnswer kGetAnswers[] = {
     {200,
-     "The value, as it is, with its content type where the store keeps one. ETag is a hash of it; "
+     "The value, as it is, with its content type where the store keeps one. Without one it is "
+     "text/plain where it is text, and application/octet-stream else. ETag is a hash of it; "
      "X-Expires-At-Ms is there where it expires, and says when, in Unix milliseconds.",
-     "application/octet-stream", kBinary},
+     kValueTypes, kBinary},
     {304, "The value is the one that the client has."},
     kNoSuchKey,
     kPrecondition,
@@ -210,7 +212,7 @@ constexpr HttpBody kNoBody;
 constexpr HttpBody kAdminBody = {
     kJson, R"({"type":"object"})",
     "Nothing of it is read: its media type, which pages of other sites cannot send, is looked at."};
-constexpr HttpBody kValueBody = {"application/octet-stream", kBinary,
+constexpr HttpBody kValueBody = {kValueTypes, kBinary,
                                  "The value. Its Content-Type is kept where the store can."};
 constexpr HttpBody kBatchBody = {kJson, R"({"$ref":"#/components/schemas/BatchKeys"})",
                                  "The keys, at most 10,000."};
