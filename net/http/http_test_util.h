@@ -63,11 +63,18 @@ class TestConnection {
     RunOn(loop_, [this] { ReadMore(); });
   }
 
-  void Send(absl::string_view text) {
+  void Send(absl::string_view text) { TrySend(text).IgnoreError(); }
+  absl::Status TrySend(absl::string_view text) {
+    absl::Status outcome;
     Awaited<bool> written(false);
-    RunOn(loop_,
-          [&] { stream_->Write({text}, kTestPatience, [&](absl::Status) { written.Set(true); }); });
+    RunOn(loop_, [&] {
+      stream_->Write({text}, kTestPatience, [&](absl::Status status) {
+        outcome = std::move(status);
+        written.Set(true);
+      });
+    });
     written.AwaitValue(true);
+    return outcome;
   }
   void CloseWrite() {
     RunOn(loop_, [this] { stream_->CloseWrite(); });

@@ -47,6 +47,22 @@ TEST_F(LimitsTest, ThePasswordIsAskedForEverywhereButByProbes) {
   }
 }
 
+// Python's http.client and Node's fetch send all of it before they read.
+TEST_F(LimitsTest, WhoSendsABodyThatIsRefusedSeesTheAnswer) {
+  HttpOptions options;
+  options.password = "s3cret";
+  StartServer(options);
+  SetModelStore();
+  auto client = Connect();
+  const std::string part(1 << 20, 'x');
+  client->Send("PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 33554432\r\n\r\n");
+  for (int i = 0; i < 32; ++i) {
+    const absl::Status sent = client->TrySend(part);
+    ASSERT_TRUE(sent.ok()) << i << " " << sent;
+  }
+  EXPECT_EQ(client->Receive().status, 401);
+}
+
 TEST_F(LimitsTest, WithoutThePasswordNoBodyIsRead) {
   HttpOptions options;
   options.password = "s3cret";

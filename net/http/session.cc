@@ -24,7 +24,8 @@ constexpr size_t kReadBytes = 64 << 10;
 constexpr size_t kMaxKeptBytes = 64 << 10;
 constexpr size_t kWriteBytes = 1 << 20;
 constexpr size_t kBodyStep = 64 << 10;
-constexpr size_t kMaxLingerBytes = 1 << 20;
+// How often the time of Linger() passes in all, while a client goes on to send.
+constexpr int kMaxLingers = 30;
 // Pipelined reads of single keys that go to the store together.
 constexpr size_t kMaxBatch = 64;
 // Of these, what an idle connection keeps: 0.6 KB each.
@@ -525,26 +526,19 @@ class HttpSession final : public Session {
     service_->metrics()->Add(&counts_);
   }
 
-  // Waits for the client to close.
+  // Waits for the client to close. Many send all of a body before they look at the answer: a
+  // connection that is closed with bytes unread is reset, and takes the answer with it. So what
+  // comes is read, of any size, while more does.
   void Linger() {
     if (linger_until_ == absl::InfiniteDuration()) {
-      linger_until_ = Now() + options_.linger;
+      linger_until_ = Now() + kMaxLingers * options_.linger;
       stream_->CloseWrite();
     }
     const absl::Duration left = linger_until_ - Now();
-    if (left <= absl::ZeroDuration() || lingered_ > kMaxLingerBytes) {
-      End();
-      return;
-    }
+    if (left <= absl::ZeroDuration()) return End();
     read_buffer_.resize(kReadBytes);
-    stream_->Read(absl::MakeSpan(read_buffer_), left, [this](absl::StatusOr<size_t> n) {
-      if (!n.ok() || *n == 0) {
-        End();
-        return;
-      }
-      lingered_ += *n;
-      Linger();
-    });
+    stream_->Read(absl::MakeSpan(read_buffer_), std::min(left, options_.linger),
+                  [this](absl::StatusOr<size_t> n) { !n.ok() || *n == 0 ? End() : Linger(); });
   }
 
   void End() {
@@ -605,7 +599,6 @@ class HttpSession final : public Session {
   absl::Duration deadline_ = absl::InfiniteDuration();
   size_t body_mark_ = 0;
   absl::Duration linger_until_ = absl::InfiniteDuration();
-  size_t lingered_ = 0;
   absl::Duration date_arrived_;
   int64_t date_second_ = -1;
   std::string date_;
