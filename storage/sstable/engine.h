@@ -216,6 +216,7 @@ class Engine {
   void RunInline();  // without threads: all that is due
   struct Compaction {
     int output_level = 0;
+    bool moves = false;  // the inputs get there as they are, by an edit of the manifest alone
     std::vector<std::pair<int, TableFilePtr>> inputs;
   };
   std::optional<Compaction> Pick(const Version& version, bool idle)
@@ -306,6 +307,7 @@ class Engine {
   std::atomic<uint64_t> table_bytes_{0};
   std::atomic<uint64_t> flushes_{0};
   std::atomic<uint64_t> compactions_{0};
+  std::atomic<uint64_t> moved_tables_{0};
   std::atomic<uint64_t> shrunk_{0};
   std::atomic<uint64_t> compacted_bytes_{0};
   std::atomic<uint64_t> memtable_waits_{0};

@@ -13,18 +13,60 @@ namespace {
 constexpr size_t kLevel0Runs = 4;
 constexpr uint64_t kLevelFactor = 10;
 constexpr absl::Duration kRetry = absl::Milliseconds(500);
-// How often somebody looks whether entries have expired, without any writes.
+
+// The end of a table's range: behind its last key.
+std::string EndOf(const TableInfo& info) {
+  return info.largest_open ? info.largest : info.largest + '\0';
+}
 
 // The range from the first key of `files` to behind the last.
 void Widen(const std::vector<TableFilePtr>& files, bool* any, std::string* begin,
            std::string* end) {
   for (const TableFilePtr& file : files) {
     const TableInfo& info = file->info();
-    const std::string file_end = info.largest_open ? info.largest : info.largest + '\0';
+    const std::string file_end = EndOf(info);
     if (!*any || info.smallest < *begin) *begin = info.smallest;
     if (!*any || EndLess(*end, file_end)) *end = file_end;
     *any = true;
   }
+}
+
+// Whether so much has expired of a table that writing it anew is worth it.
+bool HasExpired(const TableInfo& info, int64_t now_ms) {
+  return info.rewrite_at_ms != 0 && info.rewrite_at_ms <= now_ms;
+}
+
+// Whether a table may become one of level `to` as it is: it meets nothing there, and would not
+// become smaller.
+bool MayMoveTo(const Version& version, int to, const TableInfo& info, int64_t now_ms) {
+  return info.deletions == 0 && info.ranges == 0 && !HasExpired(info, now_ms) &&
+         version.Overlapping(to, info.smallest, EndOf(info)).empty();
+}
+
+// The runs of level 0 that may move to level 1 as they are, since they meet nothing there, and no
+// older run, moved or not. Runs whose tables are smaller than `least_bytes` on average are not
+// among them: each would be a table of its own for ever, and so four of them become one.
+std::vector<TableFilePtr> RunsThatMeetNothing(const Version& version, uint64_t least_bytes,
+                                              int64_t now_ms) {
+  const std::vector<TableFilePtr>& files = version.level(0);
+  std::vector<TableFilePtr> found;
+  for (auto end = files.end(); end != files.begin();) {
+    auto begin = std::prev(end);
+    while (begin != files.begin() && (*std::prev(begin))->run() == (*begin)->run()) --begin;
+    uint64_t bytes = 0;
+    for (auto it = begin; it != end; ++it) bytes += (*it)->info().size;
+    const bool moves = bytes >= least_bytes * static_cast<uint64_t>(end - begin) &&
+                       std::all_of(begin, end, [&](const TableFilePtr& file) {
+                         const TableInfo& info = file->info();
+                         return MayMoveTo(version, 1, info, now_ms) &&
+                                std::none_of(end, files.end(), [&](const TableFilePtr& older) {
+                                  return older->info().Overlaps(info.smallest, EndOf(info));
+                                });
+                       });
+    if (moves) found.insert(found.end(), begin, end);
+    end = begin;
+  }
+  return found;
 }
 
 }  // namespace
@@ -131,8 +173,15 @@ void Engine::RunInline() {
 
 absl::Status Engine::Install(VersionEdit edit, const std::vector<TableFilePtr>& obsolete,
                              const std::shared_ptr<Memtable>& flushed) {
+  const auto is_new = [&](const VersionEdit::Added& added) {
+    return std::none_of(edit.removed.begin(), edit.removed.end(), [&](const auto& removed) {
+      return removed.second == added.file->info().number;
+    });
+  };
   // The names of the new tables are durable before the manifest has them.
-  absl::Status status = edit.added.empty() ? absl::OkStatus() : options_.fs->SyncDir(dir_);
+  absl::Status status = std::any_of(edit.added.begin(), edit.added.end(), is_new)
+                            ? options_.fs->SyncDir(dir_)
+                            : absl::OkStatus();
   const Sequence visible = core_->visible();
   if (manifest_->state().ceiling < visible + (uint64_t{1} << 31)) {
     edit.ceiling = visible + (uint64_t{1} << 32);
@@ -142,10 +191,7 @@ absl::Status Engine::Install(VersionEdit edit, const std::vector<TableFilePtr>& 
     // The manifest on the disk may have the edit: its tables must stay. One that only moves is in
     // the version that goes on.
     for (const auto& added : edit.added) {
-      const bool moves = std::any_of(
-          edit.removed.begin(), edit.removed.end(),
-          [&](const auto& removed) { return removed.second == added.file->info().number; });
-      if (!moves) doubtful_.push_back(added.file);
+      if (is_new(added)) doubtful_.push_back(added.file);
     }
     return status;
   }
@@ -299,6 +345,7 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version, bool idle
   const auto add = [&](int level, const std::vector<TableFilePtr>& files) {
     for (const TableFilePtr& file : files) compaction.inputs.emplace_back(level, file);
   };
+  const int64_t now_ms = core_->NowMs();
   // The level that is most above its size.
   int level = -1;
   double most = 1;
@@ -316,6 +363,7 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version, bool idle
   }
   std::vector<TableFilePtr> files;
   if (level == 0) {
+    add(0, RunsThatMeetNothing(version, options_.table_bytes / 8, now_ms));
     files = version.level(0);
   } else if (level > 0) {
     const auto& all = version.level(level);
@@ -325,20 +373,25 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version, bool idle
     });
     if (it == all.end()) it = all.begin();
     files = {*it};
+    // As many at once as the level has too much: each edit of the manifest is a sync.
+    uint64_t left = version.LevelBytes(level) - LevelTarget(level);
+    for (; it != all.end() && MayMoveTo(version, level + 1, (*it)->info(), now_ms); ++it) {
+      add(level, {*it});
+      if ((*it)->info().size >= left) break;
+      left -= (*it)->info().size;
+    }
   } else {
     // Nothing is too large: what is full of deletions, or has expired, gives its space back. Level
     // 0 only when nothing is written, since otherwise its next runs compact it anyway. One range
     // may stand for any number of entries.
-    const int64_t now_ms = core_->NowMs();
     for (int i = idle ? 0 : 1; i < kLevels && level < 0; ++i) {
       for (const TableFilePtr& file : version.level(i)) {
         const TableInfo& info = file->info();
-        const bool expired = info.rewrite_at_ms != 0 && info.rewrite_at_ms <= now_ms;
         // With a snapshot they may have to stay, and on the last level they are gone.
         const uint64_t deletions = info.deletions + info.ranges;
         const bool due = deletions * 2 > info.entries + info.ranges || (idle && info.ranges > 0);
         const bool dead = due && (i == 0 || i < version.deepest()) && core_->Pinned().empty();
-        if (!expired && !dead) continue;
+        if (!dead && !HasExpired(info, now_ms)) continue;
         level = i;
         files = {file};
         if (i == 0) files = version.level(0);
@@ -346,6 +399,11 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version, bool idle
       }
     }
     if (level < 0) return std::nullopt;
+  }
+  if (!compaction.inputs.empty()) {
+    compaction.moves = true;
+    compaction.output_level = level + 1;
+    return compaction;
   }
   bool any = false;
   std::string begin;
@@ -368,7 +426,8 @@ absl::StatusOr<bool> Engine::CompactOne(bool idle) {
   const absl::Status status = Run(*compaction);
   if (absl::IsCancelled(status)) return false;
   KVARTS_RETURN_IF_ERROR(status);
-  const auto& [level, file] = compaction->inputs.front();
+  const auto& [level, file] =
+      compaction->moves ? compaction->inputs.back() : compaction->inputs.front();
   if (level > 0) compacted_to_[static_cast<size_t>(level)] = file->info().smallest;
   return true;
 }
@@ -382,13 +441,12 @@ absl::Status Engine::Run(const Compaction& compaction) {
     edit.removed.emplace_back(level, file->info().number);
     inputs.push_back(file);
   }
-  // A table that meets nothing below moves as it is, unless it can become smaller.
-  if (inputs.size() == 1 && compaction.inputs[0].first != output &&
-      inputs[0]->info().deletions == 0 && inputs[0]->info().ranges == 0 &&
-      compaction.inputs[0].first > 0) {
-    edit.added.push_back({output, inputs[0]});
+  if (compaction.moves) {
+    for (const TableFilePtr& file : inputs) edit.added.push_back({output, file});
     MutexLock lock(&manifest_mu_);
-    return Install(std::move(edit), {}, nullptr);
+    KVARTS_RETURN_IF_ERROR(Install(std::move(edit), {}, nullptr));
+    moved_tables_.fetch_add(inputs.size(), std::memory_order_relaxed);
+    return absl::OkStatus();
   }
   MergeJob job;
   std::vector<std::unique_ptr<Iterator>> children;

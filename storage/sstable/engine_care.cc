@@ -253,6 +253,7 @@ StoreStats Engine::Stats() {
   add("disk_full", reserve_.is_spent() ? 1 : 0);
   add("flushes", flushes_.load());
   add("compactions", compactions_.load());
+  add("moved_tables", moved_tables_.load());
   add("shrunk_tables", shrunk_.load());
   add("memtable_waits", memtable_waits_.load());
   add("memtable_wait_us", memtable_wait_us_.load());

@@ -336,7 +336,100 @@ TEST(SstableCloseTest, NoCompactionGoesOnBehindAClose) {
   }
 }
 
-// A file that the manifest names must be there, before anything is deleted for not being named.
+// Keys `from` to `to`, not synced and then flushed: a run.
+void FlushRun(Store* store, int from, int to, absl::string_view value, State* expected) {
+  for (int i = from; i < to; ++i) {
+    const std::string key = absl::StrCat("key", 10000 + i);
+    (*expected)[key] = absl::StrCat(value, std::string(90, 'v'));
+    ASSERT_TRUE(PutWith(store, key, (*expected)[key], false).ok());
+  }
+  ASSERT_TRUE(store->maintenance()->Flush().ok());
+}
+
+// A call that writes nothing, and does what is due.
+void DoWhatIsDue(Store* store) {
+  ASSERT_TRUE(
+      store->Modify("key", {}, [](const ReadResult&) { return Modification::Nothing(); }).ok());
+}
+
+TEST(SstableCompactionTest, RunsOfAscendingKeysMoveDownAndAreNotWrittenAgain) {
+  MemoryFileSystem fs;
+  auto store = OpenSmall(&fs);
+  State expected;
+  for (int run = 0; run < 40; ++run) {
+    FlushRun(store.get(), run * 20, run * 20 + 20, "a", &expected);
+    DoWhatIsDue(store.get());
+    ASSERT_LT(StatOf(store.get(), "level_0_runs"), 4u);
+  }
+  EXPECT_EQ(StatOf(store.get(), "compactions"), 0u);
+  EXPECT_EQ(StatOf(store.get(), "compacted_bytes"), 0u);
+  EXPECT_GT(StatOf(store.get(), "level_2_tables"), 20u);
+  ASSERT_TRUE(store->maintenance()->Verify().ok());
+  EXPECT_EQ(*ContentsOf(store.get()), expected);
+  ASSERT_TRUE(store->Close().ok());
+  store = OpenSmall(&fs);
+  EXPECT_EQ(*ContentsOf(store.get()), expected);
+}
+
+// A run goes below an older one only where they have no key in common, and one that has deletions
+// to lose, or would be a crumb, is merged.
+TEST(SstableCompactionTest, ARunThatMeetsAnOlderOneStaysAboveIt) {
+  for (const bool deletion : {false, true}) {
+    MemoryFileSystem fs;
+    auto store = OpenSmall(&fs);
+    State expected;
+    FlushRun(store.get(), 100, 120, "oldest", &expected);
+    FlushRun(store.get(), 110, 130, "above it", &expected);
+    FlushRun(store.get(), 125, 145, "above that", &expected);
+    if (deletion) {
+      ASSERT_TRUE(store->Delete("key0").ok());
+    }
+    FlushRun(store.get(), 0, 20, "alone", &expected);
+    DoWhatIsDue(store.get());
+    EXPECT_EQ(StatOf(store.get(), "level_0_runs"), deletion ? 3u : 2u);
+    EXPECT_EQ(StatOf(store.get(), "compactions"), 0u);
+    EXPECT_EQ(*ContentsOf(store.get()), expected);
+    for (const auto& [key, value] : expected) EXPECT_EQ(store->Get(key)->value(), value);
+    ASSERT_TRUE(store->maintenance()->Verify().ok());
+  }
+}
+
+TEST(SstableCompactionTest, CrumbsAreJoinedByFoursRatherThanMoved) {
+  MemoryFileSystem fs;
+  SstableOptions options = SmallSstable(&fs);
+  options.table_bytes = 64 << 10;
+  options.level1_bytes = 1 << 20;
+  auto store = OpenSstable(kTestDir, options).value();
+  State expected;
+  for (int run = 0; run < 40; ++run) {
+    FlushRun(store.get(), run * 5, run * 5 + 5, "a", &expected);
+    DoWhatIsDue(store.get());
+  }
+  EXPECT_LE(FilesOf(&fs, ".tbl").size(), 13u);
+  EXPECT_EQ(*ContentsOf(store.get()), expected);
+}
+
+TEST(SstableCompactionTest, AllThatALevelHasTooMuchMovesByOneEdit) {
+  MemoryFileSystem fs;
+  auto store = OpenSmall(&fs);
+  State expected;
+  for (int run = 0; run < 4; ++run) {
+    FlushRun(store.get(), run * 100, run * 100 + 100, "a", &expected);
+  }
+  uint64_t edits = 0;
+  fs.SetHook([&](MemoryFileSystem::Moment moment, const FileOperation& operation) {
+    edits += moment == MemoryFileSystem::Moment::kAfter && operation.kind == Kind::kSync &&
+                     IsOfManifest(operation)
+                 ? 1
+                 : 0;
+  });
+  DoWhatIsDue(store.get());
+  fs.SetHook({});
+  EXPECT_GT(StatOf(store.get(), "level_2_tables"), 10u);
+  EXPECT_EQ(edits, 2u);  // level 0 to 1, level 1 to 2
+  EXPECT_EQ(*ContentsOf(store.get()), expected);
+}
+
 // Not when something else wakes it, which may be after the idle period.
 TEST(SstableCompactionTest, ItBeginsWhenTheFlushThatMakesItDueHasEnded) {
   for (int round = 0; round < 5; ++round) {
@@ -360,6 +453,7 @@ TEST(SstableCompactionTest, ItBeginsWhenTheFlushThatMakesItDueHasEnded) {
   }
 }
 
+// A file that the manifest names must be there, before anything is deleted for not being named.
 TEST(SstableOpenTest, AMissingTableFailsTheOpenAndNothingIsDeleted) {
   MemoryFileSystem fs;
   {
