@@ -219,10 +219,15 @@ class Engine {
     bool moves = false;  // the inputs get there as they are, by an edit of the manifest alone
     std::vector<std::pair<int, TableFilePtr>> inputs;
   };
+  // Drops, unread, the tables of which range deletions in other tables hide all; false where there
+  // is none.
+  absl::StatusOr<bool> DropHidden() ABSL_EXCLUSIVE_LOCKS_REQUIRED(compaction_mu_);
+  absl::StatusOr<bool> IsHidden(const Version& version, const TableInfo& info,
+                                const std::vector<Sequence>& pinned);
   std::optional<Compaction> Pick(const Version& version, bool idle)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(compaction_mu_);
   absl::Status Run(const Compaction& compaction);
-  // Where the disk is full: what was deleted reaches the tables, so that they can become smaller.
+  // What was deleted reaches the tables, so that they can become smaller, or go.
   void FlushDeletions();
   // Writes one table without what newer tables hide of it, where that is a quarter of it or more: a
   // compaction needs space for all that it meets, this for a table. False where there is none.
@@ -247,6 +252,7 @@ class Engine {
   TableOptions TableOptionsFor(int level) const;
   uint64_t LevelTarget(int level) const;
   void Wake();
+  void WakeIfHidesTables(absl::Span<const Entry> entries);
 
   const std::string dir_;
   const SstableOptions options_;
@@ -294,6 +300,8 @@ class Engine {
   absl::Status flush_error_ ABSL_GUARDED_BY(work_mu_);    // what the last try gave
   absl::Status compact_error_ ABSL_GUARDED_BY(work_mu_);  // likewise
   bool stopping_ ABSL_GUARDED_BY(work_mu_) = false;
+  // A range deletion in the memtable hides all of a table.
+  bool hides_tables_ ABSL_GUARDED_BY(work_mu_) = false;
   std::atomic<bool> cancelled_{false};
   std::thread flush_thread_;
   std::thread compact_thread_;
@@ -308,6 +316,7 @@ class Engine {
   std::atomic<uint64_t> flushes_{0};
   std::atomic<uint64_t> compactions_{0};
   std::atomic<uint64_t> moved_tables_{0};
+  std::atomic<uint64_t> dropped_tables_{0};
   std::atomic<uint64_t> shrunk_{0};
   std::atomic<uint64_t> compacted_bytes_{0};
   std::atomic<uint64_t> memtable_waits_{0};

@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kLevel0Runs = 4;
 constexpr uint64_t kLevelFactor = 10;
 constexpr absl::Duration kRetry = absl::Milliseconds(500);
+// How often the memtable is flushed at most since range deletions in it hide all of a table.
+constexpr absl::Duration kBetweenRangeDrops = absl::Seconds(1);
 
 // The end of a table's range: behind its last key.
 std::string EndOf(const TableInfo& info) {
@@ -105,6 +107,28 @@ void Engine::Wake() {
   work_.SignalAll();
 }
 
+// Space that a range deletion gives back is not waited for until the memtable is full.
+void Engine::WakeIfHidesTables(absl::Span<const Entry> entries) {
+  if (inline_) return;
+  for (const Entry& entry : entries) {
+    if (KindOf(entry.trailer) != kDeleteRange) continue;
+    const std::shared_ptr<const Version> version = core_->Take().sources->version;
+    const auto hides = [&](const TableFilePtr& file) {
+      const TableInfo& info = file->info();
+      return info.smallest >= entry.key && (entry.blob.empty() || info.IsPast(entry.blob));
+    };
+    for (int level = 0; level < kLevels; ++level) {
+      const std::vector<TableFilePtr>& files = version->level(level);
+      if (std::none_of(files.begin(), files.end(), hides)) continue;
+      {
+        MutexLock lock(&work_mu_);
+        hides_tables_ = true;
+      }
+      return Wake();
+    }
+  }
+}
+
 void Engine::FlushLoop() {
   uint64_t seen = 0;
   while (true) {
@@ -132,10 +156,16 @@ void Engine::CompactLoop() {
   uint64_t seen = 0;
   bool idle = false;
   bool shrinks = false;
+  bool hides_tables = false;
+  absl::Time flushed_at = absl::InfinitePast();
   while (true) {
     if (idle) PromiseWhatIsSynced();
     const bool full = reserve_.is_spent();
-    if (full) FlushDeletions();
+    if (full || (hides_tables && absl::Now() >= flushed_at + kBetweenRangeDrops)) {
+      hides_tables = false;
+      flushed_at = absl::Now();
+      FlushDeletions();
+    }
     // All of what deletions give back, also where the first of it ends the want.
     shrinks = shrinks || full;
     absl::StatusOr<bool> compacted = false;
@@ -149,10 +179,11 @@ void Engine::CompactLoop() {
     if (!compacted.ok()) {
       work_.WaitFor(&work_mu_, kRetry);
     } else if (!*compacted && work_asked_ == seen) {
-      work_.WaitFor(&work_mu_, full ? kRetry : options_.idle_period);
-      idle = !full;
+      work_.WaitFor(&work_mu_, full || hides_tables ? kRetry : options_.idle_period);
+      idle = !full && !hides_tables;
     }
     idle = idle && work_asked_ == seen;
+    hides_tables = std::exchange(hides_tables_, false) || hides_tables;
     seen = work_asked_;
   }
 }
@@ -340,6 +371,77 @@ absl::StatusOr<bool> Engine::Shrink(int level, const TableFilePtr& file, const S
   return true;
 }
 
+absl::StatusOr<bool> Engine::IsHidden(const Version& version, const TableInfo& info,
+                                      const std::vector<Sequence>& pinned) {
+  const auto snapshot = std::lower_bound(pinned.begin(), pinned.end(), info.smallest_sequence);
+  // Where what hides the table from `from` on ends; nothing: where that is not hidden.
+  const auto hidden_to = [&](absl::string_view from,
+                             const TableFile* file) -> absl::StatusOr<std::optional<std::string>> {
+    if (file == nullptr || file->info().ranges == 0 ||
+        file->info().largest_sequence <= info.largest_sequence || !file->info().Contains(from)) {
+      return std::nullopt;
+    }
+    KVARTS_ASSIGN_OR_RETURN(const auto table, core_->tables()->Open(file->info(), false));
+    const RangeTombstones::Fragment* const over = table->ranges()->Find(from);
+    if (over == nullptr) return std::nullopt;
+    // The oldest one that is newer than all of the table; no snapshot may be between.
+    const auto older = std::lower_bound(over->sequences.begin(), over->sequences.end(),
+                                        info.largest_sequence, std::greater<>());
+    if (older == over->sequences.begin()) return std::nullopt;
+    if (snapshot != pinned.end() && *snapshot < *std::prev(older)) return std::nullopt;
+    return over->end;
+  };
+  std::string from = info.smallest;
+  while (true) {
+    std::optional<std::string> end;
+    for (const TableFilePtr& file : version.level(0)) {
+      KVARTS_ASSIGN_OR_RETURN(end, hidden_to(from, file.get()));
+      if (end.has_value()) break;
+    }
+    for (int level = 1; level < kLevels && !end.has_value(); ++level) {
+      KVARTS_ASSIGN_OR_RETURN(end, hidden_to(from, version.Find(level, from)));
+    }
+    if (!end.has_value()) return false;
+    if (end->empty() || info.IsPast(*end)) return true;
+    from = *std::move(end);
+  }
+}
+
+absl::StatusOr<bool> Engine::DropHidden() {
+  // Of tables alone: what hides must be as durable as what it hides. While it is kept, it hides
+  // older versions on the levels below too, and it is kept while anything is there.
+  const std::shared_ptr<const Version> version = core_->Take().sources->version;
+  // Looked at after that: who pins later pins what was visible then, or newer.
+  const std::vector<Sequence> pinned = core_->Pinned();
+  bool any = false;
+  for (int level = 0; level < kLevels; ++level) {
+    for (const TableFilePtr& file : version->level(level)) any = any || file->info().ranges > 0;
+  }
+  if (!any) return false;
+  VersionEdit edit;
+  std::vector<TableFilePtr> hidden;
+  Sequence newest = 0;
+  for (int level = 0; level < kLevels; ++level) {
+    for (const TableFilePtr& file : version->level(level)) {
+      KVARTS_ASSIGN_OR_RETURN(const bool is, IsHidden(*version, file->info(), pinned));
+      if (!is) continue;
+      edit.removed.emplace_back(level, file->info().number);
+      hidden.push_back(file);
+      newest = std::max(newest, file->info().largest_sequence);
+    }
+  }
+  if (hidden.empty()) return false;
+  MutexLock lock(&manifest_mu_);
+  // Which keys leave no trace is not known, since nobody reads them; of a table of the usual size
+  // there are some in every bucket anyway.
+  for (uint32_t bucket = 0; bucket < kFloorBuckets; ++bucket) {
+    if (manifest_->state().floors[bucket] < newest) edit.floors[bucket] = newest;
+  }
+  KVARTS_RETURN_IF_ERROR(Install(std::move(edit), hidden, nullptr));
+  dropped_tables_.fetch_add(hidden.size(), std::memory_order_relaxed);
+  return true;
+}
+
 std::optional<Engine::Compaction> Engine::Pick(const Version& version, bool idle) {
   Compaction compaction;
   const auto add = [&](int level, const std::vector<TableFilePtr>& files) {
@@ -420,6 +522,8 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version, bool idle
 absl::StatusOr<bool> Engine::CompactOne(bool idle) {
   MutexLock lock(&compaction_mu_);
   if (poisoned_ || cancelled_) return false;
+  KVARTS_ASSIGN_OR_RETURN(const bool dropped, DropHidden());
+  if (dropped) return true;
   const std::shared_ptr<const Version> version = core_->Take().sources->version;
   const std::optional<Compaction> compaction = Pick(*version, idle);
   if (!compaction.has_value()) return false;

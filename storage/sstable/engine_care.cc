@@ -254,6 +254,7 @@ StoreStats Engine::Stats() {
   add("flushes", flushes_.load());
   add("compactions", compactions_.load());
   add("moved_tables", moved_tables_.load());
+  add("dropped_tables", dropped_tables_.load());
   add("shrunk_tables", shrunk_.load());
   add("memtable_waits", memtable_waits_.load());
   add("memtable_wait_us", memtable_wait_us_.load());

@@ -395,6 +395,7 @@ void Engine::CommitGroup(absl::Span<Commit* const> group, bool full) {
     }
   }
   core_->SetVisible(applied_);
+  WakeIfHidesTables(resolver.entries());
 }
 
 // Damage to the last group of a log looks like the end of a crash, until something behind it says

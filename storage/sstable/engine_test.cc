@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -428,6 +429,165 @@ TEST(SstableCompactionTest, AllThatALevelHasTooMuchMovesByOneEdit) {
   EXPECT_GT(StatOf(store.get(), "level_2_tables"), 10u);
   EXPECT_EQ(edits, 2u);  // level 0 to 1, level 1 to 2
   EXPECT_EQ(*ContentsOf(store.get()), expected);
+}
+
+class SstableRangeDropTest : public testing::Test {
+ protected:
+  SstableRangeDropTest() { Open(); }
+
+  // Of tables of about ten keys each.
+  SstableOptions Options() {
+    SstableOptions options = SmallSstable(&fs_);
+    options.compress = SstableOptions::Compress::kNone;
+    return options;
+  }
+  void Open() { store_ = OpenSstable(kTestDir, Options()).value(); }
+
+  static std::string Key(int i) { return absl::StrCat("key", 10000 + i); }
+  void DeleteKeys(int from, int to) {
+    ASSERT_TRUE(DeleteRangeOf(store_.get(), Key(from), Key(to)).ok());
+    expected_.erase(expected_.lower_bound(Key(from)), expected_.lower_bound(Key(to)));
+  }
+  void FlushAndDoWhatIsDue() {
+    ASSERT_TRUE(store_->maintenance()->Flush().ok());
+    DoWhatIsDue(store_.get());
+  }
+  void Compact() { ASSERT_TRUE(store_->maintenance()->Compact(KeyRange::All()).ok()); }
+  void Reopen() {
+    ASSERT_TRUE(store_->Close().ok());
+    Open();
+  }
+  void ExpectContents() {
+    EXPECT_EQ(*ContentsOf(store_.get()), expected_);
+    for (int i = 0; i < 200; ++i) {
+      const auto it = expected_.find(Key(i));
+      EXPECT_EQ(store_->Get(Key(i)).value(),
+                it == expected_.end() ? std::nullopt : std::make_optional(it->second));
+    }
+    EXPECT_TRUE(store_->maintenance()->Verify().ok());
+  }
+  uint64_t dropped() { return StatOf(store_.get(), "dropped_tables"); }
+  std::set<std::string> tables() { return FilesOf(&fs_, ".tbl"); }
+
+  MemoryFileSystem fs_;
+  std::unique_ptr<Store> store_;
+  State expected_;
+};
+
+// A snapshot of what was before them needs none of them, and while it is held nothing is compacted.
+TEST_F(SstableRangeDropTest, TablesOfWhichARangeDeletionHidesAllGoUnread) {
+  const auto snapshot = store_->GetSnapshot().value();
+  FlushRun(store_.get(), 0, 200, "v", &expected_);
+  Compact();
+  const std::set<std::string> before = tables();
+  ASSERT_GT(before.size(), 15u);
+  DeleteKeys(50, 150);
+  ASSERT_TRUE(store_->maintenance()->Flush().ok());
+  const std::set<std::string> with_deletion = tables();
+  std::set<std::string> read;
+  fs_.SetHook([&](MemoryFileSystem::Moment, const FileOperation& operation) {
+    if (operation.kind == Kind::kRead) read.insert(std::string(operation.path));
+  });
+  DoWhatIsDue(store_.get());
+  fs_.SetHook({});
+  for (const std::string& table : before) EXPECT_EQ(read.count(JoinPath(kTestDir, table)), 0u);
+  EXPECT_GT(dropped(), 7u);
+  EXPECT_EQ(tables().size(), with_deletion.size() - dropped());
+  ExpectContents();
+  Reopen();
+  ExpectContents();
+  EXPECT_TRUE(ContentsOf(store_.get())->size() == 100);
+}
+
+TEST_F(SstableRangeDropTest, WhatASnapshotSeesStaysUntilItGoes) {
+  FlushRun(store_.get(), 0, 200, "v", &expected_);
+  Compact();
+  const State then = expected_;
+  auto snapshot = store_->GetSnapshot().value();
+  DeleteKeys(50, 150);
+  FlushAndDoWhatIsDue();
+  EXPECT_EQ(dropped(), 0u);
+  EXPECT_EQ(*ContentsOf(store_.get(), snapshot), then);
+  ExpectContents();
+  snapshot = nullptr;
+  DoWhatIsDue(store_.get());
+  EXPECT_GT(dropped(), 7u);
+  ExpectContents();
+}
+
+// Deletions that stand side by side hide a table together; one key beside them keeps it, and so
+// does all that is newer.
+TEST_F(SstableRangeDropTest, ATableWithAnythingThatIsNotHiddenStays) {
+  for (const char* what : {"all", "a gap", "the first", "the last", "newer"}) {
+    SstableOptions options = Options();
+    options.table_bytes = 1 << 20;  // a table a run
+    const std::string dir = absl::StrCat("of ", what);
+    store_ = OpenSstable(dir, options).value();
+    expected_.clear();
+    const auto none = store_->GetSnapshot().value();  // nothing is compacted by itself
+    const absl::string_view is = what;
+    FlushRun(store_.get(), 0, 200, "v", &expected_);
+    DeleteKeys(is == "the first" ? 1 : 0, 100);
+    DeleteKeys(is == "a gap" ? 101 : 100, is == "the last" ? 199 : 200);
+    if (is == "newer") FlushRun(store_.get(), 0, 200, "w", &expected_);
+    FlushAndDoWhatIsDue();
+    if (is == "newer") FlushRun(store_.get(), 0, 200, "x", &expected_);
+    FlushAndDoWhatIsDue();
+    EXPECT_EQ(dropped(), is == "all" || is == "newer" ? 1u : 0u) << what;
+    ExpectContents();
+  }
+}
+
+TEST_F(SstableRangeDropTest, AnOlderVersionBelowDoesNotComeBack) {
+  FlushRun(store_.get(), 0, 200, "old", &expected_);
+  Compact();
+  const auto snapshot = store_->GetSnapshot().value();  // of the old ones: their tables stay
+  const State then = expected_;
+  FlushRun(store_.get(), 60, 140, "new", &expected_);
+  DeleteKeys(55, 145);
+  FlushAndDoWhatIsDue();
+  EXPECT_GT(dropped(), 3u);
+  ExpectContents();
+  EXPECT_EQ(*ContentsOf(store_.get(), snapshot), then);
+  Compact();
+  ExpectContents();
+  Reopen();
+  ExpectContents();
+}
+
+TEST_F(SstableRangeDropTest, AKeyThatWentUnreadLeavesAnotherStampThanOneThatNeverWas) {
+  const Stamp before = StampOf(store_.get(), Key(100));
+  FlushRun(store_.get(), 0, 200, "v", &expected_);
+  Compact();
+  DeleteKeys(0, 200);
+  const Stamp gone = StampOf(store_.get(), Key(100));
+  EXPECT_NE(gone, before);
+  FlushAndDoWhatIsDue();
+  EXPECT_GT(dropped(), 10u);
+  EXPECT_TRUE(tables().empty());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_GE(StampOf(store_.get(), Key(100)).high, gone.high) << i;
+    if (i == 0) Compact();
+    Reopen();
+  }
+}
+
+// With nobody to flush the memtable, and nothing written.
+TEST(SstableCompactionTest, TheSpaceOfADeletedRangeDoesNotWaitForTheMemtableToFill) {
+  MemoryFileSystem fs;
+  SstableOptions options = SmallSstable(&fs);
+  options.threads = true;
+  options.idle_period = absl::Hours(1);
+  auto store = OpenSstable(kTestDir, options).value();
+  State expected;
+  FlushRun(store.get(), 0, 200, "v", &expected);
+  ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
+  ASSERT_TRUE(DeleteRangeOf(store.get(), "key", "z").ok());
+  for (int i = 0; StatOf(store.get(), "dropped_tables") == 0 && i < 5000; ++i) {
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  EXPECT_EQ(StatOf(store.get(), "level_1_tables"), 0u);
+  EXPECT_TRUE(ContentsOf(store.get())->empty());
 }
 
 // Not when something else wakes it, which may be after the idle period.

@@ -47,15 +47,20 @@ RangeTombstones::RangeTombstones(const std::vector<RangeTombstone>& tombstones) 
   }
 }
 
-Sequence RangeTombstones::Covering(absl::string_view key, Sequence at) const {
+const RangeTombstones::Fragment* RangeTombstones::Find(absl::string_view key) const {
   auto it = std::upper_bound(fragments_.begin(), fragments_.end(), key,
                              [](absl::string_view k, const Fragment& f) { return k < f.begin; });
-  if (it == fragments_.begin()) return 0;
+  if (it == fragments_.begin()) return nullptr;
   --it;
-  if (!it->end.empty() && key >= it->end) return 0;
+  return it->end.empty() || key < it->end ? &*it : nullptr;
+}
+
+Sequence RangeTombstones::Covering(absl::string_view key, Sequence at) const {
+  const Fragment* const over = Find(key);
+  if (over == nullptr) return 0;
   const auto found =
-      std::lower_bound(it->sequences.begin(), it->sequences.end(), at, std::greater<>());
-  return found == it->sequences.end() ? 0 : *found;
+      std::lower_bound(over->sequences.begin(), over->sequences.end(), at, std::greater<>());
+  return found == over->sequences.end() ? 0 : *found;
 }
 
 }  // namespace kvarts::sstable

@@ -39,6 +39,8 @@ class RangeTombstones {
   const std::vector<Fragment>& fragments() const { return fragments_; }
   // How many tombstones there are in all fragments.
   size_t size() const { return size_; }
+  // What is over `key`; null: nothing.
+  const Fragment* Find(absl::string_view key) const;
   // The newest one over `key` that a reader at `at` sees; 0: none.
   Sequence Covering(absl::string_view key, Sequence at) const;
 
