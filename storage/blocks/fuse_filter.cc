@@ -59,40 +59,47 @@ Shape ShapeFor(size_t keys) {
 }  // namespace
 
 std::string BuildFuseFilter(std::vector<uint64_t> hashes) {
-  // Two equal hashes would have all three places in common, and never come free.
-  std::sort(hashes.begin(), hashes.end());
-  hashes.erase(std::unique(hashes.begin(), hashes.end()), hashes.end());
-  const Shape shape = ShapeFor(hashes.size());
-  std::vector<uint64_t> xors(shape.size());          // the mixed hashes at a place
-  std::vector<uint32_t> counts(shape.size());        // how many
+  struct Place {
+    uint64_t xored = 0;  // the mixed hashes there
+    uint64_t count = 0;  // how many
+  };
+  Shape shape = ShapeFor(hashes.size());
+  std::vector<Place> places(shape.size());
   std::vector<uint32_t> alone;                       // places with one
   std::vector<std::pair<uint64_t, uint32_t>> order;  // a hash, and the place it alone has
+  order.reserve(hashes.size());
   for (uint64_t seed = 1; seed <= kTries; ++seed) {
-    std::fill(xors.begin(), xors.end(), 0);
-    std::fill(counts.begin(), counts.end(), 0);
+    // Two equal hashes would have all three places in common, and never come free. Those of
+    // different keys are hardly ever equal, and sorting them takes as long as all else.
+    if (seed == 2) {
+      std::sort(hashes.begin(), hashes.end());
+      hashes.erase(std::unique(hashes.begin(), hashes.end()), hashes.end());
+      shape = ShapeFor(hashes.size());
+    }
+    places.assign(shape.size(), Place());
     order.clear();
     const uint64_t mixed_seed = Mix(seed, 0x9e3779b97f4a7c15);
     for (const uint64_t hash : hashes) {
       const uint64_t mixed = Mix(hash, mixed_seed);
       for (const uint32_t place : shape.Places(mixed)) {
-        xors[place] ^= mixed;
-        ++counts[place];
+        places[place].xored ^= mixed;
+        ++places[place].count;
       }
     }
     alone.clear();
     for (uint32_t place = 0; place < shape.size(); ++place) {
-      if (counts[place] == 1) alone.push_back(place);
+      if (places[place].count == 1) alone.push_back(place);
     }
     // Take away what has a place for itself, which may leave others alone.
     while (!alone.empty()) {
       const uint32_t place = alone.back();
       alone.pop_back();
-      if (counts[place] != 1) continue;
-      const uint64_t mixed = xors[place];
+      if (places[place].count != 1) continue;
+      const uint64_t mixed = places[place].xored;
       order.emplace_back(mixed, place);
       for (const uint32_t other : shape.Places(mixed)) {
-        xors[other] ^= mixed;
-        if (--counts[other] == 1) alone.push_back(other);
+        places[other].xored ^= mixed;
+        if (--places[other].count == 1) alone.push_back(other);
       }
     }
     if (order.size() < hashes.size()) continue;

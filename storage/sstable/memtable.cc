@@ -59,7 +59,16 @@ class MemtableIterator final : public Iterator {
     }
     GoTo(node == memtable_->head_ ? nullptr : node);
   }
-  void Next() override { GoTo(node_->next[0].load(std::memory_order_acquire)); }
+  void Next() override {
+    GoTo(node_->next[0].load(std::memory_order_acquire));
+    if (node_ == nullptr) return;
+    // The next one's lines, which are anywhere, come while this one is dealt with.
+    const Memtable::Node* const next = node_->next[0].load(std::memory_order_acquire);
+    if (next == nullptr) return;
+    for (size_t line = 0; line < 3; ++line) {
+      PrefetchRead(reinterpret_cast<const char*>(next) + 64 * line);
+    }
+  }
   void Prev() override { GoTo(memtable_->FindLess(node_->key(), node_->trailer)); }
   Pin pin() const override { return memtable_; }
 
