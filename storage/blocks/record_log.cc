@@ -49,23 +49,39 @@ absl::Status Damage(const std::string& path, uint64_t offset, absl::string_view 
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<RecordLogWriter>> RecordLogWriter::Create(FileSystem* fs,
-                                                                         const std::string& path,
-                                                                         RecordLogHeader header) {
+absl::StatusOr<std::unique_ptr<RecordLogWriter>> RecordLogWriter::Create(
+    FileSystem* fs, const std::string& path, RecordLogHeader header,
+    absl::string_view first_record) {
   header.salt = HashSeed::Random().k0;
   const auto create = [&]() -> absl::StatusOr<std::unique_ptr<RecordLogWriter>> {
     KVARTS_ASSIGN_OR_RETURN(auto file, fs->OpenForWrite(path, FileSystem::Create::kTruncate));
     auto writer =
         std::unique_ptr<RecordLogWriter>(new RecordLogWriter(path, header, std::move(file)));
     KVARTS_RETURN_IF_ERROR(writer->file_->Append(EncodeHeader(header)));
+    writer->size_ = kHeaderBytes;
+    if (!first_record.empty()) {
+      writer->Add(first_record);
+      KVARTS_RETURN_IF_ERROR(writer->Flush());
+    }
     // A header that is not durable would leave records behind it that nothing can read.
     KVARTS_RETURN_IF_ERROR(writer->file_->Sync());
     KVARTS_RETURN_IF_ERROR(fs->SyncDir(DirName(path)));
-    writer->size_ = writer->synced_size_ = kHeaderBytes;
+    writer->synced_size_ = writer->size_;
     return writer;
   };
   auto writer = create();
   if (!writer.ok()) fs->Delete(path).IgnoreError();
+  return writer;
+}
+
+absl::StatusOr<std::unique_ptr<RecordLogWriter>> RecordLogWriter::GoOn(
+    FileSystem* fs, const std::string& path, const RecordLogHeader& header, uint64_t size,
+    uint64_t synced) {
+  KVARTS_ASSIGN_OR_RETURN(auto file, fs->OpenForWrite(path, FileSystem::Create::kAppend));
+  auto writer =
+      std::unique_ptr<RecordLogWriter>(new RecordLogWriter(path, header, std::move(file)));
+  writer->size_ = size;
+  writer->synced_size_ = synced;
   return writer;
 }
 

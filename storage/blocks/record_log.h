@@ -38,11 +38,18 @@ struct RecordLogHeader {
 // Not thread-safe.
 class RecordLogWriter {
  public:
-  // Creates the file, whose name must be free, with its header, and makes both durable. Leaves
-  // no file where that fails.
-  static absl::StatusOr<std::unique_ptr<RecordLogWriter>> Create(FileSystem* fs,
-                                                                 const std::string& path,
-                                                                 RecordLogHeader header);
+  // Creates the file, whose name must be free, with its header and, unless it is empty, a first
+  // record, and makes all of it durable. Leaves no file where that fails.
+  static absl::StatusOr<std::unique_ptr<RecordLogWriter>> Create(
+      FileSystem* fs, const std::string& path, RecordLogHeader header,
+      absl::string_view first_record = {});
+
+  // Goes on with a file whose `size` bytes are good records and nothing else, `synced` of them
+  // known to be durable.
+  static absl::StatusOr<std::unique_ptr<RecordLogWriter>> GoOn(FileSystem* fs,
+                                                               const std::string& path,
+                                                               const RecordLogHeader& header,
+                                                               uint64_t size, uint64_t synced);
 
   // Gathers a record; nothing is written before Flush().
   void Add(absl::string_view record);
@@ -109,6 +116,8 @@ class RecordLogReader {
   uint64_t good_size() const { return good_size_; }
   // The most that a good record promised to be synced.
   uint64_t promised() const { return promised_; }
+  // At the end: nothing follows the last good record.
+  bool is_whole() const { return at_end_ && good_size_ == file_size_; }
   // At the end: bytes follow that are no record, and not only zeros.
   bool has_bad_tail() const { return bad_tail_; }
 

@@ -146,6 +146,52 @@ TEST(RecordLogTest, WhatWasOnlyGatheredOrForgottenIsNotThere) {
 }
 
 // Most syncs find the bytes of their records in the file, and change no size.
+TEST(RecordLogTest, AnotherWriterGoesOnBehindTheLastRecord) {
+  MemoryFileSystem fs;
+  const std::string more = Text(70000);
+  {
+    RecordLogHeader header;
+    header.kind = RecordLogHeader::Kind::kManifest;
+    header.number = kNumber;
+    auto log = RecordLogWriter::Create(&fs, kPath, header).value();
+    for (const absl::string_view record : {"one", ""}) {
+      log->Add(record);
+      ASSERT_TRUE(log->Flush().ok());
+      if (!record.empty()) ASSERT_TRUE(log->Sync().ok());
+    }
+  }
+  const auto open = [&] {
+    return RecordLogReader::Open(&fs, kPath, RecordLogHeader::Kind::kManifest, kNumber).value();
+  };
+  absl::string_view record;
+  {
+    auto reader = open();
+    EXPECT_FALSE(reader->is_whole()) << "it is not at the end";
+    while (reader->Next(&record).value()) {
+    }
+    ASSERT_TRUE(reader->is_whole());
+    auto log =
+        RecordLogWriter::GoOn(&fs, kPath, reader->header(), reader->good_size(), reader->promised())
+            .value();
+    EXPECT_EQ(log->size(), fs.Stat(kPath)->size);
+    EXPECT_LT(log->synced_size(), log->size());
+    log->Add(more);
+    ASSERT_TRUE(log->Flush().ok());
+    ASSERT_TRUE(log->Sync().ok());
+  }
+  auto reader = open();
+  for (const absl::string_view expected :
+       {absl::string_view("one"), absl::string_view(), absl::string_view(more)}) {
+    ASSERT_TRUE(reader->Next(&record).value());
+    EXPECT_EQ(record, expected);
+  }
+  ASSERT_TRUE(fs.OpenForWrite(kPath, FileSystem::Create::kAppend).value()->Append("x").ok());
+  reader = open();
+  while (reader->Next(&record).value()) {
+  }
+  EXPECT_FALSE(reader->is_whole());
+}
+
 TEST(RecordLogTest, ASyncWritesZerosAheadOfTheRecords) {
   MemoryFileSystem fs;
   const auto log = NewLog(&fs);

@@ -159,8 +159,11 @@ TEST_P(FileSystemTest, PreallocateLeavesTheSize) {
   EXPECT_TRUE(file->Preallocate(1 << 16).ok());
   EXPECT_TRUE(file->Preallocate(0).ok());
   EXPECT_EQ(fs_->Stat(Path("f"))->size, 2u);
+  EXPECT_GE(fs_->Stat(Path("f"))->allocated, uint64_t{1} << 16);
   EXPECT_TRUE(file->Append("c").ok());
   EXPECT_EQ(Read("f"), "abc");
+  EXPECT_TRUE(file->Truncate(0).ok());
+  EXPECT_LT(fs_->Stat(Path("f"))->allocated, uint64_t{1} << 16);
 }
 
 TEST_P(FileSystemTest, AClosedFileTakesNothingMore) {

@@ -94,6 +94,7 @@ struct FileInfo {
 
   Type type = Type::kFile;
   uint64_t size = 0;
+  uint64_t allocated = 0;   // bytes of the disk that it has, behind its end too
   int64_t modified_ns = 0;  // since the Unix epoch
   // Names the file itself, through renames: unequal ids are different files.
   uint64_t device = 0;

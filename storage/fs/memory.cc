@@ -145,6 +145,7 @@ absl::StatusOr<FileInfo> MemoryFileSystem::Stat(absl::string_view path) {
   FileInfo info;
   info.type = node->is_directory ? FileInfo::Type::kDirectory : FileInfo::Type::kFile;
   info.size = node->image.live().size();
+  info.allocated = std::max(info.size, node->reserved);
   info.modified_ns = node->modified_ns;
   info.device = 1;
   info.inode = node->inode;

@@ -78,6 +78,7 @@ class PosixFileSystem : public FileSystem {
                   : S_ISDIR(info.st_mode) ? FileInfo::Type::kDirectory
                                           : FileInfo::Type::kOther;
     result.size = static_cast<uint64_t>(info.st_size);
+    result.allocated = static_cast<uint64_t>(info.st_blocks) * 512;
     result.modified_ns = int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
     result.device = info.st_dev;
     result.inode = info.st_ino;

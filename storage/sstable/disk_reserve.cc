@@ -33,6 +33,11 @@ void DiskReserve::Open() {
     bytes_ = 0;
     return;
   }
+  // Space that it has is not given back only to be asked for again.
+  if (const auto info = fs_.Stat(path_); old == bytes_ && info.ok() && info->allocated >= bytes_) {
+    held_bytes_ = bytes_;
+    return;
+  }
   if (Fill().ok()) {
     if (old == 0) fs_.SyncDir(dir_).IgnoreError();
     return;

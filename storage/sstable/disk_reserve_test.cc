@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "storage/fs/memory.h"
 
 namespace kvarts::sstable {
@@ -47,6 +48,33 @@ TEST_F(DiskReserveTest, ItsSpaceIsNobodyElsesUntilItIsSpent) {
   ASSERT_TRUE(disk_.Delete("others").ok());
   EXPECT_FALSE(reserve.IsSpent());
   EXPECT_EQ(reserve.held_bytes(), kBytes);
+}
+
+TEST_F(DiskReserveTest, AnotherOpeningKeepsWhatItHas) {
+  { DiskReserve(&disk_, "store", kBytes).Open(); }
+  uint64_t writes = 0;
+  disk_.SetHook([&](MemoryFileSystem::Moment, const FileOperation& operation) {
+    writes += operation.is_mutating() ? 1 : 0;
+  });
+  DiskReserve reserve(&disk_, "store", kBytes);
+  reserve.Open();
+  disk_.SetHook({});
+  EXPECT_EQ(writes, 0u);
+  EXPECT_EQ(reserve.held_bytes(), kBytes);
+  // A copy of its text alone, and a smaller one, are none.
+  for (const uint64_t bytes : {kBytes, kBytes / 2}) {
+    {
+      auto file = disk_.OpenForWrite("store/RESERVE", FileSystem::Create::kTruncate).value();
+      ASSERT_TRUE(file->Append(absl::StrCat(bytes, "\n")).ok());
+      if (bytes < kBytes) {
+        ASSERT_TRUE(file->Preallocate(bytes).ok());
+      }
+    }
+    DiskReserve other(&disk_, "store", kBytes);
+    other.Open();
+    EXPECT_EQ(other.held_bytes(), kBytes);
+    EXPECT_LE(disk_.FreeSpace("store").value(), (1 << 20) - kBytes);
+  }
 }
 
 TEST_F(DiskReserveTest, ItsLastQuarterIsForDeletions) {

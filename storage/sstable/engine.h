@@ -190,7 +190,10 @@ class Engine {
   absl::Status OpenDirectory();
   absl::Status LockDirectory();
   absl::Status Recover();
-  absl::Status DeleteOrphans(uint64_t first_log) ABSL_EXCLUSIVE_LOCKS_REQUIRED(manifest_mu_);
+  // Numbers for the mutations of this opening, and a log for them, durably, and what else `edit`
+  // has. By who opens or leads.
+  absl::Status Begin(VersionEdit edit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(manifest_mu_);
+  absl::Status DeleteOrphans() ABSL_EXCLUSIVE_LOCKS_REQUIRED(manifest_mu_);
   absl::Status StartThreads();
 
   // engine_commit.cc; all by who leads.
@@ -198,6 +201,7 @@ class Engine {
   // `full`: there is space for deletions alone.
   void CommitGroup(absl::Span<Commit* const> group, bool full);
   absl::Status MakeRoom(bool freeze);
+  absl::Status BeginLate();
   absl::Status Freeze();
   void PaceWriters();
   void PromiseWhatIsSynced();  // by a thread of the background
@@ -267,6 +271,7 @@ class Engine {
   // Only who leads touches these.
   LogSet logs_;
   Sequence applied_ = 0;
+  bool begun_ = false;  // see Begin()
   std::shared_ptr<Memtable> memtable_;
   uint64_t paced_bytes_ = 0;  // the memtable's, when writers were paced last
 

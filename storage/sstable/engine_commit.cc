@@ -353,6 +353,14 @@ void Engine::CommitGroup(absl::Span<Commit* const> group, bool full) {
     }
     resolver.Resolve(commit);
   }
+  if (resolver.records() > 0 && !begun_) {
+    status = WithReserve([this] { return BeginLate(); });
+    if (!status.ok()) {
+      for (Commit* commit : group) Fail(commit, status).IgnoreError();
+      return;
+    }
+    if (!full && reserve_.is_spent()) return CommitGroup(group, true);
+  }
   RecordLogWriter* const log = logs_.writer();  // null: the store has none
   // A record promises what was synced before it; one without entries comes where none else does. It
   // makes nobody's writes durable who did not ask for that.
@@ -426,6 +434,19 @@ absl::Status Engine::PoisonError() const {
       absl::StrCat("the store is read-only until it is opened again, since: ", poison_.message()));
 }
 
+// What an opening behind a close leaves to the first write.
+absl::Status Engine::BeginLate() {
+  MutexLock lock(&manifest_mu_);
+  const uint64_t old_log = manifest_->state().log_number;
+  KVARTS_RETURN_IF_ERROR(Begin({}));
+  if (old_log == 0) return absl::OkStatus();
+  const uint64_t end = std::max(manifest_->state().log_number, old_log + 1);
+  for (uint64_t number = old_log; number < end; ++number) {
+    options_.fs->Delete(LogPath(dir_, number)).IgnoreError();
+  }
+  return absl::OkStatus();
+}
+
 // Room in the memtable and a log that takes records, for the next group.
 absl::Status Engine::MakeRoom(bool freeze) {
   if (poisoned_) return PoisonError();
@@ -456,7 +477,7 @@ absl::Status Engine::MakeRoom(bool freeze) {
     return Freeze();
   }
   PaceWriters();
-  if (options_.log && !logs_.is_open()) {
+  if (options_.log && begun_ && !logs_.is_open()) {
     // An append failed and was cut back. The numbers it would have had come again.
     return logs_.Begin(NewNumber(), applied_ + 1);
   }

@@ -215,6 +215,7 @@ absl::Status Engine::Recover() {
     }
   }
   Sequence last = state.ceiling;
+  bool replayed_any = false;
   std::vector<std::shared_ptr<Memtable>> frozen;  // the newest first; without an engine to write
   auto memtable = std::make_shared<Memtable>(0, memtable_bytes_);
   VersionEdit edit;
@@ -259,6 +260,7 @@ absl::Status Engine::Recover() {
       return replayed.status();
     }
     last = std::max(last, *replayed);
+    replayed_any = *replayed >= state.log_first_sequence;
   }
   if (options_.read_only) {
     core_->SetVisible(last);
@@ -269,30 +271,40 @@ absl::Status Engine::Recover() {
   }
   KVARTS_RETURN_IF_ERROR(flush());
   if (!edit.added.empty()) KVARTS_RETURN_IF_ERROR(fs->SyncDir(dir_));
-  // No number of an earlier opening comes again, also not of one that was lost.
   applied_ = last;
-  edit.ceiling = last + kNumbersAnOpening;
-  uint64_t first_log = 0;
-  if (options_.log) {
-    first_log = manifest_->NewNumber();
-    KVARTS_RETURN_IF_ERROR(logs_.Begin(first_log, applied_ + 1));
-    edit.log_number = first_log;
-    edit.log_first_sequence = applied_ + 1;
-  } else {
-    edit.no_log = true;
-  }
-  KVARTS_RETURN_IF_ERROR(manifest_->Apply(edit));
+  // After a close there is nothing to write before somebody writes: no sync is waited for.
+  const bool was_closed =
+      manifest_->is_durable() && !replayed_any && logs.size() == (state.log_number == 0 ? 0 : 1);
+  if (!was_closed) KVARTS_RETURN_IF_ERROR(Begin(std::move(edit)));
   core_->SetFloors(state.floors);
-  memtable_ = std::make_shared<Memtable>(first_log, memtable_bytes_);
+  // No log ever begins with this one: it is not frozen before it has something, nor flushed behind
+  // another.
+  memtable_ = std::make_shared<Memtable>(0, memtable_bytes_);
   core_->SetVisible(applied_);
   core_->Update([&, version = manifest_->state().version](Sources* sources) {
     *sources = {memtable_, {}, version};
   });
-  return DeleteOrphans(first_log);
+  return DeleteOrphans();
+}
+
+absl::Status Engine::Begin(VersionEdit edit) {
+  // No number of an earlier opening comes again, also not of one that was lost.
+  edit.ceiling = applied_ + kNumbersAnOpening;
+  if (options_.log) {
+    edit.log_number = manifest_->NewNumber();
+    edit.log_first_sequence = applied_ + 1;
+    KVARTS_RETURN_IF_ERROR(logs_.Begin(edit.log_number, edit.log_first_sequence));
+  } else {
+    edit.no_log = true;
+  }
+  KVARTS_RETURN_IF_ERROR(manifest_->Apply(edit));
+  begun_ = true;
+  return absl::OkStatus();
 }
 
 // After the manifest is durable, and not before: what it does not name, nobody needs.
-absl::Status Engine::DeleteOrphans(uint64_t first_log) {
+absl::Status Engine::DeleteOrphans() {
+  const uint64_t first_log = manifest_->state().log_number;
   std::set<uint64_t> tables;
   const Version& version = *manifest_->state().version;
   for (int level = 0; level < kLevels; ++level) {

@@ -418,16 +418,17 @@ TEST(SstableCompactionTest, AllThatALevelHasTooMuchMovesByOneEdit) {
     FlushRun(store.get(), run * 100, run * 100 + 100, "a", &expected);
   }
   uint64_t edits = 0;
+  uint64_t names = 0;
   fs.SetHook([&](MemoryFileSystem::Moment moment, const FileOperation& operation) {
-    edits += moment == MemoryFileSystem::Moment::kAfter && operation.kind == Kind::kSync &&
-                     IsOfManifest(operation)
-                 ? 1
-                 : 0;
+    if (moment != MemoryFileSystem::Moment::kAfter) return;
+    edits += operation.kind == Kind::kSync && IsOfManifest(operation) ? 1 : 0;
+    names += operation.kind == Kind::kSyncDir ? 1 : 0;
   });
   DoWhatIsDue(store.get());
   fs.SetHook({});
   EXPECT_GT(StatOf(store.get(), "level_2_tables"), 10u);
   EXPECT_EQ(edits, 2u);  // level 0 to 1, level 1 to 2
+  EXPECT_EQ(names, 0u);  // there is no new one
   EXPECT_EQ(*ContentsOf(store.get()), expected);
 }
 

@@ -186,6 +186,7 @@ absl::Status Manifest::Replay(const std::string& path, std::string* describe) {
       auto reader, RecordLogReader::Open(fs_, path, RecordLogHeader::Kind::kManifest, number_));
   if (reader->is_unused()) return absl::DataLossError(absl::StrCat(path, ": an empty manifest"));
   uint64_t edits = 0;
+  uint64_t edits_end = 0;
   while (true) {
     absl::string_view record;
     KVARTS_ASSIGN_OR_RETURN(const bool more, reader->Next(&record));
@@ -203,10 +204,17 @@ absl::Status Manifest::Replay(const std::string& path, std::string* describe) {
     const absl::Status status = ApplyTo(edit, &state_);
     if (!status.ok()) return bad(status.message());
     ++edits;
+    edits_end = reader->good_size();
+    if (edits == 1) full_bytes_ = edits_end;
   }
   // The first edit is synced before CURRENT names the file.
   if (edits == 0) return absl::DataLossError(absl::StrCat(path, ": a manifest without edits"));
   SkipNumbersTo(std::max(state_.next_number - 1, number_));
+  // The record behind the last edit says that the edit was synced, which is after CURRENT was.
+  // Behind anything else than such a record a crash may have left what nobody knows.
+  if (reader->is_whole() && reader->promised() >= edits_end) {
+    whole_ = {reader->header(), reader->good_size(), reader->promised()};
+  }
   return absl::OkStatus();
 }
 
@@ -247,14 +255,8 @@ absl::Status Manifest::WriteAnew(const ManifestState& state) {
   RecordLogHeader header;
   header.kind = RecordLogHeader::Kind::kManifest;
   header.number = number;
-  KVARTS_ASSIGN_OR_RETURN(auto writer, RecordLogWriter::Create(fs_, path, header));
-  writer->Add(EncodeAll(written));
-  absl::Status status = writer->Flush();
-  if (status.ok()) status = writer->Sync();
-  if (!status.ok()) {
-    fs_->Delete(path).IgnoreError();  // CURRENT does not name it
-    return status;
-  }
+  KVARTS_ASSIGN_OR_RETURN(auto writer,
+                          RecordLogWriter::Create(fs_, path, header, EncodeAll(written)));
   // From here on either file may be the one that is found after a crash.
   KVARTS_RETURN_IF_ERROR(
       WriteFileAtomically(fs_, JoinPath(dir_, kCurrent), ManifestName(number) + "\n"));
@@ -269,7 +271,12 @@ absl::Status Manifest::WriteAnew(const ManifestState& state) {
 absl::Status Manifest::Apply(const VersionEdit& edit) {
   ManifestState next = state_;
   KVARTS_RETURN_IF_ERROR(ApplyTo(edit, &next));
-  if (writer_ != nullptr && writer_->size() < std::max(kMaxBytes, 4 * full_bytes_)) {
+  if (const auto whole = std::exchange(whole_, std::nullopt); whole.has_value()) {
+    auto writer = RecordLogWriter::GoOn(fs_, JoinPath(dir_, ManifestName(number_)), whole->header,
+                                        whole->size, whole->synced);
+    if (writer.ok()) writer_ = *std::move(writer);
+  }
+  if (MayAppend()) {
     VersionEdit with_number = edit;
     with_number.next_number = next_number_.load();
     writer_->Add(Encode(with_number));

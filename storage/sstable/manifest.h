@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,8 @@ class Manifest {
   // An empty store, durably.
   static absl::StatusOr<std::unique_ptr<Manifest>> Create(FileSystem* fs, const std::string& dir,
                                                           std::shared_ptr<TableRemover> remover);
-  // What is there. Nothing is written before the first edit, which makes a new file.
+  // What is there. Nothing is written before the first edit, which makes a new file unless all of
+  // the old one is known to be durable.
   static absl::StatusOr<std::unique_ptr<Manifest>> Load(FileSystem* fs, const std::string& dir,
                                                         std::shared_ptr<TableRemover> remover);
   // A manifest of `state` in another directory, as its only one: for a checkpoint.
@@ -46,6 +48,8 @@ class Manifest {
 
   const ManifestState& state() const { return state_; }
   uint64_t number() const { return number_; }
+  // What was loaded is what every crash from here on leaves: no edit of it may still be lost.
+  bool is_durable() const { return whole_.has_value(); }
   uint64_t bytes() const { return writer_ == nullptr ? 0 : writer_->size(); }
   // Thread-safe. Numbers of files, each given once.
   uint64_t NewNumber() { return next_number_.fetch_add(1, std::memory_order_relaxed); }
@@ -62,6 +66,9 @@ class Manifest {
       : fs_(fs), dir_(std::move(dir)), remover_(std::move(remover)) {}
   absl::Status Replay(const std::string& path, std::string* describe);
   absl::Status WriteAnew(const ManifestState& state);
+  bool MayAppend() const {
+    return writer_ != nullptr && writer_->size() < std::max(kMaxBytes, 4 * full_bytes_);
+  }
   static std::string EncodeAll(const ManifestState& state);
   // A file is written anew beyond this many bytes, and four times what it then has.
   static constexpr uint64_t kMaxBytes = 1 << 20;
@@ -74,6 +81,13 @@ class Manifest {
   uint64_t number_ = 0;                      // of the file
   std::unique_ptr<RecordLogWriter> writer_;  // null: the next edit begins a file
   uint64_t full_bytes_ = 0;                  // of a file when it was new
+  // Of the file that was loaded, before it is written to, where all of it is durable.
+  struct Whole {
+    RecordLogHeader header;
+    uint64_t size = 0;
+    uint64_t synced = 0;
+  };
+  std::optional<Whole> whole_;
 };
 
 }  // namespace kvarts::sstable

@@ -2,16 +2,21 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 #include "storage/fs/memory.h"
 #include "storage/sstable/test_store.h"
+#include "testing/fault/fault_file_system.h"
 
 namespace kvarts {
 namespace {
@@ -139,6 +144,120 @@ TEST(SstableOpenTest, OpeningAndClosingLeavesTheDirectoryAsLargeAsItWas) {
     EXPECT_LE(now.size(), 11u);
     EXPECT_EQ(FilesOf(&fs, ".log").size(), 1u);
   }
+}
+
+// What changes what a power cut leaves, but for the file that says who has the store.
+std::vector<std::string> ChangesOf(MemoryFileSystem* fs, const std::function<void()>& work) {
+  std::vector<std::string> changes;
+  fs->SetHook([&](MemoryFileSystem::Moment moment, const FileOperation& operation) {
+    if (moment != MemoryFileSystem::Moment::kAfter || !operation.is_mutating() ||
+        operation.kind == FileOperation::Kind::kLock || absl::EndsWith(operation.path, "OWNER")) {
+      return;
+    }
+    changes.push_back(absl::StrCat(OperationName(operation.kind), " ", operation.path));
+  });
+  work();
+  fs->SetHook({});
+  return changes;
+}
+
+size_t SyncsOf(const std::vector<std::string>& changes) {
+  return static_cast<size_t>(
+      std::count_if(changes.begin(), changes.end(),
+                    [](const std::string& change) { return absl::StartsWith(change, "sync"); }));
+}
+
+TEST(SstableOpenTest, AnOpeningBehindACloseChangesNothingAndTheFirstWriteLittle) {
+  for (const bool log : {true, false}) {
+    MemoryFileSystem fs;
+    SstableOptions options = SmallSstable(&fs);
+    options.log = log;
+    State expected;
+    for (int round = 0; round < 4; ++round) {
+      std::unique_ptr<Store> store;
+      const auto opened = ChangesOf(&fs, [&] { store = OpenSstable(kTestDir, options).value(); });
+      EXPECT_EQ(*ContentsOf(store.get()), expected);
+      EXPECT_EQ(opened.empty(), round > 0) << absl::StrJoin(opened, ", ");
+      if (round == 2) {
+        // Without a write a close does not change anything either.
+        const auto closed = ChangesOf(&fs, [&] { ASSERT_TRUE(store->Close().ok()); });
+        EXPECT_TRUE(closed.empty()) << absl::StrJoin(closed, ", ");
+        continue;
+      }
+      const auto wrote = ChangesOf(&fs, [&] { ASSERT_TRUE(store->Put("key", "value").ok()); });
+      // A new log and its name, the manifest; the put itself, for which zeros are written ahead.
+      if (round > 0) EXPECT_LE(SyncsOf(wrote), log ? 4u : 3u) << absl::StrJoin(wrote, ", ");
+      expected["key"] = "value";
+      EXPECT_EQ(*ContentsOf(store.get()), expected);
+      ASSERT_TRUE(store->Close().ok());
+    }
+  }
+}
+
+// What an opening that wrote nothing begins with comes again, and what it wrote then does not.
+TEST(SstableOpenTest, NoSequenceIsGivenTwiceBehindACloseEither) {
+  for (const bool log : {true, false}) {
+    MemoryFileSystem first;
+    SstableOptions options = SmallSstable(&first);
+    options.log = log;
+    uint64_t last = 0;
+    ReadOptions with_stamp;
+    with_stamp.stamp = true;
+    ReadResults results;
+    auto disk = first.CloneAfterCrash(1, {});
+    for (uint64_t i = 0; i < 20; ++i) {
+      options.fs = disk.get();
+      ASSERT_TRUE(OpenSstable(kTestDir, options).value()->Close().ok());
+      auto store = OpenSstable(kTestDir, options).value();
+      ASSERT_TRUE(PutWith(store.get(), "key", absl::StrCat(i), false).ok());
+      store->Read("key", with_stamp, &results);
+      EXPECT_GT(results[0].stamp.high, last);
+      last = results[0].stamp.high;
+      if (i % 2 == 1) {
+        ASSERT_TRUE(store->Close().ok());
+        continue;
+      }
+      auto after = disk->CloneAfterCrash(i, {});
+      store = nullptr;
+      disk = std::move(after);
+    }
+  }
+}
+
+// The end of a manifest may be lost of which it is not known that it was synced: the tables that it
+// does not name any more are needed then.
+TEST(SstableOpenTest, NothingIsDeletedForAManifestThatMayBeLost) {
+  MemoryFileSystem disk;
+  FaultFileSystem faults(&disk);
+  State expected;
+  {
+    auto store = OpenSstable(kTestDir, SmallSstable(&faults)).value();
+    for (int i = 0; i < 30; ++i) {
+      expected[absl::StrCat("key", i)] = std::string(90, 'v');
+      ASSERT_TRUE(PutWith(store.get(), absl::StrCat("key", i), std::string(90, 'v'), true).ok());
+    }
+    ASSERT_TRUE(store->maintenance()->Flush().ok());
+    // A process that ends while it syncs the edit of a compaction: what it wrote is there, and not
+    // yet on the disk.
+    bool ended = false;
+    faults.SetRule({Fault::kIoError, 0, true, [&](const FileOperation& o) {
+                      ended = ended || (o.kind == FileOperation::Kind::kSync &&
+                                        absl::StrContains(o.path, "MANIFEST-"));
+                      return ended && o.is_mutating();
+                    }});
+    EXPECT_FALSE(store->maintenance()->Compact(KeyRange::All()).ok());
+    EXPECT_TRUE(ended);
+  }
+  uint64_t moments = 0;
+  disk.SetHook([&](MemoryFileSystem::Moment, const FileOperation&) {
+    const auto after = disk.CloneAfterCrash(++moments, {});
+    const auto store = OpenSstable(kTestDir, SmallSstable(after.get()));
+    ASSERT_TRUE(store.ok()) << store.status() << ", moment " << moments;
+    EXPECT_EQ(*ContentsOf(store->get()), expected);
+  });
+  ASSERT_TRUE(OpenSstable(kTestDir, SmallSstable(&disk)).ok());
+  disk.SetHook({});
+  EXPECT_GT(moments, 20u);
 }
 
 // A number that a mutation had never comes again, also not one that a crash took.
