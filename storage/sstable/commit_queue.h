@@ -27,6 +27,7 @@ struct Commit {
   bool sync = false;      // makes what was written before durable, too
   bool freeze = false;    // ends the memtable, if there is anything in it
   bool promise = false;   // writes down that all of the log is synced, if it is
+  bool begin = false;     // what the first write needs is made before it comes
   Store::WriteDone done;  // of a submitted one
 
   absl::Status status;  // the answer

@@ -202,6 +202,7 @@ class Engine {
   void CommitGroup(absl::Span<Commit* const> group, bool full);
   absl::Status MakeRoom(bool freeze);
   absl::Status BeginLate();
+  void BeginInBackground();
   absl::Status Freeze();
   void PaceWriters();
   void PromiseWhatIsSynced();  // by a thread of the background

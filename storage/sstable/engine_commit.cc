@@ -353,9 +353,11 @@ void Engine::CommitGroup(absl::Span<Commit* const> group, bool full) {
     }
     resolver.Resolve(commit);
   }
-  if (resolver.records() > 0 && !begun_) {
+  const bool begins =
+      std::any_of(group.begin(), group.end(), [](const Commit* commit) { return commit->begin; });
+  if ((resolver.records() > 0 || begins) && !begun_) {
     status = WithReserve([this] { return BeginLate(); });
-    if (!status.ok()) {
+    if (!status.ok() && resolver.records() > 0) {
       for (Commit* commit : group) Fail(commit, status).IgnoreError();
       return;
     }
@@ -434,7 +436,15 @@ absl::Status Engine::PoisonError() const {
       absl::StrCat("the store is read-only until it is opened again, since: ", poison_.message()));
 }
 
-// What an opening behind a close leaves to the first write.
+// The first write waits for it only where it comes at once, or where it failed.
+void Engine::BeginInBackground() {
+  auto commit = std::make_unique<Commit>();
+  commit->begin = true;
+  commit->done = [](absl::Status) {};
+  queue_.Submit(std::move(commit));
+}
+
+// What an opening behind a close leaves to be done.
 absl::Status Engine::BeginLate() {
   MutexLock lock(&manifest_mu_);
   const uint64_t old_log = manifest_->state().log_number;

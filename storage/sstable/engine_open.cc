@@ -114,7 +114,11 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(const std::string& dir,
   }
   engine->writable_ = !options.read_only;
   if (engine->writable_) engine->reserve_.Open();
-  if (!engine->inline_) KVARTS_RETURN_IF_ERROR(engine->StartThreads());
+  if (!engine->inline_) {
+    const bool begins = !engine->begun_;
+    KVARTS_RETURN_IF_ERROR(engine->StartThreads());
+    if (begins) engine->BeginInBackground();
+  }
   return engine;
 }
 
@@ -277,8 +281,7 @@ absl::Status Engine::Recover() {
       manifest_->is_durable() && !replayed_any && logs.size() == (state.log_number == 0 ? 0 : 1);
   if (!was_closed) KVARTS_RETURN_IF_ERROR(Begin(std::move(edit)));
   core_->SetFloors(state.floors);
-  // No log ever begins with this one: it is not frozen before it has something, nor flushed behind
-  // another.
+  // The log of a memtable counts when an older one is flushed, and no other is older than this.
   memtable_ = std::make_shared<Memtable>(0, memtable_bytes_);
   core_->SetVisible(applied_);
   core_->Update([&, version = manifest_->state().version](Sources* sources) {
