@@ -157,7 +157,9 @@ TEST(RecordLogTest, AnotherWriterGoesOnBehindTheLastRecord) {
     for (const absl::string_view record : {"one", ""}) {
       log->Add(record);
       ASSERT_TRUE(log->Flush().ok());
-      if (!record.empty()) ASSERT_TRUE(log->Sync().ok());
+      if (!record.empty()) {
+        ASSERT_TRUE(log->Sync().ok());
+      }
     }
   }
   const auto open = [&] {

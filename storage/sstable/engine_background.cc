@@ -465,7 +465,7 @@ std::optional<Engine::Compaction> Engine::Pick(const Version& version, bool idle
   }
   std::vector<TableFilePtr> files;
   if (level == 0) {
-    add(0, RunsThatMeetNothing(version, options_.table_bytes / 8, now_ms));
+    add(0, RunsThatMeetNothing(version, options_.table_bytes / 16, now_ms));
     files = version.level(0);
   } else if (level > 0) {
     const auto& all = version.level(level);
