@@ -239,11 +239,18 @@ class Engine {
   absl::StatusOr<bool> ShrinkOne();
   absl::StatusOr<bool> Shrink(int level, const TableFilePtr& file, const Sources& above,
                               Sequence at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(compaction_mu_);
+  // From then on a thread looks for space, which would otherwise sleep for as long as nothing is
+  // flushed.
+  bool SpendReserve() {
+    if (!reserve_.Spend()) return false;
+    Wake();
+    return true;
+  }
   // Does it once more where only the reserve had the space for it.
   template <typename Work>
   auto WithReserve(const Work& work) {
     auto result = work();
-    if (!DiskReserve::IsNoSpace(StatusOf(result)) || !reserve_.Spend()) return result;
+    if (!DiskReserve::IsNoSpace(StatusOf(result)) || !SpendReserve()) return result;
     return work();
   }
   static const absl::Status& StatusOf(const absl::Status& status) { return status; }

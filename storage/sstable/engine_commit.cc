@@ -378,7 +378,7 @@ void Engine::CommitGroup(absl::Span<Commit* const> group, bool full) {
     if (!status.ok()) {
       // It is cut back, or not known to be: then nothing may be written behind it.
       if (log->poisoned()) Poison(status);
-      if (!poisoned_ && DiskReserve::IsNoSpace(status) && reserve_.Spend()) {
+      if (!poisoned_ && DiskReserve::IsNoSpace(status) && SpendReserve()) {
         return CommitGroup(group, true);
       }
       for (Commit* commit : group) Fail(commit, status).IgnoreError();
