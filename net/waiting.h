@@ -3,7 +3,10 @@
 
 #include "base/language.h"
 
+#include <utility>
+
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "base/cond_var.h"
 #include "base/mutex.h"
@@ -30,16 +33,25 @@ class StatusWaiter {
   absl::Status status_ ABSL_GUARDED_BY(mu_);
 };
 
-// A call of a client that a thread waits for.
+// A call of a client that a thread waits for, or whose end is told on the loop.
 template <typename CallT>
 class WaitingCall : public CallT {
  public:
   // Not on the loop, once. Returns when OnDone() has come, with its status.
   absl::Status Wait() { return waiter_.Wait(); }
-  void OnDone(const absl::Status& status) override { waiter_.Done(status); }
+  // Before it is started, and instead of Wait(): `done` gets that status, on the loop.
+  using Done = absl::AnyInvocable<void(const absl::Status&)>;
+  void Then(Done done) { done_ = std::move(done); }
+
+  void OnDone(const absl::Status& status) override {
+    if (done_ == nullptr) return waiter_.Done(status);
+    auto done = std::exchange(done_, nullptr);
+    done(status);
+  }
 
  private:
   StatusWaiter waiter_;
+  Done done_;
 };
 
 // What a store that waits says on its own loop, where nothing could answer it.

@@ -4,15 +4,14 @@
 #include <cstdint>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "absl/status/status.h"
 #include "absl/strings/match.h"
-#include "base/slot.h"
 #include "base/status_macros.h"
-#include "cluster/client/scan_position.h"
+#include "cluster/client/routes.h"
+#include "cluster/client/tries.h"
 #include "net/remote/calls.h"
 #include "net/remote/requests.h"
+#include "net/waiting.h"
 
 namespace kvarts {
 namespace cluster_client {
@@ -24,155 +23,89 @@ bool HasMoved(const absl::Status& status) {
          (absl::IsFailedPrecondition(status) && absl::StrContains(status.message(), "moved"));
 }
 
-// Not thread-safe. Scans one node after the other, each for those slots that are left and that it
-// holds. Why nothing is missed:
-//
-// 1. A node refuses a page where it does not hold each of the slots asked for: so an entry of a
-//    page's part of the order was seen, if it was there.
-// 2. Slots that went away under a node's scan are left again, from their start, for their new
-//    owner; the scan of the others goes on where it was. Repeats are entries of such slots.
-// 3. At the end of a node's scan its map is read once more, and slots are done only where it still
-//    has them.
-class ClusterCursor final : public Cursor {
+}  // namespace
+
+// One page: asks node after node, until one has entries. The cursor stays until `done_` is called.
+class ClusterCursor::Page final : public Tries {
  public:
-  ClusterCursor(std::shared_ptr<Nodes> nodes, const ScanOptions& options, ScanPosition position)
-      : nodes_(std::move(nodes)),
-        options_(options),
-        now_(std::move(position)),
-        at_start_(options.resume_after.empty()) {}
+  Page(ClusterCursor* cursor, const PageLimits& limits, ScanPage* page, Done done)
+      : Tries(cursor->nodes_.get(), cursor->options_.timeout),
+        cursor_(cursor),
+        limits_(limits),
+        page_(page),
+        done_(std::move(done)) {}
 
-  absl::Status Next(const PageLimits& limits, ScanPage* page) override {
-    page->Reset();
-    if (nodes_->InLoop()) {
-      return absl::FailedPreconditionError("a cluster's cursor was used on the store's own loop");
+  void Ask() {
+    cursor_->Narrow(route_ptr());
+    if (cursor_->now_.node.empty() && !cursor_->Begin(route())) {
+      if (!cursor_->now_.Has(ScanPosition::kLeft)) return done_(absl::OkStatus());
+      return AskAgain(nullptr, absl::OkStatus());
     }
-    Tries tries(nodes_.get(), options_.timeout);
-    RoutePtr route = nodes_->route();
-    while (true) {
-      Narrow(route);
-      if (now_.node.empty() && !Begin(*route)) {
-        if (!now_.Has(ScanPosition::kLeft)) return absl::OkStatus();
-        if (!tries.Again(&route, nullptr)) return GiveUp(absl::OkStatus());
-        continue;
-      }
-      const Node* const node = Find(*route);
-      if (node == nullptr) {  // it is gone, or cannot be reached
-        if (!tries.Again(&route, nullptr)) return GiveUp(absl::OkStatus());
-        continue;
-      }
-      bool reached = false;
-      absl::Status status = AskForPage(node, limits, tries.left(), page, &reached);
-      if (status.ok() && !page->empty()) {
-        at_start_ = false;
-        return status;
-      }
-      if (status.ok()) {
-        route = nodes_->Refresh(route, node, tries.deadline());
-        Narrow(route);
-        End();
-        continue;
-      }
-      page->Reset();
-      if (absl::IsInvalidArgument(status) && !now_.at.empty()) {
-        // A store that binds a position to the slots of its scan: these are fewer by now.
-        now_.at.clear();
-        continue;
-      }
-      const bool again = reached ? HasMoved(status) : absl::IsUnavailable(status);
-      if (!again) return status;
-      if (!tries.Again(&route, reached ? node : nullptr)) return GiveUp(status);
-    }
-  }
-
-  std::string position() const override {
-    return at_start_ ? std::string() : now_.Encode(options_);
+    const int place = cursor_->Find(route());
+    if (place < 0) return AskAgain(nullptr, absl::OkStatus());
+    asked_ = route().nodes[static_cast<size_t>(place)].get();
+    ScanOptions of_node = cursor_->options_;
+    of_node.slots = cursor_->asked_;
+    of_node.resume_after = cursor_->now_.at;
+    native::Request request = remote::NewRequest(&asked_->client(), native::SCAN, left());
+    remote::AddScan(of_node, &request);
+    request.mutable_scan()->set_max_entries(std::max<uint64_t>(limits_.entries, 1));
+    request.mutable_scan()->set_max_bytes(std::max<uint64_t>(limits_.bytes, 1));
+    call_ = std::make_shared<remote::ScanCall>(page_);
+    call_->SetRequest(request, {});
+    Begin();
+    Send(*asked_, call_);
+    Await();
   }
 
  private:
-  // Takes the next node that holds slots which are left. False: there is none.
-  bool Begin(const Route& route) {
-    int place = -1;
-    for (size_t slot = 0; slot < kSlots; ++slot) {
-      if (now_.slots[slot] != ScanPosition::kLeft) continue;
-      const int owner = route.PlaceOf(static_cast<uint16_t>(slot));
-      if (place < 0) place = owner;
-      if (owner >= 0 && owner == place) now_.slots[slot] = ScanPosition::kAtNode;
+  void Judge() override {
+    const absl::Status status = call_->status();
+    ScanPosition& now = cursor_->now_;
+    if (status.ok() && !page_->empty()) {
+      now.at = std::move(call_->position());
+      cursor_->at_start_ = false;
+      return done_(status);
     }
-    if (place < 0) return false;
-    now_.node = route.map.nodes[static_cast<size_t>(place)].id;
-    now_.at.clear();
-    asked_ = now_.RangesOf(ScanPosition::kAtNode);
-    return true;
-  }
-
-  void End() {
-    std::replace(now_.slots.begin(), now_.slots.end(), ScanPosition::kAtNode, ScanPosition::kDone);
-    now_.node.clear();
-    now_.at.clear();
-  }
-
-  // Slots that the node does not hold by this map are left again.
-  void Narrow(const RoutePtr& route) {
-    if (route == narrowed_by_ || now_.node.empty()) return;
-    narrowed_by_ = route;
-    const auto& nodes = route->map.nodes;
-    const auto found = std::find_if(nodes.begin(), nodes.end(), [this](const ClusterNode& node) {
-      return node.id == now_.node;
-    });
-    const auto place = found == nodes.end() ? -2 : found - nodes.begin();
-    bool some = false;
-    for (size_t slot = 0; slot < kSlots; ++slot) {
-      if (now_.slots[slot] != ScanPosition::kAtNode) continue;
-      if (route->map.owner[slot] == place) {
-        some = true;
-      } else {
-        now_.slots[slot] = ScanPosition::kLeft;
-      }
+    if (status.ok()) {
+      return Refresh(asked_, absl::ZeroDuration(), [this](bool) {
+        cursor_->Narrow(route_ptr());
+        cursor_->End();
+        Ask();
+      });
     }
-    asked_ = now_.RangesOf(ScanPosition::kAtNode);
-    if (!some) End();
-  }
-
-  // The way to the node of the scan.
-  const Node* Find(const Route& route) const {
-    for (size_t i = 0; i < route.nodes.size(); ++i) {
-      if (route.map.nodes[i].id == now_.node) return route.nodes[i].get();
+    page_->Reset();
+    if (absl::IsInvalidArgument(status) && !now.at.empty()) {
+      // A store that binds a position to the slots of its scan: these are fewer by now.
+      now.at.clear();
+      return Ask();
     }
-    return nullptr;
+    const bool reached = call_->was_answered();
+    if (reached ? !HasMoved(status) : !absl::IsUnavailable(status)) return done_(status);
+    AskAgain(reached ? asked_ : nullptr, status);
   }
 
-  absl::Status AskForPage(const Node* node, const PageLimits& limits, absl::Duration timeout,
-                          ScanPage* page, bool* reached) {
-    ScanOptions of_node = options_;
-    of_node.slots = asked_;
-    of_node.resume_after = now_.at;
-    native::Client& client = node->client();
-    native::Request request = remote::NewRequest(&client, native::SCAN, timeout);
-    remote::AddScan(of_node, &request);
-    request.mutable_scan()->set_max_entries(std::max<uint64_t>(limits.entries, 1));
-    request.mutable_scan()->set_max_bytes(std::max<uint64_t>(limits.bytes, 1));
-    auto call = std::make_shared<remote::ScanCall>(page);
-    call->SetRequest(request, {});
-    client.Start(call, timeout);
-    KVARTS_RETURN_IF_ERROR(call->Wait());
-    *reached = true;
-    KVARTS_RETURN_IF_ERROR(call->status());
-    if (!page->empty()) now_.at = std::move(call->position());
-    return absl::OkStatus();
+  void AskAgain(const Node* at, const absl::Status& last) {
+    Again(at, [this, last](bool in_time) { in_time ? Ask() : done_(GiveUp(last)); });
   }
 
-  const std::shared_ptr<Nodes> nodes_;
-  const ScanOptions options_;
-  ScanPosition now_;
-  bool at_start_;                 // of the whole scan: no page yet
-  std::vector<SlotRange> asked_;  // those of now_ that are at the node
-  RoutePtr narrowed_by_;
+  ClusterCursor* const cursor_;
+  const PageLimits limits_;
+  ScanPage* const page_;
+  Done done_;
+  const Node* asked_ = nullptr;
+  std::shared_ptr<remote::ScanCall> call_;
 };
 
-}  // namespace
+ClusterCursor::ClusterCursor(std::shared_ptr<Nodes> nodes, const ScanOptions& options,
+                             ScanPosition position)
+    : nodes_(std::move(nodes)),
+      options_(options),
+      now_(std::move(position)),
+      at_start_(options.resume_after.empty()) {}
 
-absl::StatusOr<std::unique_ptr<Cursor>> NewClusterCursor(std::shared_ptr<Nodes> nodes,
-                                                         const ScanOptions& options) {
+absl::StatusOr<std::unique_ptr<ClusterCursor>> ClusterCursor::New(std::shared_ptr<Nodes> nodes,
+                                                                  const ScanOptions& options) {
   if (options.snapshot != nullptr) {
     return absl::InvalidArgumentError("a snapshot of another store");
   }
@@ -180,8 +113,76 @@ absl::StatusOr<std::unique_ptr<Cursor>> NewClusterCursor(std::shared_ptr<Nodes> 
   if (!options.resume_after.empty()) {
     KVARTS_ASSIGN_OR_RETURN(position, ScanPosition::Decode(options));
   }
-  return std::unique_ptr<Cursor>(
-      std::make_unique<ClusterCursor>(std::move(nodes), options, std::move(position)));
+  return std::unique_ptr<ClusterCursor>(
+      new ClusterCursor(std::move(nodes), options, std::move(position)));
+}
+
+absl::Status ClusterCursor::Next(const PageLimits& limits, ScanPage* page) {
+  page->Reset();
+  if (nodes_->InLoop()) {
+    return absl::FailedPreconditionError("a cluster's cursor was used on the store's own loop");
+  }
+  StatusWaiter turned;
+  Start(limits, page, [&turned](const absl::Status& status) { turned.Done(status); });
+  return turned.Wait();
+}
+
+void ClusterCursor::Start(const PageLimits& limits, ScanPage* page, Done done) {
+  page->Reset();
+  std::make_shared<Page>(this, limits, page, std::move(done))->Ask();
+}
+
+std::string ClusterCursor::position() const {
+  return at_start_ ? std::string() : now_.Encode(options_);
+}
+
+bool ClusterCursor::Begin(const Route& route) {
+  int place = -1;
+  for (size_t slot = 0; slot < kSlots; ++slot) {
+    if (now_.slots[slot] != ScanPosition::kLeft) continue;
+    const int owner = route.place[slot];
+    if (place < 0) place = owner;
+    if (owner >= 0 && owner == place) now_.slots[slot] = ScanPosition::kAtNode;
+  }
+  if (place < 0) return false;
+  now_.node = route.map.nodes[static_cast<size_t>(place)].id;
+  now_.at.clear();
+  asked_ = now_.RangesOf(ScanPosition::kAtNode);
+  return true;
+}
+
+void ClusterCursor::End() {
+  std::replace(now_.slots.begin(), now_.slots.end(), ScanPosition::kAtNode, ScanPosition::kDone);
+  now_.node.clear();
+  now_.at.clear();
+}
+
+void ClusterCursor::Narrow(const RoutePtr& route) {
+  if (route == narrowed_by_ || now_.node.empty()) return;
+  narrowed_by_ = route;
+  const auto& nodes = route->map.nodes;
+  const auto found = std::find_if(nodes.begin(), nodes.end(),
+                                  [this](const ClusterNode& node) { return node.id == now_.node; });
+  const auto place = found == nodes.end() ? -2 : found - nodes.begin();
+  bool some = false;
+  for (size_t slot = 0; slot < kSlots; ++slot) {
+    if (now_.slots[slot] != ScanPosition::kAtNode) continue;
+    if (route->map.owner[slot] == place) {
+      some = true;
+    } else {
+      now_.slots[slot] = ScanPosition::kLeft;
+    }
+  }
+  asked_ = now_.RangesOf(ScanPosition::kAtNode);
+  if (!some) End();
+}
+
+int ClusterCursor::Find(const Route& route) const {
+  for (size_t i = 0; i < route.nodes.size(); ++i) {
+    if (route.map.nodes[i].id != now_.node) continue;
+    return route.nodes[i] == nullptr ? -1 : static_cast<int>(i);
+  }
+  return -1;
 }
 
 }  // namespace cluster_client

@@ -8,9 +8,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
-#include "base/slot.h"
 #include "base/status_macros.h"
 #include "cluster/client/cluster_cursor.h"
+#include "cluster/client/cluster_read.h"
 #include "cluster/client/cluster_write.h"
 #include "cluster/client/nodes.h"
 #include "net/remote/calls.h"
@@ -21,7 +21,6 @@ namespace kvarts {
 namespace cluster_client {
 namespace {
 
-using remote::GetCall;
 using remote::HeaderCall;
 
 class ClusterStore final : public Store {
@@ -63,88 +62,18 @@ class ClusterStore final : public Store {
   std::shared_ptr<Nodes> nodes_ ABSL_GUARDED_BY(mu_);
 };
 
-// A GET that is under way at a node.
-struct Asked {
-  const Node* node;
-  std::shared_ptr<GetCall> call;
-};
-
-// Sends one node the GETs of the keys at `places`.
-void StartGets(const Nodes& nodes, const Node* node, absl::Span<const absl::string_view> keys,
-               absl::Span<const uint32_t> places, const ReadOptions& options,
-               absl::Duration timeout, ReadResults* results, std::vector<Asked>* asked) {
-  while (!places.empty()) {
-    native::Client& client = node->client();
-    native::Request request = remote::NewRequest(&client, native::GET, timeout);
-    std::vector<absl::string_view> payload;
-    const size_t n = remote::AddKeys(keys, places, remote::kItemsPerRequest, nodes.server(),
-                                     options, &request, &payload);
-    auto call = std::make_shared<GetCall>(
-        std::vector<uint32_t>(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(n)),
-        options.stamp, results);
-    call->SetRequest(request, payload);
-    client.Start(call, timeout);
-    asked->push_back({node, std::move(call)});
-    places.remove_prefix(n);
-  }
-}
-
 void ClusterStore::MultiGet(absl::Span<const absl::string_view> keys, const ReadOptions& options,
                             ReadResults* results) {
-  const absl::StatusOr<std::shared_ptr<Nodes>> held = nodes();
-  if (!held.ok()) return results->Fail(keys.size(), held.status());
-  Nodes& nodes = **held;
+  const absl::StatusOr<std::shared_ptr<Nodes>> nodes = this->nodes();
+  if (!nodes.ok()) return results->Fail(keys.size(), nodes.status());
   if (options.snapshot != nullptr) {
     return results->Fail(keys.size(), absl::InvalidArgumentError("a snapshot of another store"));
   }
-  results->Reset(keys.size());
-  std::vector<uint32_t> left;
-  left.reserve(keys.size());
-  for (size_t i = 0; i < keys.size(); ++i) {
-    if (absl::Status status = CheckKey(keys[i]); status.ok()) {
-      left.push_back(static_cast<uint32_t>(i));
-    } else {
-      results->mutable_result(i).status = status;
-    }
-  }
-  Tries tries(&nodes, options.timeout);
-  RoutePtr route = nodes.route();
-  std::vector<Asked> asked;
-  while (!left.empty()) {
-    std::vector<std::vector<uint32_t>> of_node(route->nodes.size());
-    std::vector<uint32_t> again;
-    for (const uint32_t place : left) {
-      const int owner = route->PlaceOf(KeySlot(keys[place]));
-      (owner < 0 ? again : of_node[static_cast<size_t>(owner)]).push_back(place);
-    }
-    asked.clear();
-    for (size_t i = 0; i < of_node.size(); ++i) {
-      StartGets(nodes, route->nodes[i].get(), keys, of_node[i], options, tries.left(), results,
-                &asked);
-    }
-    // All, before one of the results is looked at: the loop fills them in.
-    std::vector<bool> reached;
-    for (const Asked& one : asked) reached.push_back(!absl::IsUnavailable(one.call->Wait()));
-    const Node* at = nullptr;
-    for (size_t i = 0; i < asked.size(); ++i) {
-      for (const uint32_t place : asked[i].call->places()) {
-        const absl::Status& status = (*results)[place].status;
-        if (status.ok() || (reached[i] && !IsElsewhere(status))) continue;
-        again.push_back(place);
-        if (reached[i]) at = asked[i].node;
-      }
-    }
-    if (again.empty()) return;
-    if (!tries.Again(&route, at)) {
-      for (const uint32_t place : again) {
-        absl::Status& status = results->mutable_result(place).status;
-        status = GiveUp(status);
-      }
-      return;
-    }
-    for (const uint32_t place : again) results->mutable_result(place) = ReadResult();
-    left = std::move(again);
-  }
+  StatusWaiter read;
+  std::make_shared<ClusterRead>(nodes->get(), keys, options, results, [&read] {
+    read.Done(absl::OkStatus());
+  })->Start();
+  read.Wait().IgnoreError();
 }
 
 absl::Status ClusterStore::Write(const WriteBatch& batch, const WriteOptions& options,
@@ -154,13 +83,17 @@ absl::Status ClusterStore::Write(const WriteBatch& batch, const WriteOptions& op
   if (status.ok()) status = CheckBatch(batch, options, capabilities_);
   if (!status.ok()) return FailWrite(batch, status, results);
   WriteResults own;
-  return ClusterWrite(nodes->get(), batch, options, results == nullptr ? &own : results).Run();
+  StatusWaiter written;
+  std::make_shared<ClusterWrite>(nodes->get(), batch, options, results == nullptr ? &own : results,
+                                 [&written](const absl::Status& outcome) { written.Done(outcome); })
+      ->Start();
+  return written.Wait();
 }
 
 absl::StatusOr<std::unique_ptr<Cursor>> ClusterStore::NewCursor(const ScanOptions& options) {
   KVARTS_ASSIGN_OR_RETURN(std::shared_ptr<Nodes> nodes, this->nodes());
   KVARTS_RETURN_IF_ERROR(CheckScan(options, capabilities_));
-  return NewClusterCursor(std::move(nodes), options);
+  return ClusterCursor::New(std::move(nodes), options);
 }
 
 absl::StatusOr<std::vector<native::Response>> ClusterStore::AskAll(native::Operation operation) {
@@ -168,8 +101,7 @@ absl::StatusOr<std::vector<native::Response>> ClusterStore::AskAll(native::Opera
   const absl::Duration timeout = nodes->Timeout(absl::InfiniteDuration());
   const RoutePtr route = nodes->route();
   std::vector<bool> holds(route->nodes.size());
-  for (int slot = 0; slot < kSlots; ++slot) {
-    const int place = route->PlaceOf(static_cast<uint16_t>(slot));
+  for (const int place : route->place) {
     if (place >= 0) holds[static_cast<size_t>(place)] = true;
   }
   std::vector<std::shared_ptr<HeaderCall>> calls;

@@ -8,21 +8,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
+#include "cluster/client/cluster_store_options.h"
 #include "net/transport.h"
 #include "storage/store.h"
 
 namespace kvarts {
-
-struct ClusterStoreOptions {
-  std::string password;  // of every node
-  // Of a call that names no timeout of its own: of all its tries together.
-  absl::Duration timeout = absl::Seconds(10);
-  // Of an attempt to connect to a node, the hello included.
-  absl::Duration connect_timeout = absl::Seconds(2);
-  // A transport that nobody else keeps: it lives as long as what was opened on it.
-  std::shared_ptr<Transport> own_transport;
-};
 
 // Opens a store over all nodes of a cluster. `seeds` are native addresses of some of them,
 // "HOST:PORT": the first that answers tells the others. kUnavailable where none answers,

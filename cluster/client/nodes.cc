@@ -41,30 +41,48 @@ Node::~Node() {
 }
 
 Nodes::Nodes(Transport* transport, const std::vector<std::string>& seeds,
-             const ClusterStoreOptions& options, std::unique_ptr<EventLoops> loops)
+             const ClusterStoreOptions& options, std::unique_ptr<EventLoops> own_loops,
+             EventLoop* loop)
     : own_transport_(options.own_transport),
       transport_(transport),
       seeds_(seeds),
       options_(options),
-      loops_(std::move(loops)),
-      loop_(loops_->loop(0)) {}
+      own_loops_(std::move(own_loops)),
+      loop_(loop) {}
 
 Nodes::~Nodes() {
-  newest_.Set(nullptr);
-  // Behind the ends of the connections, which were posted.
+  if (!RunOnLoop(loop_, [this] { Shutdown(); })) Shutdown();
+  // What ran there until then may have let go of nodes: behind their ends, which that posted.
   RunOnLoop(loop_, [] {});
+}
+
+void Nodes::Shutdown() {
+  reading_.reset();
+  timer_.reset();
+  const RoutePtr route = this->route();
+  if (route == nullptr) return;
+  for (const std::shared_ptr<Node>& node : route->nodes) {
+    if (node != nullptr) node->client().Shutdown();
+  }
+  SetRoute(nullptr);
 }
 
 absl::StatusOr<std::shared_ptr<Nodes>> Nodes::Open(Transport* transport,
                                                    const std::vector<std::string>& seeds,
-                                                   const ClusterStoreOptions& options) {
+                                                   const ClusterStoreOptions& options,
+                                                   EventLoop* loop) {
   if (seeds.empty()) {
     return absl::InvalidArgumentError("a cluster is opened by the HOST:PORT of one node at least");
   }
   std::vector<std::string> addresses;
   for (const std::string& seed : seeds) addresses.push_back(absl::StrCat("tcp://", seed));
-  KVARTS_ASSIGN_OR_RETURN(std::unique_ptr<EventLoops> loops, EventLoops::New(1));
-  std::shared_ptr<Nodes> nodes(new Nodes(transport, addresses, options, std::move(loops)));
+  std::unique_ptr<EventLoops> own_loops;
+  if (loop == nullptr) {
+    KVARTS_ASSIGN_OR_RETURN(own_loops, EventLoops::New(1));
+    loop = own_loops->loop(0);
+  }
+  std::shared_ptr<Nodes> nodes(
+      new Nodes(transport, addresses, options, std::move(own_loops), loop));
   KVARTS_RETURN_IF_ERROR(nodes->Begin());
   return nodes;
 }
@@ -81,11 +99,16 @@ absl::Status Nodes::Begin() {
     });
     absl::Status status = opened.Wait();
     if (status.ok()) {
-      absl::StatusOr<ClusterMap> map = Ask(*node, options_.connect_timeout);
-      status = map.status();
+      ClusterMap map;
+      StatusWaiter asked;
+      Ask(*node, options_.connect_timeout, [&](absl::StatusOr<ClusterMap> answer) {
+        if (answer.ok()) map = *std::move(answer);
+        asked.Done(answer.status());
+      });
+      status = asked.Wait();
       if (status.ok()) {
         capabilities_ = OfCluster(remote::CapabilitiesOver(server_));
-        newest_.Set(NewRoute(*std::move(map), nullptr, node));
+        SetRoute(NewRoute(std::move(map), nullptr, node));
         return absl::OkStatus();
       }
     }
@@ -115,12 +138,20 @@ std::shared_ptr<Node> Nodes::NewNode(const std::string& address, const std::stri
   return node;
 }
 
-absl::StatusOr<ClusterMap> Nodes::Ask(const Node& node, absl::Duration timeout) {
+void Nodes::Ask(const Node& node, absl::Duration timeout, OnMap done) {
   auto call = std::make_shared<remote::HeaderCall>();
   call->SetRequest(remote::NewRequest(&node.client(), native::CLUSTER, timeout), {});
-  node.client().Start(call, timeout);
-  KVARTS_ASSIGN_OR_RETURN(const native::Response response, call->WaitForResponse());
-  return native::FromProto(response.cluster());
+  call->Then([call = call.get(), done = std::move(done)](const absl::Status& status) mutable {
+    const absl::StatusOr<native::Response> response = call->TakeResponse(status);
+    if (!response.ok()) return done(response.status());
+    done(native::FromProto(response->cluster()));
+  });
+  node.client().Start(std::move(call), timeout);
+}
+
+void Nodes::SetRoute(RoutePtr route) {
+  MutexLock lock(&mu_);
+  route_.swap(route);  // the old one is destroyed without the lock
 }
 
 RoutePtr Nodes::NewRoute(ClusterMap map, const Route* before, const std::shared_ptr<Node>& other) {
@@ -145,12 +176,34 @@ RoutePtr Nodes::NewRoute(ClusterMap map, const Route* before, const std::shared_
     if (at == nullptr) at = NewNode(address, map.cluster_id);
     route->nodes.back() = at;
   }
+  for (size_t slot = 0; slot < kSlots; ++slot) {
+    const int16_t owner = map.owner[slot];
+    const bool reached = owner >= 0 && route->nodes[static_cast<size_t>(owner)] != nullptr;
+    route->place[slot] = reached ? owner : int16_t{-1};
+  }
   route->map = std::move(map);
   return route;
 }
 
-RoutePtr Nodes::Read(const RoutePtr& seen, const Node* first, absl::Time deadline) {
-  std::vector<std::shared_ptr<Node>> asked;
+void Nodes::Refresh(const RoutePtr& seen, const Node* first, absl::Time deadline,
+                    absl::Duration pause, Next next) {
+  if (!InLoop()) {
+    // `first` is one of the nodes of `seen`.
+    return loop_->Post([=, this, next = std::move(next)]() mutable {
+      Refresh(seen, first, deadline, pause, std::move(next));
+    });
+  }
+  if (const RoutePtr route = this->route(); route != seen) return next(route);
+  waiters_.push_back({seen, deadline, pause, false, std::move(next)});
+  if (reading_ == nullptr) BeginReading(seen, first, deadline);
+  ArmTimer();
+}
+
+void Nodes::BeginReading(const RoutePtr& seen, const Node* first, absl::Time deadline) {
+  reading_ = std::make_shared<Reading>();
+  reading_->seen = seen;
+  reading_->deadline = deadline;
+  std::vector<std::shared_ptr<Node>>& asked = reading_->asked;
   for (const std::shared_ptr<Node>& node : seen->nodes) {
     if (node != nullptr && std::find(asked.begin(), asked.end(), node) == asked.end()) {
       asked.push_back(node);
@@ -159,26 +212,73 @@ RoutePtr Nodes::Read(const RoutePtr& seen, const Node* first, absl::Time deadlin
   // Each time another one is the first, but the one that knows comes before all.
   if (!asked.empty()) {
     std::rotate(asked.begin(),
-                asked.begin() + static_cast<std::ptrdiff_t>(newest_.refreshes() % asked.size()),
-                asked.end());
+                asked.begin() + static_cast<std::ptrdiff_t>(readings_ % asked.size()), asked.end());
   }
   std::stable_partition(asked.begin(), asked.end(),
                         [first](const std::shared_ptr<Node>& node) { return node.get() == first; });
-  int agreeing = 0;
-  const size_t known = asked.size();
-  for (size_t i = 0; i < known + seeds_.size(); ++i) {
-    if (i >= known && agreeing > 0) break;  // the seeds are for when all others are gone
-    const absl::Duration left = deadline - absl::Now();
-    if (left <= absl::ZeroDuration()) break;
-    const std::shared_ptr<Node> node =
-        i < known ? asked[i] : NewNode(seeds_[i - known], seen->map.cluster_id);
-    absl::StatusOr<ClusterMap> map = Ask(*node, std::min(left, kMapTimeout));
-    // Another cluster's node may have the address by now.
-    if (!map.ok() || map->cluster_id != seen->map.cluster_id) continue;
-    if (map->revision > seen->map.revision) return NewRoute(*std::move(map), seen.get(), node);
-    if (map->revision == seen->map.revision && ++agreeing == kAgreeing) break;
+  AskNext();
+}
+
+void Nodes::AskNext() {
+  Reading& reading = *reading_;
+  const size_t known = reading.asked.size();
+  const absl::Duration left = reading.deadline - absl::Now();
+  // The seeds are for when all others are gone.
+  const size_t all = reading.agreeing > 0 ? known : known + seeds_.size();
+  if (reading.at >= all || left <= absl::ZeroDuration()) return EndReading(nullptr);
+  const std::shared_ptr<Node> node =
+      reading.at < known ? reading.asked[reading.at]
+                         : NewNode(seeds_[reading.at - known], reading.seen->map.cluster_id);
+  ++reading.at;
+  Ask(*node, std::min(left, kMapTimeout),
+      [this, node, is_read = std::weak_ptr<Reading>(reading_)](absl::StatusOr<ClusterMap> map) {
+        if (!is_read.expired()) TakeMap(node, std::move(map));
+      });
+}
+
+void Nodes::TakeMap(const std::shared_ptr<Node>& node, absl::StatusOr<ClusterMap> map) {
+  const Route& seen = *reading_->seen;
+  // Another cluster's node may have the address by now.
+  if (!map.ok() || map->cluster_id != seen.map.cluster_id) return AskNext();
+  if (map->revision > seen.map.revision) return EndReading(NewRoute(*std::move(map), &seen, node));
+  if (map->revision == seen.map.revision && ++reading_->agreeing == kAgreeing) {
+    return EndReading(nullptr);
   }
-  return nullptr;
+  AskNext();
+}
+
+void Nodes::EndReading(RoutePtr newer) {
+  ++readings_;
+  // Its nodes may be gone with it, when those that waited have gone on.
+  const std::shared_ptr<Reading> ended = std::move(reading_);
+  if (newer != nullptr) SetRoute(std::move(newer));
+  Wake(true);
+}
+
+void Nodes::Wake(bool was_read) {
+  const absl::Time now = absl::Now();
+  const RoutePtr route = this->route();
+  std::list<Waiter> going;
+  for (auto it = waiters_.begin(); it != waiters_.end();) {
+    const auto waiter = it++;
+    if (was_read && !waiter->was_read) {
+      waiter->was_read = true;
+      waiter->until = std::min(waiter->until, now + waiter->pause);
+    }
+    if (waiter->seen != route || waiter->until <= now) {
+      going.splice(going.end(), waiters_, waiter);
+    }
+  }
+  ArmTimer();
+  for (Waiter& waiter : going) waiter.next(route);
+}
+
+void Nodes::ArmTimer() {
+  if (waiters_.empty()) return;
+  absl::Time first = absl::InfiniteFuture();
+  for (const Waiter& waiter : waiters_) first = std::min(first, waiter.until);
+  if (timer_ == nullptr) timer_ = loop_->NewTimer();
+  timer_->Start(std::max(first - absl::Now(), absl::ZeroDuration()), [this] { Wake(false); });
 }
 
 bool IsElsewhere(const absl::Status& status) {

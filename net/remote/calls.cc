@@ -43,8 +43,8 @@ absl::Status Nonsense() {
 
 }  // namespace
 
-absl::StatusOr<native::Response> HeaderCall::WaitForResponse() {
-  if (absl::Status status = Wait(); !status.ok()) return status;
+absl::StatusOr<native::Response> HeaderCall::TakeResponse(const absl::Status& status) {
+  if (!status.ok()) return status;
   if (response_.code() != 0) return native::MakeStatus(response_.code(), response_.message());
   return std::move(response_);
 }
@@ -84,6 +84,7 @@ absl::Status GetCall::OnAnswer(const native::Response& response, absl::string_vi
     if (error.index() >= n) return Nonsense();
     results_->mutable_result(places_[answered_ + error.index()]).status =
         native::MakeStatus(error.code(), error.message());
+    has_errors_ = true;
   }
   if (!left.empty()) return Nonsense();
   answered_ += n;
@@ -92,10 +93,12 @@ absl::Status GetCall::OnAnswer(const native::Response& response, absl::string_vi
 
 void GetCall::OnRetry() {
   answered_ = 0;
+  has_errors_ = false;
   for (const uint32_t place : places_) results_->mutable_result(place) = ReadResult();
 }
 
 void GetCall::Fail(const absl::Status& status) {
+  has_errors_ = true;
   for (const uint32_t place : places_) results_->mutable_result(place).status = Unshared(status);
 }
 
@@ -104,6 +107,7 @@ void GetCall::OnDone(const absl::Status& status) {
     OnRetry();
     Fail(status);
   }
+  outcome_ = status;
   WaitingCall::OnDone(status);
 }
 
@@ -135,7 +139,8 @@ void WriteCall::OnDone(const absl::Status& status) {
     for (const uint32_t place : places_) results_->results[place] = {Unshared(status), false};
   }
   was_answered_ = status.ok();
-  WaitingCall::OnDone(status.ok() ? answer_ : status);
+  if (!was_answered_) answer_ = status;
+  WaitingCall::OnDone(answer_);
 }
 
 absl::Status ScanCall::OnAnswer(const native::Response& response, absl::string_view payload,

@@ -69,9 +69,8 @@ class RemoteCursor final : public Cursor {
     auto call = std::make_shared<ScanCall>(page);
     call->SetRequest(request_, {});
     link_->Start(call, timeout_);
-    absl::Status status = call->Wait();
-    if (status.ok()) status = call->status();
-    if (!status.ok()) {
+    call->Wait().IgnoreError();
+    if (absl::Status status = call->status(); !status.ok()) {
       page->Reset();
       return status;
     }
