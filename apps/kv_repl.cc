@@ -80,8 +80,8 @@ absl::StatusOr<int> Main(const StoreFactories& stores, const std::vector<std::st
         "not all of ", dir, " could be read (", salvage.losses.size(),
         salvage.losses.size() == 1 ? " loss" : " losses", ", above); the rest is in the store"));
   };
-  options.greeting =
-      absl::StrCat("kv_repl ", kVersion, " on ", FLAGS_store, "; help shows the commands");
+  options.greeting = absl::StrCat("kv_repl ", kVersion, " on ", ShownSpec(FLAGS_store),
+                                  "; help shows the commands");
   return RunShell(store->get(), options);
 }
 

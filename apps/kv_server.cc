@@ -175,7 +175,7 @@ absl::StatusOr<ServingOptions> OptionsFromFlags(const std::string& spec) {
   options.tls_key = FLAGS_tls_key;
   options.tls = FLAGS_tls;
   options.insecure_listen = FLAGS_insecure_listen;
-  options.served = spec;
+  options.served = ShownSpec(spec);
   options.allow_flush = FLAGS_allow_flush || absl::StartsWith(spec, "memory:");
   return options;
 }

@@ -1,6 +1,7 @@
 #include "storage/spec.h"
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -12,7 +13,7 @@ namespace kvarts {
 namespace {
 
 absl::Status BadSpec(absl::string_view text, absl::string_view why) {
-  return absl::InvalidArgumentError(absl::StrCat("store \"", text, "\": ", why));
+  return absl::InvalidArgumentError(absl::StrCat("store \"", ShownSpec(text), "\": ", why));
 }
 
 bool IsScheme(absl::string_view scheme) {
@@ -27,7 +28,8 @@ bool IsScheme(absl::string_view scheme) {
 
 absl::StatusOr<StoreSpec> StoreSpec::Parse(absl::string_view text) {
   StoreSpec spec;
-  spec.text_ = std::string(text);
+  spec.text_ = ShownSpec(text);
+  spec.has_secret_ = spec.text_ != text;
   const size_t colon = text.find(':');
   if (colon == absl::string_view::npos || !IsScheme(text.substr(0, colon))) {
     return BadSpec(text, "expected SCHEME:REST, such as tcp://127.0.0.1:7700 or bisect:PATH");
@@ -39,12 +41,12 @@ absl::StatusOr<StoreSpec> StoreSpec::Parse(absl::string_view text) {
   // "//" marks an authority. A path of two slashes is not one: bisect:///data
   // is the path /data, as in other URLs.
   if (target.substr(0, 2) == "//") target.remove_prefix(2);
-  const auto decode = [text](absl::string_view part) -> absl::StatusOr<std::string> {
+  const auto decode = [&](absl::string_view part) -> absl::StatusOr<std::string> {
     absl::StatusOr<std::string> decoded = PercentDecode(part);
-    if (!decoded.ok()) {
-      return BadSpec(text, absl::StrCat("in \"", part, "\": ", decoded.status().message()));
-    }
-    return decoded;
+    if (decoded.ok()) return decoded;
+    // A "?" in a password that is not encoded makes options of its rest.
+    if (spec.has_secret_) return BadSpec(text, "an option is not percent-encoded");
+    return BadSpec(text, absl::StrCat("in \"", part, "\": ", decoded.status().message()));
   };
   if (spec.scheme_ == "cluster") {
     // A coordinator's spec, which decodes its own parts.
@@ -63,10 +65,23 @@ absl::StatusOr<StoreSpec> StoreSpec::Parse(absl::string_view text) {
     }
     if (name.empty()) return BadSpec(text, "an option without a name; expected NAME=VALUE");
     if (!spec.options_.emplace(name, std::move(value)).second) {
+      if (spec.has_secret_) return BadSpec(text, "an option is given twice");
       return BadSpec(text, absl::StrCat("the option \"", name, "\" is given twice"));
     }
   }
   return spec;
+}
+
+std::string ShownSpec(absl::string_view spec) {
+  // Of these alone: elsewhere a "@" is in a path. The last one, as one in a password may not be
+  // encoded.
+  const bool names_cluster =
+      absl::StartsWithIgnoreCase(spec, "cluster:") || absl::StrContains(spec, "etcd:");
+  const size_t at = spec.rfind('@');
+  if (!names_cluster || at == absl::string_view::npos) return std::string(spec);
+  const size_t slashes = spec.find("//");
+  const size_t user = slashes < at ? slashes + 2 : spec.find(':') + 1;
+  return absl::StrCat(spec.substr(0, user), "USER:PASSWORD", spec.substr(at));
 }
 
 std::string WithOption(absl::string_view spec, absl::string_view name, absl::string_view value) {
@@ -107,9 +122,9 @@ absl::StatusOr<bool> StoreSpec::TakeBool(absl::string_view name, bool fallback) 
 
 absl::Status StoreSpec::Finish() const {
   if (options_.empty()) return absl::OkStatus();
-  return BadSpec(
-      text_, absl::StrCat("unknown option \"", options_.begin()->first, "\"; ", scheme_, ": has ",
-                          known_.empty() ? "none" : absl::StrJoin(known_, ", ")));
+  const std::string name = has_secret_ ? "" : absl::StrCat(" \"", options_.begin()->first, "\"");
+  return BadSpec(text_, absl::StrCat("unknown option", name, "; ", scheme_, ": has ",
+                                     known_.empty() ? "none" : absl::StrJoin(known_, ", ")));
 }
 
 void StoreFactories::Add(absl::string_view scheme, absl::string_view usage, Factory factory) {

@@ -29,6 +29,7 @@ class StoreSpec {
  public:
   static absl::StatusOr<StoreSpec> Parse(absl::string_view text);
 
+  // For people: ShownSpec().
   const std::string& text() const { return text_; }
   const std::string& scheme() const { return scheme_; }
   const std::string& target() const { return target_; }
@@ -43,12 +44,17 @@ class StoreSpec {
   absl::Status Finish() const;
 
  private:
-  std::string text_;
+  std::string text_;         // as it is shown
+  bool has_secret_ = false;  // and is not shown as it was written
   std::string scheme_;
   std::string target_;
   std::map<std::string, std::string> options_;
   std::vector<std::string> known_;
 };
+
+// `spec` for people to see: without the user and password of a coordinator,
+// "cluster:etcd://USER:PASSWORD@HOST:PORT/NAME".
+std::string ShownSpec(absl::string_view spec);
 
 // `spec` with one more option, percent-encoded.
 std::string WithOption(absl::string_view spec, absl::string_view name, absl::string_view value);

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 namespace kvarts {
@@ -171,6 +173,40 @@ TEST(StoreFactoriesTest, UnknownSchemesAndOptionsListTheKnown) {
 
 TEST(StoreFactoriesTest, HelpIsTheUsages) {
   EXPECT_EQ(TwoFactories().Help(), "  one:NAME?suffix=TEXT\n  two:\n");
+}
+
+TEST(ShownSpecTest, AUserAndPasswordAreNotInIt) {
+  EXPECT_EQ(ShownSpec("cluster:etcd://user:pass@h:1/x?ca=y"),
+            "cluster:etcd://USER:PASSWORD@h:1/x?ca=y");
+  EXPECT_EQ(ShownSpec("cluster:etcd://user:p@s?s//@h:1/x"), "cluster:etcd://USER:PASSWORD@h:1/x");
+  EXPECT_EQ(ShownSpec("CLUSTER:user:pass@h:1"), "CLUSTER:USER:PASSWORD@h:1");
+  EXPECT_EQ(ShownSpec("custer:etcd://user:pass@h:1/x"), "custer:etcd://USER:PASSWORD@h:1/x");
+  for (const char* open : {"cluster:h:1,i:2", "cluster:etcd://h:1/x", "bisect:/a@b", "memory:"}) {
+    EXPECT_EQ(ShownSpec(open), open);
+  }
+}
+
+TEST(ShownSpecTest, NeitherAreTheyInErrors) {
+  const auto expect_none = [](const absl::Status& status) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    for (const char* part : {"kwk", "cret"}) {
+      EXPECT_FALSE(absl::StrContains(status.message(), part)) << status;
+    }
+  };
+  for (const char* password :
+       {"kwkcret", "kwk?cret", "kwk?%zzcret", "kwk?cret&cret", "kwk%zzcret"}) {
+    const std::string spec = absl::StrCat("cluster:etcd://user:", password, "@h:1/x");
+    expect_none(TwoFactories().Open(spec).status());
+    for (const char* rest : {"?a=%zz", "?a&a", "?a=1", "?b=perhaps"}) {
+      absl::StatusOr<StoreSpec> parsed = StoreSpec::Parse(absl::StrCat(spec, rest));
+      if (!parsed.ok()) {
+        expect_none(parsed.status());
+        continue;
+      }
+      const absl::StatusOr<bool> b = parsed->TakeBool("b", false);
+      expect_none(b.ok() ? parsed->Finish() : b.status());
+    }
+  }
 }
 
 }  // namespace
