@@ -24,6 +24,7 @@
 #include "base/progress_bar.h"
 #include "base/status_macros.h"
 #include "base/version.h"
+#include "bench/cluster_connection.h"
 #include "bench/connection_run.h"
 #include "bench/load.h"
 #include "bench/native_connection.h"
@@ -58,7 +59,8 @@ DEFINE_bool(load, false, "Put all records into the store first.");
 DEFINE_int32(threads, 1,
              "Of a store in this process: threads, with one request each at a time. Of a server: "
              "event loops, among which connections are dealt out.");
-DEFINE_int32(connections, 1, "Of a store behind a network: connections.");
+DEFINE_int32(connections, 1,
+             "Of a store behind a network: connections; of a cluster: to each of its nodes.");
 DEFINE_int32(pipeline, 1, "Of a store behind a network: requests at a time on each connection.");
 DEFINE_double(rate, 0,
               "An open loop of so many requests a second, in which latency counts from when a "
@@ -177,45 +179,28 @@ absl::StatusOr<RunOptions> RunFlags() {
   return out;
 }
 
-// How requests get to the store.
-enum class Way : unsigned char {
-  kHere = 0,  // calls, on --threads threads
-  kServer,    // connections of the native protocol or of RESP, on event loops
-  kRemote,    // calls on stores that wait for a network, on a thread for each
-};
-
-Way ChooseWay(absl::string_view scheme, bool server) {
-  if (server) return Way::kServer;
-  return scheme == "cluster" ? Way::kRemote : Way::kHere;
-}
-
-// Which of --threads, --connections and --pipeline count depends on the way.
-absl::Status SetParallelism(Way way, BenchReport* report) {
+// Which of --threads, --connections and --pipeline count: a store in this process is called on
+// threads, connections to a server live on event loops.
+absl::Status SetParallelism(bool is_here, BenchReport* report) {
   for (const char* flag : {"connections", "pipeline"}) {
-    if (way != Way::kHere || !IsGiven(flag)) continue;
+    if (!is_here || !IsGiven(flag)) continue;
     return FlagError(flag,
                      "is for stores behind a network; this one is in this process, which "
                      "takes --threads");
-  }
-  if (way == Way::kRemote && IsGiven("threads")) {
-    return FlagError("threads",
-                     "this store takes one for each request at a time: --connections "
-                     "times --pipeline");
   }
   KVARTS_RETURN_IF_ERROR(CheckRange("threads", FLAGS_threads, 1, kMaxInFlight));
   KVARTS_RETURN_IF_ERROR(CheckRange("connections", FLAGS_connections, 1, kMaxInFlight));
   KVARTS_RETURN_IF_ERROR(CheckRange("pipeline", FLAGS_pipeline, 1, kMaxInFlight));
   report->threads = FLAGS_threads;
   report->run.in_flight = FLAGS_threads;
-  if (way == Way::kHere) return absl::OkStatus();
+  if (is_here) return absl::OkStatus();
   const int64_t in_flight = int64_t{FLAGS_connections} * FLAGS_pipeline;
   KVARTS_RETURN_IF_ERROR(
       CheckRange("connections times --pipeline", static_cast<double>(in_flight), 1, kMaxInFlight));
   report->connections = FLAGS_connections;
   report->pipeline = FLAGS_pipeline;
   report->run.in_flight = static_cast<int>(in_flight);
-  report->threads =
-      way == Way::kServer ? std::min(FLAGS_threads, FLAGS_connections) : report->run.in_flight;
+  report->threads = std::min(FLAGS_threads, FLAGS_connections);
   return absl::OkStatus();
 }
 
@@ -256,12 +241,12 @@ absl::Status CheckCapabilities(const Store& store, const Workload& workload) {
   const Capabilities has = store.capabilities();
   if ((FLAGS_load || workload.has_writes()) && !has.has(has.write)) {
     return absl::FailedPreconditionError(
-        absl::StrCat(FLAGS_store, ": the store is read-only, and ",
+        absl::StrCat(ShownSpec(FLAGS_store), ": the store is read-only, and ",
                      FLAGS_load ? "--load writes" : "the mix has writes"));
   }
   if (workload.has(Operation::kScan) && !has.has(has.scan)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(FLAGS_store, ": the store cannot be scanned, and the mix has scans"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        ShownSpec(FLAGS_store), ": the store cannot be scanned, and the mix has scans"));
   }
   return absl::OkStatus();
 }
@@ -305,22 +290,9 @@ int Remarks(const RunResult& result, bool may_miss) {
 }
 
 absl::Status Named(const absl::Status& status) {
-  if (absl::StartsWith(status.message(), FLAGS_store)) return status;
-  return absl::Status(status.code(), absl::StrCat(FLAGS_store, ": ", status.message()));
-}
-
-absl::StatusOr<std::vector<std::unique_ptr<Store>>> OpenStores(const StoreFactories& factories,
-                                                               int count) {
-  std::vector<std::unique_ptr<Store>> stores;
-  while (stores.size() < static_cast<size_t>(count)) {
-    absl::StatusOr<std::unique_ptr<Store>> store = factories.Open(FLAGS_store);
-    if (!store.ok() && absl::IsInvalidArgument(store.status())) {
-      return FlagError("store", store.status().message());
-    }
-    KVARTS_RETURN_IF_ERROR(store.status());
-    stores.push_back(*std::move(store));
-  }
-  return stores;
+  const std::string shown = ShownSpec(FLAGS_store);
+  if (absl::StartsWith(status.message(), shown)) return status;
+  return absl::Status(status.code(), absl::StrCat(shown, ": ", status.message()));
 }
 
 // Bad options of a server's spec are bad usage; a file that is not there is not.
@@ -334,6 +306,12 @@ absl::StatusOr<std::optional<NetworkServer>> ServerFlag(Transport* transport,
 BenchConnectionFactory ConnectionsTo(Transport* transport, const NetworkServer& server,
                                      absl::Duration timeout) {
   if (server.own_transport != nullptr) transport = server.own_transport.get();
+  if (server.protocol == NetworkServer::Protocol::kCluster) {
+    ClusterStoreOptions options;
+    options.password = server.password;
+    options.connect_timeout = std::min(options.connect_timeout, timeout);
+    return ClusterConnections(transport, server.seeds, options);
+  }
   const auto connections =
       server.protocol == NetworkServer::Protocol::kResp ? RespConnections : NativeConnections;
   return connections(transport, server.address, server.password, timeout);
@@ -355,7 +333,7 @@ absl::StatusOr<int> Main(Transport* transport, const std::vector<std::string>& a
   }
   BenchReport report;
   report.version = kVersion;
-  report.store = FLAGS_store;
+  report.store = ShownSpec(FLAGS_store);
   report.mix = FLAGS_mix;
   report.keys = FLAGS_keys.empty() ? "generated" : FLAGS_keys;
   KVARTS_ASSIGN_OR_RETURN(report.workload, WorkloadFlags());
@@ -363,8 +341,7 @@ absl::StatusOr<int> Main(Transport* transport, const std::vector<std::string>& a
   const absl::StatusOr<StoreSpec> spec = StoreSpec::Parse(FLAGS_store);
   if (!spec.ok()) return FlagError("store", spec.status().message());
   KVARTS_ASSIGN_OR_RETURN(const std::optional<NetworkServer> server, ServerFlag(transport, *spec));
-  const Way way = ChooseWay(spec->scheme(), server.has_value());
-  KVARTS_RETURN_IF_ERROR(SetParallelism(way, &report));
+  KVARTS_RETURN_IF_ERROR(SetParallelism(!server.has_value(), &report));
 
   StoresOptions stores_options;
   stores_options.transport = transport;
@@ -373,12 +350,12 @@ absl::StatusOr<int> Main(Transport* transport, const std::vector<std::string>& a
   KVARTS_ASSIGN_OR_RETURN(const KeySet keys, Keys(bar.get()));
   report.records = keys.size();
   Workload workload(&keys, report.workload);
-  KVARTS_ASSIGN_OR_RETURN(const std::vector<std::unique_ptr<Store>> stores,
-                          OpenStores(factories, way == Way::kRemote ? report.connections : 1));
+  const absl::StatusOr<std::unique_ptr<Store>> store = factories.Open(FLAGS_store);
+  if (absl::IsInvalidArgument(store.status())) return FlagError("store", store.status().message());
+  KVARTS_RETURN_IF_ERROR(store.status());
   bar->Finish();
-  KVARTS_RETURN_IF_ERROR(CheckCapabilities(*stores[0], workload));
-  std::vector<Store*> pointers;
-  for (const std::unique_ptr<Store>& store : stores) pointers.push_back(store.get());
+  KVARTS_RETURN_IF_ERROR(CheckCapabilities(**store, workload));
+  Store* const pointers[] = {store->get()};
 
   if (FLAGS_load) {
     LoadOptions load;
@@ -408,7 +385,7 @@ absl::StatusOr<int> Main(Transport* transport, const std::vector<std::string>& a
     report.result = *std::move(result);
     report.ran = true;
     code = Remarks(report.result,
-                   stores[0]->capabilities().discards || workload.has(Operation::kDelete));
+                   (*store)->capabilities().discards || workload.has(Operation::kDelete));
   }
   std::fputs((FLAGS_json ? ToJson(report) : ToText(report)).c_str(), stdout);
   return code;

@@ -305,9 +305,12 @@ absl::StatusOr<std::string> TakeCoordinator(StoreSpec& spec) {
 absl::StatusOr<std::vector<std::string>> SeedsOf(const StoreSpec& spec) {
   std::vector<std::string> seeds = absl::StrSplit(spec.target(), ',', absl::SkipEmpty());
   for (const std::string& seed : seeds) {
-    if (absl::StrContains(seed, ':')) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("store \"", spec.text(), "\": \"", seed, "\" is not HOST:PORT"));
+    const bool has_user = absl::StrContains(seed, '@');
+    if (absl::StrContains(seed, ':') && !has_user) continue;
+    // It may be a coordinator's spec, with a password, that is not well written.
+    return absl::InvalidArgumentError(absl::StrCat(
+        "store \"", spec.text(), "\": ", has_user ? "a node" : absl::StrCat("\"", seed, "\""),
+        " is not HOST:PORT"));
   }
   if (seeds.empty()) {
     return absl::InvalidArgumentError(
@@ -317,8 +320,9 @@ absl::StatusOr<std::vector<std::string>> SeedsOf(const StoreSpec& spec) {
 }
 
 // Over nodes that are named by HOST:PORT, or by a coordinator.
-OpenResult OpenClusterSpec(const StoresOptions& options, StoreSpec& spec) {
-  ClusterStoreOptions cluster;
+absl::StatusOr<NetworkServer> TakeCluster(Transport* transport, StoreSpec& spec) {
+  NetworkServer cluster;
+  cluster.protocol = NetworkServer::Protocol::kCluster;
   const std::string password_file = spec.Take("password_file");
   TlsOptions tls;
   tls.ca_file = spec.Take("ca");
@@ -333,17 +337,23 @@ OpenResult OpenClusterSpec(const StoresOptions& options, StoreSpec& spec) {
     KVARTS_ASSIGN_OR_RETURN(cluster.password, ReadPasswordFile(password_file));
   }
   if (with_tls) {
-    KVARTS_ASSIGN_OR_RETURN(cluster.own_transport, NewTlsTransport(options.transport, tls));
+    KVARTS_ASSIGN_OR_RETURN(cluster.own_transport, NewTlsTransport(transport, tls));
   }
-  std::vector<std::string> seeds;
   if (absl::StartsWith(target, "file:") || absl::StartsWith(target, "etcd:")) {
-    KVARTS_ASSIGN_OR_RETURN(seeds, ClusterSeeds(target, options.transport));
+    KVARTS_ASSIGN_OR_RETURN(cluster.seeds, ClusterSeeds(target, transport));
   } else {
-    KVARTS_ASSIGN_OR_RETURN(seeds, SeedsOf(spec));
+    KVARTS_ASSIGN_OR_RETURN(cluster.seeds, SeedsOf(spec));
   }
-  return OpenClusterStore(
-      cluster.own_transport != nullptr ? cluster.own_transport.get() : options.transport, seeds,
-      cluster);
+  return cluster;
+}
+
+OpenResult OpenClusterSpec(Transport* transport, StoreSpec& spec) {
+  KVARTS_ASSIGN_OR_RETURN(const NetworkServer cluster, TakeCluster(transport, spec));
+  ClusterStoreOptions options;
+  options.password = cluster.password;
+  options.own_transport = cluster.own_transport;
+  if (cluster.own_transport != nullptr) transport = cluster.own_transport.get();
+  return OpenClusterStore(transport, cluster.seeds, options);
 }
 
 // Over the nodes of a Redis cluster.
@@ -385,7 +395,7 @@ StoreFactories AllStores(const StoresOptions& options) {
       "cluster:HOST:PORT,HOST:PORT?password_file=PATH&tls=BOOL&ca=PATH, cluster:file:PATH?..., "
       "cluster:etcd://[USER@]HOST:PORT,HOST:PORT/NAME?etcd_password_file=PATH&etcd_tls=BOOL&"
       "etcd_ca=PATH&etcd_cert=PATH&etcd_key=PATH&...",
-      [options](StoreSpec& spec) { return OpenClusterSpec(options, spec); });
+      [options](StoreSpec& spec) { return OpenClusterSpec(options.transport, spec); });
   stores.Add("resp", "resp://HOST:PORT?password_file=PATH&expiry=BOOL",
              [options](StoreSpec& spec) { return OpenRespSpec(options.transport, spec); });
   stores.Add("resp+cluster", "resp+cluster://HOST:PORT,HOST:PORT?password_file=PATH&expiry=BOOL",
@@ -395,6 +405,7 @@ StoreFactories AllStores(const StoresOptions& options) {
 
 absl::StatusOr<std::optional<NetworkServer>> FindServer(Transport* transport, StoreSpec spec) {
   const std::string& scheme = spec.scheme();
+  if (scheme == "cluster") return TakeCluster(transport, spec);
   if (scheme != "tcp" && scheme != "tls" && scheme != "unix" && scheme != "resp") {
     return std::nullopt;
   }

@@ -32,19 +32,21 @@ struct StoresOptions {
 // for a bad spec only.
 StoreFactories AllStores(const StoresOptions& options);
 
-// A server, for who drives connections to it by hand.
+// A server, or a cluster, for who drives connections to it by hand.
 struct NetworkServer {
-  enum class Protocol : unsigned char { kNative = 0, kResp };
+  enum class Protocol : unsigned char { kNative = 0, kResp, kCluster };
 
   Protocol protocol = Protocol::kNative;
-  std::string address;  // as the transport has it
+  std::string address;             // as the transport has it
+  std::vector<std::string> seeds;  // instead of it, of a cluster: some of its nodes' HOST:PORT
   std::string password;
   bool expiry = false;  // of a RESP server: as a store, it has it
   // Of it alone, for TLS; null: the one that was handed in.
   std::shared_ptr<Transport> own_transport;
 };
 
-// The server that a spec names, or nothing for a store that is not one.
+// The server or cluster that a spec names, or nothing for a store that is none. A coordinator that
+// is named instead of nodes is asked for them.
 absl::StatusOr<std::optional<NetworkServer>> FindServer(Transport* transport, StoreSpec spec);
 
 // The spec of a data file: "my data" is "bisect:my%20data".

@@ -75,6 +75,23 @@ TEST_F(StoresTest, AClusterIsNamedByNodesOrByACoordinator) {
   EXPECT_NE(none.message().find("kv_cluster create"), absl::string_view::npos) << none;
 }
 
+TEST_F(StoresTest, ThePasswordOfACoordinatorIsInNoError) {
+  for (const char* password : {"kwkcret", "kwk@cret", "kwk?cret", "kwk%zzcret", "kwk/cret"}) {
+    for (const char* rest : {"", "?x=y", "?etcd_tls=perhaps", "?tls=no&ca=x", "?etcd_cert=x",
+                             "?etcd_ca=/none", "?password_file=/none", "?a=%zz", "?a&a"}) {
+      for (const char* scheme :
+           {"cluster:etcd://", "cluster:etc://", "cluster:", "custer:etcd://"}) {
+        const std::string spec = absl::StrCat(scheme, "user:", password, "@127.0.0.1:1/name", rest);
+        const absl::Status status = Open(spec).status();
+        EXPECT_FALSE(status.ok()) << spec;
+        for (const char* part : {"kwk", "cret"}) {
+          EXPECT_EQ(status.message().find(part), absl::string_view::npos) << status;
+        }
+      }
+    }
+  }
+}
+
 TEST_F(StoresTest, AnAbsentDataFileIsNotAnAbsentIndex) {
   for (const bool build : {false, true}) {
     options_.build_indexes = build;

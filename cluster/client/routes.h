@@ -18,7 +18,8 @@
 #include "base/mutex.h"
 #include "storage/store.h"
 
-// What clients of a cluster do alike, whatever their nodes speak.
+// What clients of a cluster do alike, whatever their nodes speak; the classes are for those whose
+// calls wait in their threads, resp_client's.
 namespace kvarts {
 namespace cluster_client {
 
