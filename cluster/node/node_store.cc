@@ -177,16 +177,13 @@ void NodeStore::LookClosely(const WriteBatch& batch, bool was_held, Look* look) 
 }
 
 void NodeStore::SetStates(absl::Span<const uint16_t> slots, SlotState state) {
-  bool releases = false;
-  for (const uint16_t slot : slots) {
-    if (state != SlotState::kHeld && slots_->state(slot) == SlotState::kHeld) {
-      slots_->Release(slot, state);
-      releases = true;
-    } else {
-      slots_->SetState(slot, state);
-    }
+  const auto is_held = [this](uint16_t slot) { return slots_->state(slot) == SlotState::kHeld; };
+  if (state == SlotState::kHeld || std::none_of(slots.begin(), slots.end(), is_held)) {
+    return slots_->SetStates(slots, state);
   }
-  if (!releases) return;
+  for (const uint16_t slot : slots) {
+    is_held(slot) ? slots_->Release(slot, state) : slots_->SetState(slot, state);
+  }
   std::vector<HeldWrite> waiting;
   while (true) {
     std::vector<HeldWrite> held;
@@ -195,7 +192,7 @@ void NodeStore::SetStates(absl::Span<const uint16_t> slots, SlotState state) {
       held.swap(held_);
       if (held.empty()) {
         // Inside the lock: who finds the slot held after this waits for another release.
-        for (const uint16_t slot : slots) slots_->SetState(slot, state);
+        slots_->SetStates(slots, state);
         if (!closed_) held_.swap(waiting);
         break;
       }

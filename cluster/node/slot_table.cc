@@ -24,20 +24,27 @@ SlotTable::SlotTable() : map_(std::make_shared<const ClusterMap>()) {
 
 // The order of the steps matters to calls beside them: a slot is counted before it is what it is
 // counted as, and its entries are all there before they are said to be.
-void SlotTable::SetByte(uint16_t slot, uint8_t byte) {
-  const SlotState before = state(slot);
+void SlotTable::SetBytes(absl::Span<const uint16_t> slots, uint8_t byte) {
+  if (slots.empty()) return;
   const SlotState after = StateOf(byte);
   const uint64_t change = changes_.fetch_add(1, std::memory_order_seq_cst) + 1;
-  counts_[static_cast<size_t>(after)].fetch_add(1, std::memory_order_seq_cst);
-  std::atomic<uint64_t>& since = owned_since_[slot];
-  if (after < SlotState::kHeld) {
-    since.store(kNotOwned, std::memory_order_seq_cst);
-  } else if (after >= SlotState::kServing && since.load(std::memory_order_relaxed) == kNotOwned) {
-    since.store(change, std::memory_order_seq_cst);
+  counts_[static_cast<size_t>(after)].fetch_add(static_cast<int>(slots.size()),
+                                                std::memory_order_seq_cst);
+  std::array<int, 5> before{};  // by SlotState
+  for (const uint16_t slot : slots) {
+    std::atomic<uint64_t>& since = owned_since_[slot];
+    // It is told by the state, which is stored behind it.
+    if (after < SlotState::kHeld) {
+      since.store(kNotOwned, std::memory_order_relaxed);
+    } else if (after >= SlotState::kServing && since.load(std::memory_order_relaxed) == kNotOwned) {
+      since.store(change, std::memory_order_relaxed);
+    }
+    ++before[static_cast<size_t>(StateOf(states_[slot].exchange(byte, std::memory_order_seq_cst)))];
+    group_changes_[slot / (kSlots / kGroups)].store(change, std::memory_order_relaxed);
   }
-  states_[slot].store(byte, std::memory_order_seq_cst);
-  counts_[static_cast<size_t>(before)].fetch_sub(1, std::memory_order_seq_cst);
-  group_changes_[slot / (kSlots / kGroups)].store(change, std::memory_order_relaxed);
+  for (size_t state = 0; state < before.size(); ++state) {
+    if (before[state] > 0) counts_[state].fetch_sub(before[state], std::memory_order_seq_cst);
+  }
 }
 
 bool SlotTable::AwaitNotHeld(uint16_t slot, bool for_write) {

@@ -45,11 +45,15 @@ class SlotTable {
     return StateOf(states_[slot].load(std::memory_order_seq_cst));
   }
   bool Serves(uint16_t slot) const { return state(slot) >= SlotState::kServing; }
-  void SetState(uint16_t slot, SlotState state) { SetByte(slot, static_cast<uint8_t>(state)); }
+  void SetState(uint16_t slot, SlotState state) { SetStates({&slot, 1}, state); }
+  // All of them, as one change.
+  void SetStates(absl::Span<const uint16_t> slots, SlotState state) {
+    SetBytes(slots, static_cast<uint8_t>(state));
+  }
   // The slot stays held, but for those that were held: for them it is `state` now. So nobody who
   // comes later overtakes them. SetState() ends it.
   void Release(uint16_t slot, SlotState state) {
-    SetByte(slot, static_cast<uint8_t>(state) | kReleasing);
+    SetBytes({&slot, 1}, static_cast<uint8_t>(state) | kReleasing);
   }
   // What it is for those that were held.
   SlotState state_behind_hold(uint16_t slot) const {
@@ -140,7 +144,7 @@ class SlotTable {
   static SlotState StateOf(uint8_t byte) {
     return (byte & kReleasing) != 0 ? SlotState::kHeld : static_cast<SlotState>(byte);
   }
-  void SetByte(uint16_t slot, uint8_t byte);
+  void SetBytes(absl::Span<const uint16_t> slots, uint8_t byte);
 
   std::array<std::atomic<uint8_t>, kSlots> states_;
   std::array<std::atomic<int>, 5> counts_{};  // by SlotState
