@@ -22,6 +22,7 @@
 #include "base/size.h"
 #include "base/slot.h"
 #include "base/status_macros.h"
+#include "cluster/busy_slots.h"
 #include "cluster/coordinator/open_coordinator.h"
 #include "cluster/coordinator/waiting_coordinator.h"
 #include "cluster/heavy_slots.h"
@@ -58,7 +59,8 @@ DEFINE_string(ca, "",
               "Where nodes serve clients with TLS: the roots of their certificates, in PEM, to "
               "count keys; empty: the system's.");
 DEFINE_int32(slots, 0,
-             "For skew: show so many of the heaviest slots too. All entries are read for it.");
+             "For skew: show so many of the heaviest and of the busiest slots too. All entries are "
+             "read for it.");
 DEFINE_string(timeout, "60s",
               "For add, remove and rebalance: how long to wait for the moves; 0: "
               "not at all.");
@@ -83,7 +85,7 @@ constexpr char kUsage[] =
     "  remove NODE       has a node give all its slots away, and takes it out of the table\n"
     "  rebalance         evens out, and waits until nothing moves\n"
     "  skew              how even slots, keys, memory and operations since nodes began are, by\n"
-    "                    weight; --slots=N: the heaviest slots\n"
+    "                    weight; --slots=N: the heaviest and busiest slots\n"
     "  recover           gives the slots of dead nodes to the others, empty (--accept_loss)\n"
     "\n"
     "NODE is the beginning of its id, or HOST:PORT of any of its ports.";
@@ -111,6 +113,7 @@ struct Seen {
   std::optional<uint64_t> keys;
   uint64_t memory_bytes = 0;  // of its data; 0: not known
   uint64_t operations = 0;    // that it served since it began
+  std::vector<cluster::BusySlot> busy;
 };
 
 class Commands {
@@ -217,6 +220,8 @@ class Commands {
         if (name == "requests_served" && !absl::SimpleAtoi(value, &seen.operations)) {
           seen.operations = 0;
         }
+        if (name != cluster::kBusySlotsDetail) continue;
+        if (auto busy = cluster::ParseBusySlots(value); busy.ok()) seen.busy = *std::move(busy);
       }
     }
     return seen;
@@ -447,6 +452,7 @@ class Commands {
     }
     if (FLAGS_slots > 0) {
       ShowHeavy(heavy);
+      ShowBusy(seen);
     } else if (FLAGS_json) {
       std::puts("]");
     }
@@ -478,6 +484,38 @@ class Commands {
             "%-6d  %-12s  %12d  %10s  %s\n", slot.slot, node.substr(0, 12), slot.all.keys,
             FormatSize(slot.all.bytes),
             slot.tag.empty() ? "-" : absl::StrFormat("{%s} %.0f %%", OneLine(slot.tag), part));
+      }
+    }
+  }
+
+  // The slots with the most operations, each as its node tells of it.
+  void ShowBusy(const std::vector<std::pair<Incarnation, Seen>>& seen) const {
+    std::vector<std::pair<std::string, const cluster::BusySlot*>> all;
+    for (const auto& [node, what] : seen) {
+      for (const cluster::BusySlot& slot : what.busy) {
+        all.emplace_back(cluster::ToHex(node), &slot);
+      }
+    }
+    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+      return a.second->operations > b.second->operations;
+    });
+    all.resize(std::min(all.size(), static_cast<size_t>(FLAGS_slots)));
+    if (FLAGS_json) {
+      std::fputs("],\"busiest_slots\":[", stdout);
+    } else {
+      absl::PrintF("\n%-6s  %-12s  %12s  %s\n", "slot", "node", "operations",
+                   absl::StrCat("tag that most of them have; one in ", cluster::SlotSamples::kEvery,
+                                " is counted"));
+    }
+    const char* separator = "";
+    for (const auto& [node, slot] : all) {
+      if (FLAGS_json) {
+        absl::PrintF("%s{\"slot\":%d,\"node\":\"%s\",\"operations\":%d,\"tag_base64\":\"%s\"}",
+                     separator, slot->slot, node, slot->operations, absl::Base64Escape(slot->tag));
+        separator = ",";
+      } else {
+        absl::PrintF("%-6d  %-12s  %12d  %s\n", slot->slot, node.substr(0, 12), slot->operations,
+                     slot->tag.empty() ? "-" : absl::StrCat("{", OneLine(slot->tag), "}"));
       }
     }
     if (FLAGS_json) std::puts("]}");

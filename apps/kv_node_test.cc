@@ -554,6 +554,37 @@ TEST_F(KvNodeTest, SkewNamesTheHeaviestSlotsAndTheirTags) {
   EXPECT_EQ(NumberIn(json.substr(json.find("\"slot\":")), "keys"), 51);
 }
 
+TEST_F(KvNodeTest, SkewNamesTheBusiestSlotsAndTheirTags) {
+  Create();
+  const auto one = Start("memory:");
+  const auto two = Start("memory:");
+  AwaitEven(2);
+  const std::unique_ptr<Store> client = Client(*one);
+  ASSERT_NE(client, nullptr);
+  // The heaviest is another one.
+  ASSERT_TRUE(client->Put("{heavy}", std::string(100000, 'x')).ok());
+  std::vector<std::string> keys;
+  for (int i = 0; i < 10; ++i) {
+    for (int k = 0; k < 100; ++k) keys.push_back(absl::StrCat("{busy}", k));
+    for (int k = 0; k < 100; ++k) keys.push_back(TestKey(k));
+  }
+  ReadResults results;
+  for (int i = 0; i < 40; ++i) {
+    client->MultiGet(std::vector<absl::string_view>(keys.begin(), keys.end()), {}, &results);
+  }
+  const ProcessResult skew = Cluster("skew", {"--slots=1"});
+  EXPECT_EQ(skew.exit_code, 0) << skew.err;
+  const size_t busiest = skew.out.find("tag that most of them have");
+  ASSERT_NE(busiest, std::string::npos) << skew.out;
+  EXPECT_THAT(skew.out.substr(busiest), HasSubstr(absl::StrCat("\n", KeySlot("busy"), " ")));
+  EXPECT_THAT(skew.out.substr(busiest), HasSubstr("{busy}\n"));
+  const std::string json = Cluster("skew", {"--slots=1", "--json"}).out;
+  const size_t at = json.find("\"busiest_slots\":");
+  ASSERT_NE(at, std::string::npos) << json;
+  EXPECT_EQ(NumberIn(json.substr(at), "slot"), KeySlot("busy")) << json;
+  EXPECT_NEAR(static_cast<double>(NumberIn(json.substr(at), "operations")), 40000, 16000) << json;
+}
+
 TEST_F(KvNodeTest, KilledAtAnyMomentOfAMoveNothingIsLost) {
   Create();
   std::vector<std::unique_ptr<TestServer>> nodes;

@@ -21,6 +21,9 @@ namespace {
 // estimated.
 constexpr uint64_t kMostCounted = 1 << 20;
 
+// So many of the busiest slots are told, mostly for `kv_cluster skew`.
+constexpr size_t kBusiestTold = 64;
+
 Capabilities NodeCapabilities(Capabilities c) {
   c.snapshot = Support::kAbsent;
   if (c.has(c.write)) {
@@ -77,6 +80,7 @@ void NodeStore::MultiGet(absl::Span<const absl::string_view> keys, const ReadOpt
   if (options.snapshot != nullptr) {
     return results->Fail(keys.size(), NoSnapshots());
   }
+  samples_.Add(keys.size(), [&](size_t i) { return keys[i]; });
   while (true) {
     uint16_t held = 0;
     {
@@ -328,6 +332,7 @@ absl::Status NodeStore::Finish(Part* part, const absl::Status& status, WriteResu
 
 absl::Status NodeStore::Write(const WriteBatch& batch, const WriteOptions& options,
                               WriteResults* results) {
+  samples_.Add(batch.mutations().size(), [&](size_t i) { return batch.mutations()[i].key; });
   while (true) {
     InFlight::Guard guard(slots_->calls());
     Look look = LookAt(batch, false);
@@ -387,6 +392,7 @@ absl::Status NodeStore::WriteWithRanges(const WriteBatch& batch, const WriteOpti
 
 void NodeStore::Submit(const WriteBatch& batch, const WriteOptions& options, WriteResults* results,
                        WriteDone done) {
+  samples_.Add(batch.mutations().size(), [&](size_t i) { return batch.mutations()[i].key; });
   HeldWrite write{&batch, options, results, std::move(done)};
   while (!TryToSubmit(&write, false)) {
     MutexLock lock(&held_mu_);
@@ -468,6 +474,7 @@ bool NodeStore::TryToSubmit(HeldWrite* write, bool was_held) {
 
 absl::Status NodeStore::Modify(absl::string_view key, const WriteOptions& options,
                                Modifier function) {
+  samples_.Add(1, [&](size_t) { return key; });
   const uint16_t slot = KeySlot(key);
   while (true) {
     InFlight::Guard guard(slots_->calls());
@@ -510,9 +517,16 @@ void NodeStore::AddGiven(StoreStats* stats) const {
   add("slots_given_hold_longest_us", holds.max() / 1000);
 }
 
+void NodeStore::AddBusy(StoreStats* stats) const {
+  const std::vector<BusySlot> busy =
+      samples_.Busiest(kBusiestTold, [this](uint16_t slot) { return slots_->Serves(slot); });
+  if (!busy.empty()) stats->details.emplace_back(kBusySlotsDetail, BusySlotsToText(busy));
+}
+
 absl::StatusOr<StoreStats> NodeStore::Stats() {
   KVARTS_ASSIGN_OR_RETURN(StoreStats stats, under_->Stats());
   AddGiven(&stats);
+  AddBusy(&stats);
   const int foreign = slots_->foreign();
   if (foreign == 0) return stats;
   if (stats.entries <= kMostCounted && capabilities_.has(capabilities_.scan)) {

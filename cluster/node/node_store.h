@@ -18,6 +18,7 @@
 #include "base/histogram.h"
 #include "base/mutex.h"
 #include "base/swappable.h"
+#include "cluster/busy_slots.h"
 #include "cluster/node/outbox.h"
 #include "cluster/node/slot_table.h"
 #include "net/cluster_map.h"
@@ -134,6 +135,7 @@ class NodeStore final : public Store, public ClusterView {
   void FailHeld(std::vector<HeldWrite> held);
   void CountSubmitted(int more);
   void AddGiven(StoreStats* stats) const;
+  void AddBusy(StoreStats* stats) const;
 
   Store* const under_;
   const Capabilities under_capabilities_;
@@ -142,6 +144,7 @@ class NodeStore final : public Store, public ClusterView {
   const std::shared_ptr<SlotTable> slots_;
   Swappable<Outbox> outbox_;
   Given given_;
+  SlotSamples samples_;  // of what clients ask for
 
   Mutex held_mu_;
   bool closed_ ABSL_GUARDED_BY(held_mu_) = false;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "benchmark/benchmark.h"
+#include "cluster/busy_slots.h"
 #include "cluster/node/node_fixture.h"
 #include "cluster/node/node_store.h"
 #include "storage/memory/memory.h"
@@ -68,6 +69,20 @@ void BM_Get(benchmark::State& state) {
   }
 }
 BENCHMARK(BM_Get)->Arg(0)->Arg(1);
+
+// What each of these has to pay so that `kv_cluster skew` can name the busiest slots.
+void BM_CountOf(benchmark::State& state) {
+  static auto* const samples = new SlotSamples;
+  World& world = TheWorld();
+  const auto n = static_cast<size_t>(state.range(0));
+  size_t i = 0;
+  for (auto unused : state) {
+    samples->Add(n, [&](size_t k) { return absl::string_view(world.keys[(i + k) % kKeys]); });
+    i += n;
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK(BM_CountOf)->Arg(1)->Arg(64);
 
 void BM_GetOf64(benchmark::State& state) {
   Store& store = StoreOf(state);

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/slot.h"
+#include "cluster/busy_slots.h"
 #include "cluster/node/node_fixture.h"
 #include "gtest/gtest.h"
 #include "net/cluster_map.h"
@@ -510,6 +511,37 @@ TEST_F(NodeStoreTest, StatsCountTheNodesOwnEntries) {
   EXPECT_EQ(node_->Stats()->entries, 2U) << "it is another node's still";
   Set(kFoo, SlotState::kServing);
   EXPECT_EQ(node_->Stats()->entries, 3U);
+}
+
+TEST_F(NodeStoreTest, StatsNameTheBusiestOfItsSlotsWhateverTheCallsAre) {
+  const auto busiest = [this] {
+    const StoreStats stats = *node_->Stats();
+    for (const auto& [name, value] : stats.details) {
+      if (name == kBusySlotsDetail) return *ParseBusySlots(value);
+    }
+    return std::vector<BusySlot>();
+  };
+  EXPECT_TRUE(busiest().empty());
+  // So many that each next kind of call comes before the one before it.
+  constexpr int kCalls = 20000;
+  ReadResults results;
+  for (int i = 0; i < kCalls; ++i) node_->Read("foo", {}, &results);
+  ASSERT_EQ(busiest().size(), 1U);
+  EXPECT_EQ(busiest()[0].slot, kFoo);
+  for (int i = 0; i < 2 * kCalls; ++i) EXPECT_TRUE(node_->Put("bar", "written").ok());
+  EXPECT_EQ(busiest()[0].slot, kBar);
+  WriteBatch batch;
+  for (int i = 0; i < 4; ++i) batch.Put("hello", "submitted");
+  for (int i = 0; i < kCalls; ++i) node_->Submit(batch, {}, nullptr, [](const absl::Status&) {});
+  EXPECT_EQ(busiest()[0].slot, kHello);
+  for (int i = 0; i < 6 * kCalls; ++i) {
+    EXPECT_TRUE(
+        node_->Modify("{foo}", {}, [](const ReadResult&) { return Modification::Nothing(); }).ok());
+  }
+  EXPECT_EQ(busiest()[0].slot, kFoo);
+  EXPECT_EQ(busiest()[0].tag, "foo");
+  GiveFooAway();
+  EXPECT_EQ(busiest()[0].slot, kHello);
 }
 
 TEST_F(NodeStoreTest, WritesOfASlotThatIsCopiedAreInTheOutboxWithTypeAndExpiry) {
