@@ -7,9 +7,11 @@ from xml.sax.saxutils import escape
 WIDTH, HEIGHT = 800, 450
 
 LIGHT = {"page": "#ffffff", "ink": "#1f2328", "faint": "#59636e", "grid": "#d8dee4",
-         "series": ["#0969da", "#bc4c00", "#1a7f37", "#8250df", "#bf3989", "#7d6608"]}
+         "series": ["#0969da", "#bc4c00", "#1a7f37", "#8250df", "#bf3989", "#7d6608",
+                    "#0e7c86"]}
 DARK = {"page": "#0d1117", "ink": "#e6edf3", "faint": "#9198a1", "grid": "#30363d",
-        "series": ["#58a6ff", "#f0883e", "#3fb950", "#bc8cff", "#f778ba", "#d4b72c"]}
+        "series": ["#58a6ff", "#f0883e", "#3fb950", "#bc8cff", "#f778ba", "#d4b72c",
+                   "#39c5cf"]}
 
 
 def colours_of(scheme):
@@ -92,7 +94,7 @@ class Panel:
             px, _ = at(x, 0)
             out.append(f'<path class="limit" d="M{px:.1f} {top}v{height}"/><text class="tick over" '
                        f'x="{px + 4:.1f}" y="{top + 11 + 14 * line}">{escape(text)}</text>')
-        for name, line in self.series.items():
+        for name, line in reversed(self.series.items()):  # the first one on top
             points = [at(x, y) for x, y in sorted(line)]
             path = "L".join(f"{px:.1f} {py:.1f}" for px, py in points)
             colour = f"c{colours[name]}"
@@ -104,7 +106,7 @@ class Panel:
 
 def svg(title, subtitle, first, others):
     """A large panel, and up to two beside it, one above the other."""
-    colours = {name: i % 6 for i, name in enumerate(first.series)}
+    colours = {name: i % len(LIGHT["series"]) for i, name in enumerate(first.series)}
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
            f'width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{escape(title)}">',
            f"<style>{STYLE}</style>",
