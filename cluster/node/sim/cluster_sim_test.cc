@@ -62,6 +62,17 @@ TEST(ClusterSimTest, WhatIsGivenUpDoesNotReturnWhereDataAreInMemory) {
   RunSeeds(/*durable=*/false, /*gives_up=*/true);
 }
 
+// All others are given up while the table does not know yet that this one leaves.
+TEST(ClusterSimTest, ANodeThatLeavesAsTheLastOneTakesItsSlotsWithIt) {
+  SimRunOptions options;
+  options.durable = options.gives_up = true;
+  for (const uint64_t seed : {uint64_t{200406}, uint64_t{200895}}) {
+    const SimRunResult result = RunSeed(seed, options);
+    EXPECT_EQ(result.violation, "");
+    EXPECT_GT(result.lost_slots, 0u);
+  }
+}
+
 TEST(ClusterSimTest, ASeedRunsTheSameWayAgain) {
   for (const bool durable : {false, true}) {
     SimRunOptions options;

@@ -317,11 +317,14 @@ void SimCluster::Leave(int number) {
             std::any_of(table_.nodes.begin(), table_.nodes.end(), [&](const auto& node) {
               return node.second.state != NodeState::kLeaving && node.first != place->incarnation;
             });
-        for (const SlotEntry& entry : table_.slots) {
-          if (number == 0 || !has_takers) break;
+        for (int slot = 0; slot < kSlots && number != 0; ++slot) {
+          const SlotEntry entry = table_.slots[slot];
           if (entry.primary != number && entry.previous != number) continue;
-          Violated(absl::StrCat(NameOf(gone->place), " left, and holds slots"));
-          break;
+          if (has_takers) {
+            Violated(absl::StrCat(NameOf(gone->place), " left, and holds slots"));
+            break;
+          }
+          taken_along_.set(static_cast<size_t>(slot));
         }
         place->has_data = false;
         world_.Crash(gone->process, SimCrash::kKilled);

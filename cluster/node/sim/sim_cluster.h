@@ -104,6 +104,8 @@ class SimCluster {
   const std::bitset<kSlots>& given_up() const { return given_up_; }
   // Slots that were lost with a node in memory, ever.
   const std::bitset<kSlots>& lost() const { return lost_; }
+  // Of them, or of those that were, which a node took with it that left as the last one.
+  const std::bitset<kSlots>& taken_along() const { return taken_along_; }
 
   // Runs until `done`, checking what must always hold. False after `most`, or where it did not.
   bool RunUntil(absl::FunctionRef<bool()> done, absl::Duration most);
@@ -160,6 +162,7 @@ class SimCluster {
   std::set<Incarnation> dead_;      // in memory, and crashed
   size_t dead_seen_ = 0;
   std::bitset<kSlots> lost_;
+  std::bitset<kSlots> taken_along_;
   std::bitset<kSlots> given_up_;
   std::unique_ptr<Coordinator> person_;  // a client of the coordinator
   ClusterTable table_;
