@@ -10,6 +10,7 @@
 #include "cluster/client/cluster_read.h"
 #include "cluster/client/cluster_write.h"
 #include "cluster/client/nodes.h"
+#include "net/waiting.h"
 #include "storage/store.h"
 
 namespace kvarts {
@@ -88,8 +89,9 @@ class ClusterConnection final : public BenchConnection {
   // Waits, on the thread that calls.
   void Open(OpenCallback done) override {
     absl::StatusOr<std::shared_ptr<Nodes>> nodes = Nodes::Open(transport_, seeds_, options_, loop_);
-    if (nodes.ok()) nodes_ = *std::move(nodes);
-    loop_->Post([done = std::move(done), status = nodes.status()]() mutable { done(status); });
+    const absl::Status status = nodes.status();
+    if (status.ok()) nodes_ = *std::move(nodes);
+    loop_->Post([done = std::move(done), status = Unshared(status)]() mutable { done(status); });
   }
   std::unique_ptr<BenchCall> NewCall(const RunControl* control) override {
     return std::make_unique<ClusterCall>(nodes_, control);

@@ -31,29 +31,24 @@ void ClusterRead::Add(uint32_t place) {
 void ClusterRead::AskNodes() {
   Begin();
   for (size_t i = 0; i < of_node_.size(); ++i) {
-    if (!of_node_[i].empty()) Ask(*route().nodes[i], std::move(of_node_[i]));
+    if (!of_node_[i].empty()) Ask(*route().nodes[i], of_node_[i]);
   }
   Await();
 }
 
-void ClusterRead::Ask(const Node& node, std::vector<uint32_t> places) {
-  size_t begin = 0;
-  while (begin < places.size()) {
+void ClusterRead::Ask(const Node& node, absl::Span<const uint32_t> places) {
+  while (!places.empty()) {
     native::Request request = remote::NewRequest(&node.client(), native::GET, left());
     std::vector<absl::string_view> payload;
-    const auto some = absl::MakeConstSpan(places).subspan(begin);
-    const size_t n = remote::AddKeys(keys_, some, remote::kItemsPerRequest, nodes().server(),
+    const size_t n = remote::AddKeys(keys_, places, remote::kItemsPerRequest, nodes().server(),
                                      options_, &request, &payload);
-    const bool all = n == places.size();
     auto call = std::make_shared<remote::GetCall>(
-        all ? std::move(places)
-            : std::vector<uint32_t>(some.begin(), some.begin() + static_cast<std::ptrdiff_t>(n)),
+        std::vector<uint32_t>(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(n)),
         options_.stamp, results_);
     call->SetRequest(request, payload);
     asked_.push_back({&node, call});
     Send(node, call);
-    if (all) return;
-    begin += n;
+    places.remove_prefix(n);
   }
 }
 

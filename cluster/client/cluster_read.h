@@ -45,7 +45,7 @@ class ClusterRead final : public Tries {
   // A try, with all that was added.
   void AskNodes();
   // Sends one node the GETs of the keys at `places`.
-  void Ask(const Node& node, std::vector<uint32_t> places);
+  void Ask(const Node& node, absl::Span<const uint32_t> places);
   void Judge() override;
 
   const absl::Span<const absl::string_view> keys_;

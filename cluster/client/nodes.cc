@@ -102,8 +102,9 @@ absl::Status Nodes::Begin() {
       ClusterMap map;
       StatusWaiter asked;
       Ask(*node, options_.connect_timeout, [&](absl::StatusOr<ClusterMap> answer) {
-        if (answer.ok()) map = *std::move(answer);
-        asked.Done(answer.status());
+        const absl::Status outcome = answer.status();
+        if (outcome.ok()) map = *std::move(answer);
+        asked.Done(outcome);
       });
       status = asked.Wait();
       if (status.ok()) {
