@@ -119,6 +119,23 @@ constexpr Command kCommands[] = {
     {"substr", 4, kValue, 1, 1, 1, Group::kString, "key start end",
      "Returns a part of a value: the old name of GETRANGE.", nullptr, AnswerGetRange},
 
+    // Bits.
+    {"bitcount", -2, kValue, 1, 1, 1, Group::kBitmap, "key [start end [BYTE|BIT]]",
+     "Counts the bits that are 1.", nullptr, AnswerBitCount},
+    {"bitfield", -2, kGrow, 1, 1, 1, Group::kBitmap,
+     "key [GET type offset|[OVERFLOW WRAP|SAT|FAIL] SET|INCRBY type offset number ...]",
+     "Reads and writes integers of any width within a value.", BitField, nullptr},
+    {"bitfield_ro", -2, kValue | kFast, 1, 1, 1, Group::kBitmap, "key [GET type offset ...]",
+     "Reads integers of any width within a value.", nullptr, AnswerBitFieldRo},
+    {"bitop", -4, kGrow, 2, -1, 1, Group::kBitmap, "AND|OR|XOR|NOT destination key [key ...]",
+     "Sets a value to what an operation makes of the bits of others.", BitOp, nullptr},
+    {"bitpos", -3, kValue, 1, 1, 1, Group::kBitmap, "key bit [start [end [BYTE|BIT]]]",
+     "Finds the first bit that is 0, or 1.", nullptr, AnswerBitPos},
+    {"getbit", 3, kValue | kFast, 1, 1, 1, Group::kBitmap, "key offset", "Returns a bit.", nullptr,
+     AnswerGetBit},
+    {"setbit", 4, kGrow, 1, 1, 1, Group::kBitmap, "key offset bit",
+     "Sets a bit, and returns the one before.", SetBit, nullptr},
+
     // Keys.
     {"copy", -3, kGrow, 1, 2, 1, Group::kGeneric, "source destination [DB index] [REPLACE]",
      "Copies a value, with its expiry, to another key.", Copy, nullptr},

@@ -112,6 +112,7 @@ enum CommandFlags : uint32_t {
 enum class CommandGroup : unsigned char {
   kConnection,
   kString,
+  kBitmap,
   kGeneric,
   kTransactions,
   kServer,

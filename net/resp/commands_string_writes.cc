@@ -13,22 +13,13 @@
 #include "net/resp/expiry.h"
 #include "net/resp/handlers.h"
 #include "net/resp/key_slots.h"
+#include "net/resp/modify.h"
 
 namespace kvarts {
 namespace resp {
 namespace {
 
 constexpr size_t kMaxFloatText = 5 << 10;
-constexpr char kTooLong[] = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
-
-// An error whose message is the whole reply.
-absl::Status ReplyError(absl::string_view text) { return absl::AbortedError(text); }
-
-void AnswerStatus(const absl::Status& status, ReplyWriter* reply) {
-  if (status.ok()) return reply->Ok();
-  const bool is_whole = absl::IsAborted(status) && !IsElsewhere(status);
-  reply->Error(is_whole ? std::string(status.message()) : ErrorText(status));
-}
 
 enum class Condition : unsigned char { kNone, kAbsent, kPresent };
 
@@ -47,9 +38,6 @@ absl::StatusOr<bool> PutIf(CommandCall* call, absl::string_view key, absl::strin
   if (!status.ok()) return status;
   return true;
 }
-
-// A value that is copied to be changed is work too: others may have their turn.
-void CountCopy(CommandCall* call, size_t bytes) { call->work += bytes >> 10; }
 
 // Modify() that remembers the value before, which is then the reply.
 template <typename Change>

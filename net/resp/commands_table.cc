@@ -55,6 +55,8 @@ const char* GroupName(CommandGroup group) {
       return "connection";
     case CommandGroup::kString:
       return "string";
+    case CommandGroup::kBitmap:
+      return "bitmap";
     case CommandGroup::kGeneric:
       return "generic";
     case CommandGroup::kTransactions:
@@ -88,6 +90,7 @@ std::vector<const char*> Categories(const Command& command) {
   if ((command.flags & kWrites) != 0) categories.push_back("@write");
   if ((command.flags & kReadOnly) != 0) categories.push_back("@read");
   if (command.group == CommandGroup::kString) categories.push_back("@string");
+  if (command.group == CommandGroup::kBitmap) categories.push_back("@bitmap");
   if (command.group == CommandGroup::kGeneric) categories.push_back("@keyspace");
   if (command.group == CommandGroup::kConnection) categories.push_back("@connection");
   if (command.group == CommandGroup::kTransactions) categories.push_back("@transaction");

@@ -54,6 +54,17 @@ void SetRange(CommandCall* call);
 extern const WriteGather kGatherSet;
 extern const WriteGather kGatherMSet;
 
+// commands_bits.cc
+bool AnswerBitCount(const ReadAnswer& answer);
+bool AnswerBitPos(const ReadAnswer& answer);
+bool AnswerGetBit(const ReadAnswer& answer);
+void BitOp(CommandCall* call);
+void SetBit(CommandCall* call);
+
+// commands_bitfield.cc
+bool AnswerBitFieldRo(const ReadAnswer& answer);
+void BitField(CommandCall* call);
+
 // commands_keyspace.cc
 bool AnswerExists(const ReadAnswer& answer);
 bool AnswerExpireTime(const ReadAnswer& answer);

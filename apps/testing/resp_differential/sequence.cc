@@ -56,6 +56,13 @@ constexpr Form kForms[] = {
     {4, "DECRBY <k> <int>"},
     {6, "INCRBYFLOAT <k> <float>"},
     {4, "LCS <k> <k> <lcs>"},
+    {4, "SETBIT <k> <bit> <one>"},
+    {3, "GETBIT <k> <bit>"},
+    {3, "BITCOUNT <k> <range>"},
+    {3, "BITPOS <k> <one> <range>"},
+    {4, "BITOP <operation> <keys>"},
+    {5, "BITFIELD <k> <fields>"},
+    {2, "BITFIELD_RO <k> <fields>"},
     {5, "DEL <keys>"},
     {2, "UNLINK <keys>"},
     {3, "EXISTS <keys>"},
@@ -150,6 +157,10 @@ constexpr char kGlobs[] =
 // Of the beginning, or of nothing: other numbers are a server's own.
 constexpr char kCursors[] =
     "|-0|00|+0| 0|x|0x0|0 |1.0|18446744073709551616|99999999999999999999999";
+constexpr char kBitOperations[] = "AND|OR|XOR|NOT|and|NAND";
+constexpr char kTypes[] = "u1|u2|i2|u5|i8|u8|i16|u16|u31|i32|u63|i63|i64";
+constexpr char kNoTypes[] = "u64|i65|u0|i0|U8|x|u|i|i-1|u 8||8";
+constexpr char kOverflows[] = "WRAP|SAT|FAIL|sat|none";
 constexpr char kWords[] =
     "NX|XX|GT|LT|GET|EX|PX|EXAT|PXAT|KEEPTTL|PERSIST|REPLACE|DB|LEN|IDX|MATCH|COUNT|TYPE|"
     "ASYNC|x||0|*";
@@ -201,6 +212,19 @@ class Generator {
       add(OneIn(5) ? Of(kNoFloats) : OneIn(4) ? Integer() : Of(kFloats));
     } else if (word == "<offset>") {
       add(OneIn(4) ? Integer() : absl::StrCat(Below(40)));
+    } else if (word == "<bit>") {
+      add(OneIn(4) ? Integer() : absl::StrCat(Below(300)));
+    } else if (word == "<one>") {
+      add(OneIn(8) ? Integer() : absl::StrCat(Below(2)));
+    } else if (word == "<range>") {
+      if (OneIn(4)) return;
+      add(RangeEnd());
+      if (!OneIn(4)) add(RangeEnd());
+      if (OneIn(2)) add(OneIn(8) ? "BITS" : OneIn(2) ? "BIT" : "BYTE");
+    } else if (word == "<operation>") {
+      add(Of(kBitOperations));
+    } else if (word == "<fields>") {
+      for (size_t n = Below(4); n > 0; --n) Field(words);
     } else if (word == "<sec>") {
       add(Seconds());
     } else if (word == "<ms>") {
@@ -231,6 +255,30 @@ class Generator {
       for (size_t n = Below(4); n > 0; --n) Option(word, words);
     } else {
       add(word);
+    }
+  }
+
+  std::string RangeEnd() {
+    return OneIn(4) ? Integer() : absl::StrCat(static_cast<int64_t>(Below(200)) - 100);
+  }
+
+  // One of BITFIELD's.
+  void Field(Words* words) {
+    const auto add = [words](const auto&... more) { (words->emplace_back(more), ...); };
+    const std::string type = OneIn(10) ? Of(kNoTypes) : Of(kTypes);
+    // A large one in fields overflows there, and is then a small one.
+    const bool in_fields = OneIn(3);
+    const std::string offset =
+        in_fields || !OneIn(12) ? absl::StrCat(in_fields ? "#" : "", Below(100)) : Integer();
+    switch (Below(4)) {
+      case 0:
+        return add("GET", type, offset);
+      case 1:
+        return add("SET", type, offset, Integer());
+      case 2:
+        return add("INCRBY", type, offset, Integer());
+      default:
+        return add("OVERFLOW", Of(kOverflows));
     }
   }
 
