@@ -73,6 +73,9 @@ DEFINE_int32(max_clients, 10000,
 DEFINE_string(idle_timeout, "0",
               "Close connections that ask for nothing for so long (90s, 10m); 0: after 10 minutes, "
               "HTTP's after 75 seconds.");
+DEFINE_string(script_timeout, "5s",
+              "How long a script of a RESP client (EVAL) may take; it is then ended, and nothing "
+              "that it wrote is kept.");
 DEFINE_string(watch, "1s",
               "How often a data file is looked at, to be served anew when it was replaced by "
               "rename; 0: only on SIGHUP.");
@@ -167,6 +170,11 @@ absl::StatusOr<ServingOptions> OptionsFromFlags(const std::string& spec) {
       options.idle_timeout < absl::ZeroDuration()) {
     return UsageError(absl::StrCat("--idle_timeout=", FLAGS_idle_timeout,
                                    ": expected a time such as 90s or 10m"));
+  }
+  if (!absl::ParseDuration(FLAGS_script_timeout, &options.script_timeout) ||
+      options.script_timeout <= absl::ZeroDuration()) {
+    return UsageError(absl::StrCat("--script_timeout=", FLAGS_script_timeout,
+                                   ": expected a time such as 500ms or 5s"));
   }
   if (!FLAGS_password_file.empty()) {
     KVARTS_ASSIGN_OR_RETURN(options.password, ReadPasswordFile(FLAGS_password_file));

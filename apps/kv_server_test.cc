@@ -283,6 +283,8 @@ TEST_F(KvServerTest, ClientsAboveTheCapAreTurnedAwayAndIdleOnesLetGo) {
   EXPECT_EQ(TestSocket(impatient->resp, dir_).ReceiveAll(), "");
   EXPECT_EQ(Run({"--max_clients=0", "data"}).exit_code, 2);
   EXPECT_EQ(Run({"--idle_timeout=soon", "data"}).exit_code, 2);
+  EXPECT_EQ(Run({"--script_timeout=soon", "data"}).exit_code, 2);
+  EXPECT_EQ(Run({"--script_timeout=0", "data"}).exit_code, 2);
 }
 
 TEST_F(KvServerTest, WiderThanThisMachineTakesAPasswordOrAFlag) {

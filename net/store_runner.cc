@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <memory>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -24,20 +25,8 @@ constexpr size_t kMaxWaiting = 64 << 10;
 // waits, for a disk or for the sync that it shares with others, and not for a core.
 constexpr size_t kMostWaiters = 64;
 
-class InlineRunner final : public StoreRunner {
- public:
-  explicit InlineRunner(Store* store) : store_(store) {}
-
-  Store* store() const override { return store_; }
-  bool full() const override { return false; }
-  void Run(EventLoop*, Task work, Task done) override {
-    work();
-    done();
-  }
-
- private:
-  Store* const store_;
-};
+// For what takes long beside a store that does not block.
+constexpr int kLongThreads = 2;
 
 class PoolRunner final : public StoreRunner {
  public:
@@ -127,6 +116,39 @@ class PoolRunner final : public StoreRunner {
   CondVar wake_;
   std::deque<Job> queue_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+class InlineRunner final : public StoreRunner {
+ public:
+  explicit InlineRunner(Store* store) : store_(store) {}
+
+  Store* store() const override { return store_; }
+  bool full() const override { return false; }
+  void Run(EventLoop*, Task work, Task done) override {
+    work();
+    done();
+  }
+  void RunLong(EventLoop* loop, Task work, Task done) override {
+    PoolRunner* const pool = Pool();
+    if (pool == nullptr) return Run(loop, std::move(work), std::move(done));
+    pool->Run(loop, std::move(work), std::move(done));
+  }
+
+ private:
+  // Null where there is no thread.
+  PoolRunner* Pool() {
+    MutexLock lock(&mu_);
+    if (pool_ == nullptr) {
+      auto pool = std::make_unique<PoolRunner>(store_);
+      if (!pool->Start(kLongThreads).ok()) return nullptr;
+      pool_ = std::move(pool);
+    }
+    return pool_.get();
+  }
+
+  Store* const store_;
+  Mutex mu_;
+  std::unique_ptr<PoolRunner> pool_ ABSL_GUARDED_BY(mu_);  // once something took long
 };
 
 }  // namespace

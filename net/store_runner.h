@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
@@ -60,6 +61,12 @@ class StoreRunner {
   // block: both inside this call. Else `work` runs on a pool thread, so that it
   // must own all it touches; the order between several calls is not kept.
   virtual void Run(EventLoop* loop, Task work, Task done) = 0;
+
+  // Run() of a call that takes up to seconds: on a pool's thread also where the store does not
+  // block, and `done` in a task of its own. Without a thread to be had it is Run().
+  virtual void RunLong(EventLoop* loop, Task work, Task done) {
+    Run(loop, std::move(work), std::move(done));
+  }
 
   // On `loop`. REQUIRES: no_wait(). Store::Submit(), whose `done` then runs on `loop`,
   // in a task of its own. `write`, and what its batch borrows, must stay until `done` has run or

@@ -98,6 +98,16 @@ SYSTEM_REPOSITORIES = {
     "libedit": {
         "modules": {":libedit": "libedit"},
     },
+    # Lua that was compiled as C++, and modules for it; their .pc files name the C variant beside it.
+    "lua": {
+        "modules": {":lua": ""},
+        "extra_linkopts": {":lua": [
+            "-l:liblua5.1-cjson.a",
+            "-l:liblua5.1-bitop.a",
+            "-l:liblua5.1-c++.a",
+            "-lm",
+        ]},
+    },
     # Peers, for benchmarks only: their targets are tagged "manual".
     "lmdb": {
         "modules": {":lmdb": "lmdb"},

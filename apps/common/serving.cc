@@ -221,6 +221,7 @@ class ServingImpl final : public Serving {
     settings.metrics = metrics_.protocol("resp");
     settings.password = options_.password;
     settings.allow_flush = options_.allow_flush;
+    settings.script_timeout = options_.script_timeout;
     SetIdle(&settings.idle_timeout);
     return settings;
   }

@@ -26,7 +26,8 @@ struct ServingOptions {
   int max_clients = 10000;  // of each protocol
   // Of connections that ask for nothing; 0: as each protocol has it.
   absl::Duration idle_timeout = absl::ZeroDuration();
-  std::string password;  // empty: none is asked for
+  absl::Duration script_timeout = absl::Seconds(5);  // of EVAL, over RESP
+  std::string password;                              // empty: none is asked for
   // TLS (net/tls/tls.h) on the addresses whose flags are named in the comma-separated
   // `tls`. No certificate: none.
   std::string tls_cert;

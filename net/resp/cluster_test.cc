@@ -540,6 +540,56 @@ TEST(NoClusterTest, AllIsAsBefore) {
   EXPECT_EQ(harness.Ask(*connection, {"SELECT", "1"}), "-ERR DB index is out of range\r\n");
 }
 
+// "foo" is of slot 12182, as is "{foo}x"; "bar" is of another.
+TEST_P(ClusterTest, AScriptIsOfOneSlot) {
+  EXPECT_EQ(Ask({"EVAL", "return redis.call('SET', KEYS[1], 1)", "1", "foo"}), kOk);
+  EXPECT_EQ(Ask({"EVAL", "return 1", "2", "foo", "bar"}), kCross);
+  EXPECT_EQ(Ask({"EVAL", "return 1", "2", "foo", "{foo}x"}), ":1\r\n");
+  // Keys that are not told beforehand.
+  EXPECT_EQ(Ask({"EVAL", "return redis.call('GET', '{foo}x')", "1", "foo"}), "$-1\r\n");
+  EXPECT_EQ(Ask({"EVAL", "return redis.call('GET', 'bar')", "0"}), "$-1\r\n");
+  EXPECT_THAT(Ask({"EVAL", "redis.call('SET', 'bar', 1)", "1", "foo"}),
+              StartsWith("-ERR Script attempted to access keys that do not hash to the same slot"));
+  EXPECT_THAT(Ask({"EVAL", "redis.call('SET', 'foo', 2) redis.call('SET', 'bar', 1)", "0"}),
+              StartsWith("-ERR Script attempted to access keys that do not hash to the same slot"));
+  EXPECT_THAT(Ask({"EVAL", "return redis.call('MGET', 'foo', 'bar')", "0"}),
+              StartsWith("-CROSSSLOT "));
+}
+
+TEST_P(ClusterTest, AScriptOfAnotherNodesKeysIsMoved) {
+  Ask({"SET", "bar", "1"});
+  MoveAway(foo_);
+  EXPECT_EQ(Ask({"EVAL", "return 1", "1", "foo"}), kMoved);
+  EXPECT_EQ(Ask({"EVAL", "return redis.call('GET', KEYS[1])", "1", "foo"}), kMoved);
+  EXPECT_EQ(Ask({"EVAL", "return redis.call('GET', KEYS[1])", "1", "bar"}), "$1\r\n1\r\n");
+  for (const char* script :
+       {"return redis.call('GET', 'foo')", "return redis.call('SET', 'foo', 1)"}) {
+    EXPECT_THAT(Ask({"EVAL", script, "0"}),
+                StartsWith("-ERR Script attempted to access a non local key in a cluster node"));
+    EXPECT_THAT(Ask({"EVAL", script, "1", "bar"}),
+                StartsWith("-ERR Script attempted to access a non local key in a cluster node"));
+  }
+  EXPECT_EQ(Ask({"MULTI"}), kOk);
+  EXPECT_EQ(Ask({"EVAL", "return 1", "1", "foo"}), kMoved);
+  EXPECT_EQ(Ask({"EXEC"}), kAbort);
+  // The map may be behind: the store has the last word.
+  MoveBack(foo_);
+  slots_->GiveUp({foo_, "127.0.0.1:7002", "http://127.0.0.1:8002"});
+  EXPECT_EQ(Ask({"EVAL", "return redis.call('SET', 'foo', 1)", "0"}), kMoved);
+}
+
+TEST_P(ClusterTest, BitsOfSeveralKeysAreOfOneSlot) {
+  EXPECT_EQ(Ask({"SETBIT", "{foo}a", "1", "1"}), ":0\r\n");
+  EXPECT_EQ(Ask({"BITOP", "NOT", "{foo}b", "{foo}a"}), ":1\r\n");
+  EXPECT_EQ(Ask({"GET", "{foo}b"}), "$1\r\n\xbf\r\n");
+  EXPECT_EQ(Ask({"BITOP", "OR", "bar", "{foo}a"}), kCross);
+  MoveAway(foo_);
+  EXPECT_EQ(Ask({"BITOP", "NOT", "{foo}b", "{foo}a"}), kMoved);
+  EXPECT_EQ(Ask({"SETBIT", "foo", "1", "1"}), kMoved);
+  EXPECT_EQ(Ask({"BITFIELD", "foo", "SET", "u8", "0", "1"}), kMoved);
+  EXPECT_EQ(Ask({"BITCOUNT", "foo"}), kMoved);
+}
+
 }  // namespace
 }  // namespace resp
 }  // namespace kvarts

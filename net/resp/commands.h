@@ -47,6 +47,11 @@ struct CommandCall {
   Scratch* scratch;
   ReplyWriter* reply;
 
+  // On a thread that others wait for: what would take longer than a millisecond sets `too_long`,
+  // does nothing, and is called again on another thread.
+  bool brief = false;
+  bool too_long = false;
+
   // What the handler says: how many entries it went over beyond its arguments,
   // whether the connection ends behind the reply, and whether the connection's
   // transaction is to be carried out now, which writes the reply.
@@ -107,6 +112,10 @@ enum CommandFlags : uint32_t {
   kNotQueued = 1 << 10,
   // What it does with one of its keys has nothing to do with the others: it may be split by slot.
   kSplits = 1 << 11,
+  // Not for scripts.
+  kNoScript = 1 << 12,
+  // Its keys follow their number, which is its second argument.
+  kCountedKeys = 1 << 13,
 };
 
 enum class CommandGroup : unsigned char {
@@ -115,6 +124,7 @@ enum class CommandGroup : unsigned char {
   kBitmap,
   kGeneric,
   kTransactions,
+  kScripting,
   kServer,
   kCluster
 };
@@ -149,7 +159,11 @@ inline bool ArityHolds(const Command& command, size_t args) {
   return command.arity < 0 ? n >= -command.arity : n == command.arity;
 }
 
-// Index of the last key's argument.
+inline bool HasKeys(const Command& command) {
+  return command.first_key != 0 || (command.flags & kCountedKeys) != 0;
+}
+
+// Index of the last key's argument. REQUIRES: its keys are not counted.
 inline size_t LastKey(const Command& command, size_t args) {
   return command.last_key < 0 ? args - static_cast<size_t>(-command.last_key)
                               : static_cast<size_t>(command.last_key);

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "net/resp/glob.h"
 #include "net/resp/handlers.h"
+#include "net/resp/key_slots.h"
 
 namespace kvarts {
 namespace resp {
@@ -61,6 +62,8 @@ const char* GroupName(CommandGroup group) {
       return "generic";
     case CommandGroup::kTransactions:
       return "transactions";
+    case CommandGroup::kScripting:
+      return "scripting";
     case CommandGroup::kServer:
       return "server";
     case CommandGroup::kCluster:
@@ -80,8 +83,11 @@ std::vector<const char*> Flags(const Command& command) {
   add(kAdmin, "admin");
   if ((command.flags & kNeedsStore) == 0) flags.push_back("loading");
   if ((command.flags & kNeedsAuthentication) == 0) flags.push_back("no_auth");
+  add(kNoScript, "noscript");
   if ((command.flags & kNotQueued) != 0) flags.push_back("no_multi");
   add(kFast, "fast");
+  add(kCountedKeys, "no_mandatory_keys");
+  add(kCountedKeys, "movablekeys");
   return flags;
 }
 
@@ -92,6 +98,7 @@ std::vector<const char*> Categories(const Command& command) {
   if (command.group == CommandGroup::kString) categories.push_back("@string");
   if (command.group == CommandGroup::kBitmap) categories.push_back("@bitmap");
   if (command.group == CommandGroup::kGeneric) categories.push_back("@keyspace");
+  if (command.group == CommandGroup::kScripting) categories.push_back("@scripting");
   if (command.group == CommandGroup::kConnection) categories.push_back("@connection");
   if (command.group == CommandGroup::kTransactions) categories.push_back("@transaction");
   if ((command.flags & kAdmin) != 0) categories.push_back("@admin");
@@ -217,18 +224,13 @@ void CommandGetKeys(CommandCall* call) {
     command = FindSubcommand(*command, args[1]);
   }
   if (command == nullptr) return call->reply->Error("ERR Invalid command specified");
-  if (command->first_key == 0) {
+  if (!HasKeys(*command)) {
     return call->reply->Error("ERR The command has no key arguments");
   }
   if (!ArityHolds(*command, args.size())) {
     return call->reply->Error("ERR Invalid number of arguments specified for command");
   }
-  std::vector<absl::string_view> keys;
-  const size_t last = LastKey(*command, args.size());
-  for (size_t i = static_cast<size_t>(command->first_key); i <= last;
-       i += static_cast<size_t>(command->key_step)) {
-    keys.push_back(args[i]);
-  }
+  const std::vector<absl::string_view> keys = KeysOf(*command, args);
   call->reply->Array(keys.size());
   for (const absl::string_view key : keys) call->reply->Bulk(key);
 }

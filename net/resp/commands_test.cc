@@ -132,16 +132,18 @@ INSTANTIATE_TEST_SUITE_P(All, CommandsTest, testing::Bool(),
                          [](const auto& info) { return info.param ? "OnAPool" : "OnTheLoop"; });
 
 TEST_P(CommandsTest, RepliesAreAsWritten) {
-  for (const char* name : {"bits.test", "connection.test", "strings.test", "keyspace.test",
-                           "server.test", "transactions.test", "copies.test", "time.test"}) {
+  for (const char* name :
+       {"bits.test", "connection.test", "scripts.test", "strings.test",
+        "keyspace.test", "server.test", "transactions.test", "copies.test", "time.test"}) {
     SessionHarness harness(NewModel(), Options());
     RunSteps(name, &harness, &clock_);
   }
 }
 
 TEST_F(SlowCommandsTest, RepliesAreAsWrittenWhereWritesAreSubmitted) {
-  for (const char* name : {"bits.test", "connection.test", "strings.test", "keyspace.test",
-                           "server.test", "transactions.test", "copies.test", "time.test"}) {
+  for (const char* name :
+       {"bits.test", "connection.test", "scripts.test", "strings.test",
+        "keyspace.test", "server.test", "transactions.test", "copies.test", "time.test"}) {
     SessionHarness harness(NewSlowModel(), Options());
     RunSteps(name, &harness, &clock_);
   }

@@ -134,6 +134,17 @@ void Multi(CommandCall* call);
 void Unwatch(CommandCall* call);
 void Watch(CommandCall* call);
 
+// commands_scripts.cc
+void Eval(CommandCall* call);
+void EvalRo(CommandCall* call);
+void EvalSha(CommandCall* call);
+void EvalShaRo(CommandCall* call);
+void NoFunctions(CommandCall* call);  // an error: of all that would need some
+void ScriptExists(CommandCall* call);
+void ScriptFlush(CommandCall* call);
+void ScriptKill(CommandCall* call);
+void ScriptLoad(CommandCall* call);
+
 // commands_cluster.cc
 void ClusterDisabled(CommandCall* call);  // of all subcommands, where there is no cluster
 void ClusterBumpEpoch(CommandCall* call);

@@ -52,6 +52,7 @@ Interpreter::Outcome Interpreter::Run(const Serving* serving, absl::string_view 
   scratch_ = scratch;
   submits_ = serving != nullptr && serving->no_wait;
   on_loop_ = submits_ && on_loop;
+  is_loop_ = on_loop;
   all_nodes_ = state_->all_nodes.load(std::memory_order_acquire);
   asks_all_ = serving != nullptr && serving == all_nodes_;
   reply_.set_output(output);
@@ -146,7 +147,7 @@ bool Interpreter::Take(absl::Span<const absl::string_view> args) {
   if (const uint32_t unmet = command->flags & gate_; ABSL_PREDICT_FALSE(unmet != 0)) {
     return Refuse(command, WhyRefused(unmet));
   }
-  if (ABSL_PREDICT_FALSE(state_->options.cluster != nullptr) && command->first_key != 0) {
+  if (ABSL_PREDICT_FALSE(state_->options.cluster != nullptr) && HasKeys(*command)) {
     KeySlots slots;
     slots.Add(*command, args);
     if (slots.several() && MaySplit(*command)) {
@@ -175,9 +176,17 @@ bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string
     outcome_ = Outcome::kWaits;
     return TakeAgain();
   }
+  if (ABSL_PREDICT_FALSE(is_loop_) && MayTakeLong(command)) {
+    outcome_ = Outcome::kTakesLong;
+    return TakeAgain();
+  }
   connection_.client->set_command(command.name.data());
-  CommandCall call{command, args, state_, &connection_, serving_, scratch_, &reply_};
+  CommandCall call{command, args, state_, &connection_, serving_, scratch_, &reply_, is_loop_};
   command.handler(&call);
+  if (ABSL_PREDICT_FALSE(call.too_long)) {
+    outcome_ = Outcome::kTakesLong;
+    return TakeAgain();
+  }
   TookTime(command, args);
   work_ += call.work;
   if ((command.flags & kNeedsAuthentication) == 0) UpdateGate();  // it may have changed that
@@ -219,6 +228,7 @@ bool Interpreter::TakeSilently(absl::Span<const absl::string_view> args) {
   const bool goes_on = Take(args);
   Flush();
   submits_ = submits;
+  if (again_) return goes_on;  // elsewhere, and then it is over
   if (connection_.replies != Replies::kOn) reply_.output()->Rewind(mark);
   if (connection_.replies == Replies::kSkip) connection_.replies = Replies::kOn;
   return goes_on;

@@ -51,6 +51,8 @@ class Interpreter {
     // Of a store with Serving::no_wait only. The next Run() must have the same `serving`.
     kWaits,   // to be run again on a thread that may wait
     kWrites,  // writing() is to be given to Store::Submit() first, and to be done
+    // To be run again on a thread of StoreRunner::RunLong(): the request at hand takes long.
+    kTakesLong,
     // To be run again over ServerState::all_nodes, on a thread of that one's: it answers the
     // request at hand, and no other.
     kAsksAll,
@@ -108,6 +110,11 @@ class Interpreter {
   bool AskAllNodes(const Command& command);
   bool TakeSilently(absl::Span<const absl::string_view> args);
   bool CarryOut(const Command& command, absl::Span<const absl::string_view> args);
+  // Whether it is an EXEC that may take long: it is not begun on a loop.
+  bool MayTakeLong(const Command& command) const {
+    return command.name == "exec" && connection_.transaction != nullptr &&
+           connection_.transaction->has_scripts;
+  }
   bool GatherRead(const Command& command, absl::Span<const absl::string_view> args);
   bool FlushReads();
   // interpreter_writes.cc. False: its handler must see to it.
@@ -171,6 +178,7 @@ class Interpreter {
   absl::string_view why_not_;
   Scratch* scratch_ = nullptr;
   uint32_t gate_ = 0;      // flags of commands that are refused
+  bool is_loop_ = false;   // others wait for this thread
   bool on_loop_ = false;   // reads must not wait, nor may handlers call the store
   bool submits_ = false;   // writes are handed out, as kWrites
   bool asks_all_ = false;  // it is of all nodes' store, and for one request

@@ -42,6 +42,7 @@ bool Interpreter::Queue(const Command& command, absl::Span<const absl::string_vi
     return true;
   }
   transaction->Queue(command, args);
+  transaction->has_scripts = transaction->has_scripts || command.group == CommandGroup::kScripting;
   if (transaction->bytes > state_->options.max_request_bytes) {
     transaction->queue.clear();
     return Refuse(&command, absl::StrCat("ERR the commands of a transaction are over ",
@@ -65,7 +66,7 @@ std::string Interpreter::WhyElsewhere(const Command& command,
   options.value = false;
   options.no_wait = serving_->no_wait;
   ReadResults results;
-  serving_->store->Read(args[static_cast<size_t>(command.first_key)], options, &results);
+  serving_->store->Read(KeysOf(command, args)[0], options, &results);
   return IsElsewhere(results[0].status) ? ElsewhereText(results[0].status) : "";
 }
 

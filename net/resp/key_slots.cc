@@ -11,8 +11,15 @@ namespace resp {
 namespace {
 
 // Calls `visit` with the number of each argument that is a key.
-template <typename Visit>
-void VisitKeys(const Command& command, size_t args, Visit visit) {
+template <typename Args, typename Visit>
+void VisitKeys(const Command& command, const Args& all, Visit visit) {
+  const size_t args = all.size();
+  if ((command.flags & kCountedKeys) != 0) {
+    int64_t keys = 0;
+    if (args < 3 || !ParseInteger(all[2], &keys) || keys > static_cast<int64_t>(args) - 3) return;
+    for (int64_t i = 0; i < keys; ++i) visit(static_cast<size_t>(i) + 3);
+    return;
+  }
   if (command.first_key == 0) return;
   const size_t last = LastKey(command, args);
   for (auto i = static_cast<size_t>(command.first_key); i <= last && i < args;
@@ -23,12 +30,19 @@ void VisitKeys(const Command& command, size_t args, Visit visit) {
 
 }  // namespace
 
+std::vector<absl::string_view> KeysOf(const Command& command,
+                                      absl::Span<const absl::string_view> args) {
+  std::vector<absl::string_view> keys;
+  VisitKeys(command, args, [&](size_t i) { keys.push_back(args[i]); });
+  return keys;
+}
+
 void KeySlots::Add(const Command& command, absl::Span<const absl::string_view> args) {
-  VisitKeys(command, args.size(), [&](size_t i) { Add(args[i]); });
+  VisitKeys(command, args, [&](size_t i) { Add(args[i]); });
 }
 
 void KeySlots::Add(const QueuedCommand& queued) {
-  VisitKeys(*queued.command, queued.args.size(), [&](size_t i) { Add(queued.args[i]); });
+  VisitKeys(*queued.command, queued.args, [&](size_t i) { Add(queued.args[i]); });
 }
 
 bool IsWithinScope(const Capabilities& capabilities, const WriteBatch& batch) {

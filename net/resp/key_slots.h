@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -16,6 +17,11 @@ namespace kvarts {
 namespace resp {
 
 inline constexpr char kCrossSlot[] = "CROSSSLOT Keys in request don't hash to the same slot";
+
+// The arguments that are keys, as the command's row says where they stand. None where their number
+// is wrong.
+std::vector<absl::string_view> KeysOf(const Command& command,
+                                      absl::Span<const absl::string_view> args);
 
 // The slot of some keys, and whether they have more than one.
 class KeySlots {

@@ -29,6 +29,11 @@ struct RespOptions {
   // Of one MGET from a store that copies; above it, it is an error.
   size_t max_answer_bytes = 256 << 20;
 
+  // Of a script: it is then ended, and nothing of it is done. What Lua may hold, and the answer,
+  // for which there is max_answer_bytes too.
+  absl::Duration script_timeout = absl::Seconds(5);
+  size_t max_script_bytes = 64 << 20;
+
   // To authenticate, where there is a password.
   absl::Duration authentication_timeout = absl::Seconds(10);
   // For a further byte of a request that has begun; the connection ends within

@@ -199,19 +199,20 @@ class RespSession final : public Session {
     DidRun(outcome_);
   }
 
-  void RunOnPool(const Serving* serving) {
+  void RunOnPool(const Serving* serving, bool is_long = false) {
     auto job = std::make_shared<Job>();
     job->interpreter = interpreter_;
     job->output = std::move(out_);
     job->room = Room();
-    serving->runner->Run(
-        loop_, [job, serving] { job->Run(serving); },
-        [job, self = self_] {
-          if (*self == nullptr) return;
-          (*self)->out_ = std::move(job->output);
-          (*self)->DidRun(job->outcome);
-          (*self)->Pump();
-        });
+    Task work = [job, serving] { job->Run(serving); };
+    Task done = [job, self = self_] {
+      if (*self == nullptr) return;
+      (*self)->out_ = std::move(job->output);
+      (*self)->DidRun(job->outcome);
+      (*self)->Pump();
+    };
+    if (is_long) return serving->runner->RunLong(loop_, std::move(work), std::move(done));
+    serving->runner->Run(loop_, std::move(work), std::move(done));
   }
 
   void RunInline(const Serving* serving) {
@@ -288,6 +289,10 @@ class RespSession final : public Session {
       case Outcome::kWaits:
         running_ = true;
         RunOnPool(state_->serving.load(std::memory_order_relaxed));
+        return;
+      case Outcome::kTakesLong:
+        running_ = true;
+        RunOnPool(state_->serving.load(std::memory_order_relaxed), /*is_long=*/true);
         return;
       case Outcome::kWrites:
         running_ = true;

@@ -40,8 +40,9 @@ class SessionHarness {
                           bool ready = true)
       : store_(std::move(store)),
         service_(options),
-        runner_(store_->capabilities().may_block ? nullptr
-                                                 : StoreRunner::New(store_.get(), 1).value()),
+        runner_(store_->capabilities().may_block
+                    ? nullptr
+                    : std::make_unique<LoopRunner>(store_.get(), &held_)),
         held_(store_.get()) {
     if (ready) SetReady();
   }
@@ -90,6 +91,25 @@ class SessionHarness {
   RespService& service() { return service_; }
 
  private:
+  // Of a store that does not block: only what takes long is held.
+  class LoopRunner final : public StoreRunner {
+   public:
+    LoopRunner(Store* store, HeldRunner* held) : store_(store), held_(held) {}
+    Store* store() const override { return store_; }
+    bool full() const override { return false; }
+    void Run(EventLoop*, Task work, Task done) override {
+      work();
+      done();
+    }
+    void RunLong(EventLoop* loop, Task work, Task done) override {
+      held_->Run(loop, std::move(work), std::move(done));
+    }
+
+   private:
+    Store* const store_;
+    HeldRunner* const held_;
+  };
+
   const std::unique_ptr<Store> store_;
   SlowStore* const slow_ = dynamic_cast<SlowStore*>(store_.get());  // null: another one
   RespService service_;

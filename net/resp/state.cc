@@ -20,7 +20,11 @@ std::string RandomId() {
 }  // namespace
 
 ServerState::ServerState(const RespOptions& o)
-    : options(o), started(o.clock->Now()), run_id(RandomId()), scans(o.max_scans, kMaxScanBytes) {}
+    : options(o),
+      started(o.clock->Now()),
+      run_id(RandomId()),
+      scans(o.max_scans, kMaxScanBytes),
+      lua(o.max_script_bytes) {}
 
 }  // namespace resp
 }  // namespace kvarts

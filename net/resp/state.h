@@ -15,6 +15,8 @@
 #include "net/resp/latency_log.h"
 #include "net/resp/options.h"
 #include "net/resp/scan_cursors.h"
+#include "net/resp/scripts/lua_script.h"
+#include "net/resp/scripts/script.h"
 #include "net/resp/slow_log.h"
 #include "net/store_runner.h"
 #include "storage/store.h"
@@ -131,6 +133,8 @@ struct ServerState {
   LastCheckpoint checkpoint;
   Clients clients;
   ScanCursors scans;
+  ScriptCache scripts;
+  LuaPool lua;
   Counters counters;
   SlowLog slow_log;
   ClusterReplies cluster_replies;

@@ -31,6 +31,7 @@ struct QueuedCommand {
 struct Transaction {
   bool open = false;    // MULTI came: commands are queued
   bool failed = false;  // one could not be
+  bool has_scripts = false;
   std::vector<QueuedCommand> queue;
   std::map<std::string, Stamp, std::less<>> watched;  // as they were at the first WATCH
   size_t bytes = 0;                                   // about, of queue and watched

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "apps/testing/resp_differential/compare.h"
 #include "apps/testing/resp_differential/random_bytes.h"
 #include "apps/testing/resp_differential/reply.h"
 
@@ -56,6 +57,9 @@ constexpr Form kForms[] = {
     {4, "DECRBY <k> <int>"},
     {6, "INCRBYFLOAT <k> <float>"},
     {4, "LCS <k> <k> <lcs>"},
+    {5, "EVAL <script>"},
+    {2, "EVAL_RO <script>"},
+    {1, "EVALSHA <v> <int> <k>"},
     {4, "SETBIT <k> <bit> <one>"},
     {3, "GETBIT <k> <bit>"},
     {3, "BITCOUNT <k> <range>"},
@@ -212,6 +216,8 @@ class Generator {
       add(OneIn(5) ? Of(kNoFloats) : OneIn(4) ? Integer() : Of(kFloats));
     } else if (word == "<offset>") {
       add(OneIn(4) ? Integer() : absl::StrCat(Below(40)));
+    } else if (word == "<script>") {
+      AddScript(words);
     } else if (word == "<bit>") {
       add(OneIn(4) ? Integer() : absl::StrCat(Below(300)));
     } else if (word == "<one>") {
@@ -260,6 +266,40 @@ class Generator {
 
   std::string RangeEnd() {
     return OneIn(4) ? Integer() : absl::StrCat(static_cast<int64_t>(Below(200)) - 100);
+  }
+
+  // A command whose reply has nothing of the time nor of the server itself.
+  Words ExactCommand() {
+    while (true) {
+      Words command = Command(false);
+      if (RuleOf(command, false) == Rule::kExact) return command;
+    }
+  }
+
+  // A script that calls some commands, and has their replies, or errors, as its own.
+  void AddScript(Words* words) {
+    std::string text = "local r = {} ";
+    for (size_t n = 1 + Below(3); n > 0; --n) {
+      std::string quoted;
+      for (const std::string& word : ExactCommand()) {
+        absl::StrAppend(&quoted, quoted.empty() ? "" : ",", QuotedForLua(word));
+      }
+      absl::StrAppend(&text, "r[#r+1] = redis.", OneIn(4) ? "call" : "pcall", "(", quoted, ") ");
+    }
+    if (OneIn(4)) absl::StrAppend(&text, "redis.call('SET', KEYS[1], ARGV[1]) ");
+    words->insert(words->end(), {absl::StrCat(text, "return r"), "1", Key(Below(kKeys)), Value()});
+  }
+
+  static std::string QuotedForLua(absl::string_view word) {
+    std::string quoted = "'";
+    for (const char c : word) {
+      if (absl::ascii_isalnum(static_cast<unsigned char>(c))) {
+        quoted.push_back(c);
+      } else {
+        absl::StrAppend(&quoted, "\\", absl::Dec(static_cast<unsigned char>(c), absl::kZeroPad3));
+      }
+    }
+    return quoted + "'";
   }
 
   // One of BITFIELD's.
