@@ -12,9 +12,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -25,10 +27,12 @@
 #include "apps/testing/process.h"
 #include "apps/testing/programs.h"
 #include "apps/testing/resp_differential/peers.h"
+#include "apps/testing/resp_differential/reply.h"
 #include "apps/testing/resp_differential/run.h"
 #include "apps/testing/resp_differential/script.h"
 #include "apps/testing/resp_differential/sequence.h"
 #include "gtest/gtest.h"
+#include "net/resp/session_harness.h"
 #include "storage/memory/memory.h"
 #include "testing/model/model_store.h"
 
@@ -199,6 +203,39 @@ TEST_F(RespDifferentialTest, EveryReplyOfTheScriptsIsThatOfRedisWithAPassword) {
     if (absl::StrContains(kind, ':')) continue;  // it has the password that it has
     Kvarts kvarts(kind, directory_.path(), kScriptPassword);
     RunScripts(kind, AllScripts(/*with_password=*/true), &kvarts);
+  }
+}
+
+// The reply to one request, of one kind.
+std::string Text(Peer* peer, const std::vector<absl::string_view>& args) {
+  const std::vector<std::string> replies = peer->Ask(0, resp::Request(args), 1);
+  absl::string_view bytes = replies.empty() ? "" : absl::string_view(replies[0]);
+  const std::optional<Reply> reply = TakeReply(&bytes);
+  return reply.has_value() ? reply->text : "no reply";
+}
+
+// What one of them dumped the other restores, also where only one compresses.
+TEST_F(RespDifferentialTest, ValuesGoBothWaysByDumpAndRestore) {
+  std::vector<std::string> values = {"",       "0",          "-1",         "127",
+                                     "-32769", "2147483647", "2147483648", "hello"};
+  for (const size_t size : {21, 63, 64, 1000, 16383, 16384, 100000}) {
+    values.emplace_back(size, 'x');
+    std::mt19937_64 random(size);
+    std::string bytes;
+    for (size_t i = 0; i < size; ++i) bytes.push_back(static_cast<char>(random() % 3 * 97));
+    values.push_back(bytes);
+  }
+  for (const std::string& kind : Kinds()) {
+    Kvarts kvarts(kind, directory_.path());
+    for (const auto& [from, to] : {std::pair(expected_.get(), kvarts.peer.get()),
+                                   std::pair(kvarts.peer.get(), expected_.get())}) {
+      for (const std::string& value : values) {
+        EXPECT_EQ(Text(from, {"SET", "k", value}), "OK");
+        const std::string payload = Text(from, {"DUMP", "k"});
+        EXPECT_EQ(Text(to, {"RESTORE", "restored", "0", payload, "REPLACE"}), "OK");
+        EXPECT_EQ(Text(to, {"GET", "restored"}), value);
+      }
+    }
   }
 }
 

@@ -133,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(All, CommandsTest, testing::Bool(),
 
 TEST_P(CommandsTest, RepliesAreAsWritten) {
   for (const char* name :
-       {"bits.test", "connection.test", "scripts.test", "strings.test",
+       {"bits.test", "connection.test", "dump.test", "scripts.test", "strings.test",
         "keyspace.test", "server.test", "transactions.test", "copies.test", "time.test"}) {
     SessionHarness harness(NewModel(), Options());
     RunSteps(name, &harness, &clock_);
@@ -142,7 +142,7 @@ TEST_P(CommandsTest, RepliesAreAsWritten) {
 
 TEST_F(SlowCommandsTest, RepliesAreAsWrittenWhereWritesAreSubmitted) {
   for (const char* name :
-       {"bits.test", "connection.test", "scripts.test", "strings.test",
+       {"bits.test", "connection.test", "dump.test", "scripts.test", "strings.test",
         "keyspace.test", "server.test", "transactions.test", "copies.test", "time.test"}) {
     SessionHarness harness(NewSlowModel(), Options());
     RunSteps(name, &harness, &clock_);

@@ -90,6 +90,10 @@ void PExpire(CommandCall* call);
 void PExpireAt(CommandCall* call);
 void Persist(CommandCall* call);
 
+// commands_dump.cc
+bool AnswerDump(const ReadAnswer& answer);
+void Restore(CommandCall* call);
+
 // commands_copies.cc
 void Copy(CommandCall* call);
 void Move(CommandCall* call);
