@@ -227,6 +227,8 @@ TEST_F(RespDifferentialTest, ValuesGoBothWaysByDumpAndRestore) {
   }
   for (const std::string& kind : Kinds()) {
     Kvarts kvarts(kind, directory_.path());
+    expected_->Reset();
+    kvarts.peer->Reset();
     for (const auto& [from, to] : {std::pair(expected_.get(), kvarts.peer.get()),
                                    std::pair(kvarts.peer.get(), expected_.get())}) {
       for (const std::string& value : values) {

@@ -152,10 +152,8 @@ bool HoldsKeys(CommandCall* call, Evaluation* evaluation) {
 
 std::shared_ptr<const Script> FindScript(CommandCall* call, bool by_sha) {
   if (!by_sha) return Load(call, call->args[1]);
-  std::shared_ptr<const Script> script;
-  if (call->args[1].size() == 40) {
-    script = call->state->scripts.Find(absl::AsciiStrToLower(call->args[1]));
-  }
+  std::shared_ptr<const Script> script =
+      call->state->scripts.Find(absl::AsciiStrToLower(call->args[1]));
   if (script == nullptr) call->reply->Error(kNoMatch);
   return script;
 }
@@ -163,6 +161,7 @@ std::shared_ptr<const Script> FindScript(CommandCall* call, bool by_sha) {
 // EVAL script|sha numkeys key ... arg ...
 void EvaluateCommand(CommandCall* call, bool by_sha, bool read_only) {
   const auto args = call->args;
+  if (by_sha && args[1].size() != 40) return call->reply->Error(kNoMatch);
   int64_t keys = 0;
   if (!ParseInteger(args[2], &keys)) return call->reply->Error(kNotAnInteger);
   if (keys > static_cast<int64_t>(args.size()) - 3) {

@@ -1,5 +1,6 @@
 #include "net/resp/key_slots.h"
 
+#include <cstdlib>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -15,8 +16,9 @@ template <typename Args, typename Visit>
 void VisitKeys(const Command& command, const Args& all, Visit visit) {
   const size_t args = all.size();
   if ((command.flags & kCountedKeys) != 0) {
-    int64_t keys = 0;
-    if (args < 3 || !ParseInteger(all[2], &keys) || keys > static_cast<int64_t>(args) - 3) return;
+    // As redis-server reads it here, up to what is no digit: the command itself is stricter.
+    const auto keys = args < 3 ? 0 : std::strtoll(std::string(all[2]).c_str(), nullptr, 10);
+    if (keys > static_cast<int64_t>(args) - 3) return;
     for (int64_t i = 0; i < keys; ++i) visit(static_cast<size_t>(i) + 3);
     return;
   }

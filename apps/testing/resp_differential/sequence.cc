@@ -314,7 +314,8 @@ class Generator {
       case 0:
         return add("GET", type, offset);
       case 1:
-        return add("SET", type, offset, Integer());
+        // The least that there is overflows there once more, and is then taken for a large one.
+        return add("SET", type, offset, OneIn(2) ? absl::StrCat(Below(1000)) : Of("-1|-100|70000"));
       case 2:
         return add("INCRBY", type, offset, Integer());
       default:
