@@ -124,6 +124,29 @@ TEST_P(ScriptsTest, ATokenBucketLetsInAsManyAsItHasTokens) {
                               absl::StrCat("*2\r\n$1\r\n0\r\n$3\r\n", kTokens, "\r\n")));
 }
 
+// Two values that are always written together have no bit that differs.
+TEST_P(ScriptsTest, BitOpIsOfOneState) {
+  constexpr int kRounds = 200;
+  std::atomic<bool> ended{false};
+  std::thread writer([&] {
+    const auto client = Connect();
+    for (int i = 0; !ended; ++i) {
+      const std::string value = absl::StrCat(1000 + i % 1000);
+      EXPECT_TRUE(client->Asks(Request({"MSET", "{b}x", value, "{b}y", value}), "+OK\r\n"));
+    }
+  });
+  int wrong = 0;
+  const auto client = Connect();
+  for (int i = 0; i < kRounds; ++i) {
+    client->Send("BITOP XOR {b}d {b}x {b}y\r\nBITCOUNT {b}d\r\n");
+    client->ReceiveLine();
+    if (client->ReceiveLine() != ":0") ++wrong;
+  }
+  ended = true;
+  writer.join();
+  EXPECT_EQ(wrong, 0);
+}
+
 TEST_P(ScriptsTest, OneLockHasOneHolder) {
   constexpr char kRelease[] =
       "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) "
