@@ -1,5 +1,6 @@
 #include "net/resp/scripts/lua_script.h"
 
+#include <lua5.1/lua.hpp>
 #include <memory>
 #include <string>
 #include <thread>
@@ -33,6 +34,21 @@ class EchoHost final : public ScriptHost {
 
   std::vector<std::string> asked;
 };
+
+std::string Bytecode(const char* text) {
+  std::string code;
+  lua_State* const lua = luaL_newstate();
+  EXPECT_EQ(luaL_loadstring(lua, text), 0);
+  lua_dump(
+      lua,
+      [](lua_State*, const void* bytes, size_t size, void* to) {
+        static_cast<std::string*>(to)->append(static_cast<const char*>(bytes), size);
+        return 0;
+      },
+      &code);
+  lua_close(lua);
+  return code;
+}
 
 class LuaScriptTest : public testing::Test {
  protected:
@@ -99,11 +115,17 @@ TEST_F(LuaScriptTest, NothingBeyondTheSandboxIsThere) {
   }
   EXPECT_EQ(Run("return string.dump"), "$-1\r\n");
   EXPECT_EQ(Run("return loadstring('return 7')()"), ":7\r\n");
-  EXPECT_EQ(Run("return loadstring('\\27Lua')"), "$-1\r\n");
-  EXPECT_EQ(Run("local first = true return load(function() if first then first = false "
-                "return '\\27Lua' end end)"),
-            "$-1\r\n");
-  EXPECT_THAT(Run("\x1bLua"), HasSubstr("bytecode"));
+  // Bytecode, though it is good.
+  const std::string code = Bytecode("return 7");
+  std::string escaped;
+  for (const char c : code) absl::StrAppend(&escaped, "\\", static_cast<unsigned char>(c));
+  EXPECT_EQ(Run(absl::StrCat("return loadstring('", escaped, "')")), "$-1\r\n");
+  EXPECT_EQ(
+      Run(absl::StrCat("local first = true return load(function() if first then first = false "
+                       "return '",
+                       escaped, "' end end)")),
+      "$-1\r\n");
+  EXPECT_THAT(Run(code), HasSubstr("bytecode"));
 }
 
 TEST_F(LuaScriptTest, NothingIsLeftForTheNextScript) {
