@@ -119,12 +119,11 @@ TEST_F(LuaScriptTest, NothingBeyondTheSandboxIsThere) {
   const std::string code = Bytecode("return 7");
   std::string escaped;
   for (const char c : code) absl::StrAppend(&escaped, "\\", static_cast<unsigned char>(c));
-  EXPECT_EQ(Run(absl::StrCat("return loadstring('", escaped, "')")), "$-1\r\n");
-  EXPECT_EQ(
-      Run(absl::StrCat("local first = true return load(function() if first then first = false "
-                       "return '",
-                       escaped, "' end end)")),
-      "$-1\r\n");
+  EXPECT_EQ(Run(absl::StrCat("return type(loadstring('", escaped, "'))")), "$3\r\nnil\r\n");
+  EXPECT_EQ(Run(absl::StrCat("local first = true return type(load(function() if first then "
+                             "first = false return '",
+                             escaped, "' end end))")),
+            "$3\r\nnil\r\n");
   EXPECT_THAT(Run(code), HasSubstr("bytecode"));
 }
 
