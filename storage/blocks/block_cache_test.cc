@@ -245,6 +245,9 @@ TEST(BlockCacheTest, ReadersLookAtNothingThatIsGoneWhileOthersChangeTheCache) {
           const BlockCache::Key key{random.UpTo(3), random.UpTo(40)};
           cache.Insert(key, Piece(key.file, key.offset), unit * (300 + random.UpTo(700)));
           if (i % 3 == 0) cache.Erase({random.UpTo(3), random.UpTo(40)});
+          if (i % 5 == 0) {
+            cache.Replace(key, Piece(key.file, key.offset), unit * (300 + random.UpTo(700)));
+          }
         }
         --writers;
       });
