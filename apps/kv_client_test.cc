@@ -46,7 +46,7 @@ TEST_F(KvClientTest, PutsGetsAndDeletes) {
 }
 
 TEST_F(KvClientTest, PutsTheBytesOfAFileAndOfItsStandardInput) {
-  const std::string bytes = std::string("line\n\0binary \xff\n", 16);
+  const std::string bytes = std::string("line\n\0binary \xff\n", 15);
   WriteTestFile(absl::StrCat(dir_, "/value"), bytes);
   EXPECT_EQ(Client({"put", "file", "@value"}).err, "");
   EXPECT_EQ(Client({"get", "file"}).out, bytes + "\n");
