@@ -24,11 +24,13 @@ constexpr char kOneCoding[] = "the only transfer coding is \"chunked\"";
 
 error_code Stop() { return http::make_error_code(http::error::bad_value); }
 
-// Of the bytes that a host and a port may be of (RFC 3986, 3.2); "" is none.
+// What a host and a port may have beside letters and digits (RFC 3986, 3.2).
+constexpr absl::string_view kOfHosts = "-._~!$&'()*+,;=%:[]";
+
+// "" is none.
 bool IsHost(absl::string_view value) {
-  constexpr absl::string_view kOthers = "-._~!$&'()*+,;=%:[]";
   return std::all_of(value.begin(), value.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains(kOthers, c);
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains(kOfHosts, c);
   });
 }
 
