@@ -84,6 +84,9 @@ void FuzzSession(absl::string_view bytes, size_t step, const SessionKind& kind) 
   options.clock = &clock;
   options.allow_flush = true;
   options.max_output_bytes = 20000;
+  // Endless loops are quickly found, and are no finding.
+  options.script_timeout = absl::Milliseconds(20);
+  options.max_script_bytes = 1 << 20;
   // Above what is lent. Of the store's own limit one input in a hundred took most of the time.
   options.max_value_bytes = 16 << 10;
   if (kind.small) options.max_request_bytes = 300;
