@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "net/resp/glob.h"
 #include "net/resp/parser.h"
 #include "net/resp/session_harness.h"
