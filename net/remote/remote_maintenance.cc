@@ -64,5 +64,25 @@ absl::StatusOr<std::string> RemoteMaintenance::Checkpoint(absl::string_view name
   return std::string(answer.path());
 }
 
+namespace {
+
+absl::Status OnlyWhereItIsOpen() {
+  return absl::UnimplementedError(
+      "over a network the index is not loaded nor saved: the process that has the store open does "
+      "that, and its reads load what they need");
+}
+
+}  // namespace
+
+absl::StatusOr<Maintenance::IndexReport> RemoteMaintenance::LoadIndex() {
+  return OnlyWhereItIsOpen();
+}
+absl::StatusOr<Maintenance::IndexReport> RemoteMaintenance::SaveIndexSnapshot(absl::string_view) {
+  return OnlyWhereItIsOpen();
+}
+absl::StatusOr<Maintenance::IndexReport> RemoteMaintenance::LoadIndexSnapshot(absl::string_view) {
+  return OnlyWhereItIsOpen();
+}
+
 }  // namespace remote
 }  // namespace kvarts

@@ -23,6 +23,10 @@ class RemoteMaintenance final : public Maintenance {
   absl::StatusOr<uint64_t> ApproximateBytes(const KeyRange& range) override;
   absl::StatusOr<VerifyReport> Verify() override;
   absl::StatusOr<std::string> Checkpoint(absl::string_view name) override;
+  // Those of the index are for the process that has the store: kUnimplemented, which says so.
+  absl::StatusOr<IndexReport> LoadIndex() override;
+  absl::StatusOr<IndexReport> SaveIndexSnapshot(absl::string_view path) override;
+  absl::StatusOr<IndexReport> LoadIndexSnapshot(absl::string_view path) override;
 
  private:
   absl::StatusOr<native::Maintained> Ask(const native::Maintain& work);

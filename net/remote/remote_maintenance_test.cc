@@ -109,6 +109,15 @@ TEST_P(RemoteMaintenanceTest, AfterCloseItFails) {
   EXPECT_EQ(store_->maintenance()->Flush().code(), StatusCode::kFailedPrecondition);
 }
 
+TEST_P(RemoteMaintenanceTest, TheIndexIsNotLoadedFromAfarAndThatIsSaid) {
+  Maintenance* const maintenance = store_->maintenance();
+  for (const auto& report : {maintenance->LoadIndex(), maintenance->SaveIndexSnapshot("f"),
+                             maintenance->LoadIndexSnapshot("f")}) {
+    EXPECT_TRUE(absl::IsUnimplemented(report.status()));
+    EXPECT_THAT(std::string(report.status().message()), testing::HasSubstr("over a network"));
+  }
+}
+
 TEST(RemoteStoreTest, AStoreWithoutFilesHasNoMaintenanceFromAfar) {
   const std::unique_ptr<Transport> transport = NewLoopbackTransport();
   const auto served = ServedStore::Start(NewModelStore(), transport.get(), "loopback:s");
