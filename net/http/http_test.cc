@@ -23,8 +23,8 @@ TEST_F(HttpTest, AValueWithoutATypeIsTextWhereItIsText) {
   } cases[] = {
       {"Bj\u00f6rn, tab\tand\r\nlines", "text/plain; charset=utf-8"},
       {"", "text/plain; charset=utf-8"},
-      {std::string(1 << 20, 'x'), "text/plain; charset=utf-8"},
-      {std::string((1 << 20) + 1, 'x'), "application/octet-stream"},
+      {std::string(64 << 10, 'x'), "text/plain; charset=utf-8"},
+      {std::string((64 << 10) + 1, 'x'), "application/octet-stream"},
       {"not \xff UTF-8", "application/octet-stream"},
       {std::string("a\0b", 3), "application/octet-stream"},
       {"an escape \x1b[2J", "application/octet-stream"},

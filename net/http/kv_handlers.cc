@@ -21,8 +21,9 @@
 namespace kvarts {
 namespace {
 
-// Longer ones are for programs, which nobody looks at in a browser.
-constexpr size_t kMaxShownText = size_t{1} << 20;
+// Each byte is looked at, on the loop: longer ones would hold up other requests, and are for
+// programs.
+constexpr size_t kMaxShownText = size_t{64} << 10;
 
 // What a browser shows as it is meant: UTF-8 without bytes that control a terminal.
 bool IsShownAsText(absl::string_view value) {

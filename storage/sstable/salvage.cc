@@ -110,7 +110,7 @@ class Salvager {
 
   absl::StatusOr<SstableSalvage> Run() {
     KVARTS_RETURN_IF_ERROR(FindFiles());
-    if (tables_.empty() && logs_.empty() && out_.losses.empty()) {
+    if (!has_manifest_ && tables_.empty() && logs_.empty() && out_.losses.empty()) {
       return absl::NotFoundError(absl::StrCat(dir_, ": no files of an sstable: store"));
     }
     std::vector<std::unique_ptr<Iterator>> children;
@@ -130,6 +130,7 @@ class Salvager {
     KVARTS_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_->List(dir_));
     absl::StatusOr<std::unique_ptr<Manifest>> manifest = Manifest::Load(fs_, dir_, nullptr);
     uint64_t first_log = 0;
+    has_manifest_ = manifest.ok();
     if (manifest.ok()) {
       const ManifestState& state = (*manifest)->state();
       first_log = state.log_number == 0 ? ~uint64_t{0} : state.log_number;
@@ -228,7 +229,7 @@ class Salvager {
     }
   }
 
-  // Of each key what lives.
+  // Writes what lives of each key.
   absl::Status Copy(Iterator* entries, const RangeTombstones& ranges) {
     const int64_t now_ms = absl::ToUnixMillis(absl::Now());
     WriteBatch batch;
@@ -274,6 +275,7 @@ class Salvager {
   const std::string dir_;
   Store& to_;
   ReadCounters counters_;
+  bool has_manifest_ = false;
   std::vector<TableInfo> tables_;
   std::vector<uint64_t> logs_;
   SstableSalvage out_;

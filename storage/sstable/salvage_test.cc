@@ -211,6 +211,17 @@ TEST_F(SalvageTest, DamageInALogCostsWhatIsInItsBlock) {
   }
 }
 
+TEST_F(SalvageTest, AnEmptyStoreIsAStore) {
+  MemoryFileSystem fs;
+  SstableOptions options = SmallSstable(&fs);
+  options.log = false;
+  ASSERT_TRUE(OpenSstable(kTestDir, options).value()->Close().ok());
+  State got;
+  const SstableSalvage salvage = Salvage(BytesOf(&fs), &got);
+  EXPECT_TRUE(salvage.losses.empty());
+  EXPECT_EQ(salvage.keys, 0u);
+}
+
 TEST_F(SalvageTest, AStoreThatIsOpenAndADirectoryOfOtherThingsAreRefused) {
   MemoryFileSystem fs;
   const auto to = OpenSstable(kOther, SmallSstable(&fs)).value();
