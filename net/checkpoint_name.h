@@ -6,15 +6,15 @@
 
 namespace kvarts {
 
-// OK where a client may name a checkpoint so: in the store's directory for them, nowhere else.
-// Empty: the store makes a name. Else kInvalidArgument.
+// OK where a client may name a checkpoint or a snapshot of the index so: in the store's directory
+// for them, nowhere else. Empty: the store makes a name. Else kInvalidArgument.
 inline absl::Status CheckCheckpointName(absl::string_view name) {
   if (name.find('/') == absl::string_view::npos && name.find('\0') == absl::string_view::npos &&
       name != "." && name != "..") {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
-      "the name of a checkpoint; expected one without a slash, not . or ..");
+      "the name of what the server keeps; expected one without a slash, not . or ..");
 }
 
 }  // namespace kvarts

@@ -53,7 +53,9 @@ class Maintenance {
   };
   // Reads the index and the filter of every table, so that no later read has to.
   virtual absl::StatusOr<IndexReport> LoadIndex();
-  // Flushes, and writes the index and the filter of every table to a file, atomically.
+  // Flushes, and writes the index and the filter of every table to a file, atomically. `path` of
+  // no slash is a name in the store's directory for checkpoints where it has one; kInvalidArgument
+  // where it is empty.
   virtual absl::StatusOr<IndexReport> SaveIndexSnapshot(absl::string_view path);
   // Takes them from there. A file that is damaged is kDataLoss with the offset; one that names
   // a table which is gone or another than it was is kFailedPrecondition with its name; nothing

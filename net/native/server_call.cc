@@ -373,11 +373,27 @@ void ServerCall::DoMaintain() {
       if (path.ok()) out->set_path(*path);
       return SetStatus(path.status(), &response_);
     }
+    case Maintain::LOAD_INDEX:
+      return SetIndexReport(maintenance->LoadIndex());
+    case Maintain::SAVE_INDEX_SNAPSHOT:
+      return SetIndexReport(maintenance->SaveIndexSnapshot(asked.name()));
+    case Maintain::LOAD_INDEX_SNAPSHOT:
+      return SetIndexReport(maintenance->LoadIndexSnapshot(asked.name()));
     default:
       return SetStatus(absl::UnimplementedError(absl::StrCat("the server has no maintenance ",
                                                              static_cast<int>(asked.work()))),
                        &response_);
   }
+}
+
+void ServerCall::SetIndexReport(const absl::StatusOr<Maintenance::IndexReport>& report) {
+  SetStatus(report.status(), &response_);
+  if (!report.ok()) return;
+  Maintained* const out = response_.mutable_maintained();
+  out->set_tables(report->tables);
+  out->set_keys(report->keys);
+  out->set_bytes(report->bytes);
+  out->set_from_file(report->from_file);
 }
 
 void ServerCall::Encode(Output* output, RequestCounts* counts) {

@@ -99,6 +99,7 @@ class ServerCall {
   void DoSnapshot();
   void DoStats();
   void DoMaintain();
+  void SetIndexReport(const absl::StatusOr<Maintenance::IndexReport>& report);
   void EncodeGet(Output* output, RequestCounts* counts);
   void EncodeScan(Output* output);
   void AddErrorWithin(size_t index, const absl::Status& status);

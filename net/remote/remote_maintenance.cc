@@ -64,24 +64,26 @@ absl::StatusOr<std::string> RemoteMaintenance::Checkpoint(absl::string_view name
   return std::string(answer.path());
 }
 
-namespace {
-
-absl::Status OnlyWhereItIsOpen() {
-  return absl::UnimplementedError(
-      "over a network the index is not loaded nor saved: the process that has the store open does "
-      "that, and its reads load what they need");
+absl::StatusOr<Maintenance::IndexReport> RemoteMaintenance::AskOfIndex(
+    native::Maintain::Work of_index, absl::string_view name) {
+  native::Maintain work = Work(of_index);
+  work.set_name(std::string(name));
+  KVARTS_ASSIGN_OR_RETURN(const native::Maintained answer, Ask(work));
+  return IndexReport{answer.tables(), answer.keys(), answer.bytes(), answer.from_file()};
 }
-
-}  // namespace
 
 absl::StatusOr<Maintenance::IndexReport> RemoteMaintenance::LoadIndex() {
-  return OnlyWhereItIsOpen();
+  return AskOfIndex(native::Maintain::LOAD_INDEX, "");
 }
-absl::StatusOr<Maintenance::IndexReport> RemoteMaintenance::SaveIndexSnapshot(absl::string_view) {
-  return OnlyWhereItIsOpen();
+
+absl::StatusOr<Maintenance::IndexReport> RemoteMaintenance::SaveIndexSnapshot(
+    absl::string_view path) {
+  return AskOfIndex(native::Maintain::SAVE_INDEX_SNAPSHOT, path);
 }
-absl::StatusOr<Maintenance::IndexReport> RemoteMaintenance::LoadIndexSnapshot(absl::string_view) {
-  return OnlyWhereItIsOpen();
+
+absl::StatusOr<Maintenance::IndexReport> RemoteMaintenance::LoadIndexSnapshot(
+    absl::string_view path) {
+  return AskOfIndex(native::Maintain::LOAD_INDEX_SNAPSHOT, path);
 }
 
 }  // namespace remote

@@ -23,13 +23,14 @@ class RemoteMaintenance final : public Maintenance {
   absl::StatusOr<uint64_t> ApproximateBytes(const KeyRange& range) override;
   absl::StatusOr<VerifyReport> Verify() override;
   absl::StatusOr<std::string> Checkpoint(absl::string_view name) override;
-  // Those of the index are for the process that has the store: kUnimplemented, which says so.
+  // A snapshot of the index is named as a checkpoint is: it lies where the server keeps those.
   absl::StatusOr<IndexReport> LoadIndex() override;
   absl::StatusOr<IndexReport> SaveIndexSnapshot(absl::string_view path) override;
   absl::StatusOr<IndexReport> LoadIndexSnapshot(absl::string_view path) override;
 
  private:
   absl::StatusOr<native::Maintained> Ask(const native::Maintain& work);
+  absl::StatusOr<IndexReport> AskOfIndex(native::Maintain::Work of_index, absl::string_view name);
 
   Mutex mu_;
   std::shared_ptr<Link> link_ ABSL_GUARDED_BY(mu_);  // null after Close()

@@ -109,13 +109,22 @@ TEST_P(RemoteMaintenanceTest, AfterCloseItFails) {
   EXPECT_EQ(store_->maintenance()->Flush().code(), StatusCode::kFailedPrecondition);
 }
 
-TEST_P(RemoteMaintenanceTest, TheIndexIsNotLoadedFromAfarAndThatIsSaid) {
+TEST_P(RemoteMaintenanceTest, TheIndexIsLoadedAndSavedFromAfar) {
   Maintenance* const maintenance = store_->maintenance();
-  for (const auto& report : {maintenance->LoadIndex(), maintenance->SaveIndexSnapshot("f"),
-                             maintenance->LoadIndexSnapshot("f")}) {
-    EXPECT_TRUE(absl::IsUnimplemented(report.status()));
-    EXPECT_THAT(std::string(report.status().message()), testing::HasSubstr("over a network"));
+  const auto loaded = maintenance->LoadIndex();
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->tables, 3u);
+  EXPECT_EQ(loaded->keys, 1000u);
+  EXPECT_EQ(loaded->bytes, 65536u);
+  EXPECT_EQ(loaded->from_file, 0u);
+  ASSERT_TRUE(maintenance->SaveIndexSnapshot("f").ok());
+  EXPECT_EQ(maintenance->LoadIndexSnapshot("f")->from_file, 2u);
+  EXPECT_THAT(fake_->Calls(), ElementsAre("load index", "save index f", "load index f"));
+  for (const char* name : {"..", "/etc/x", "a/b"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(maintenance->SaveIndexSnapshot(name).status())) << name;
+    EXPECT_TRUE(absl::IsInvalidArgument(maintenance->LoadIndexSnapshot(name).status())) << name;
   }
+  EXPECT_EQ(fake_->Calls().size(), 3u);
 }
 
 TEST(RemoteStoreTest, AStoreWithoutFilesHasNoMaintenanceFromAfar) {

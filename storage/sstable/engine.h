@@ -170,14 +170,15 @@ class Engine {
   absl::StatusOr<Maintenance::VerifyReport> Verify();
   absl::StatusOr<std::string> Checkpoint(absl::string_view name);
   absl::StatusOr<Maintenance::IndexReport> LoadIndex();
-  absl::StatusOr<Maintenance::IndexReport> SaveIndexSnapshot(absl::string_view path);
-  absl::StatusOr<Maintenance::IndexReport> LoadIndexSnapshot(absl::string_view path);
+  absl::StatusOr<Maintenance::IndexReport> SaveIndexSnapshot(absl::string_view name);
+  absl::StatusOr<Maintenance::IndexReport> LoadIndexSnapshot(absl::string_view name);
   StoreStats Stats();
 
   // Ends the threads and flushes. Calls that write fail from then on.
   absl::Status Close();
 
  private:
+  std::string IndexSnapshotPath(absl::string_view name) const;
   class Remover;
   class Resolver;
 

@@ -136,7 +136,21 @@ absl::StatusOr<Maintenance::IndexReport> Engine::LoadIndex() {
   return report;
 }
 
-absl::StatusOr<Maintenance::IndexReport> Engine::SaveIndexSnapshot(absl::string_view path) {
+std::string Engine::IndexSnapshotPath(absl::string_view name) const {
+  // Who names it from afar may not choose a directory of the server's machine.
+  const bool is_bare = name.find('/') == absl::string_view::npos;
+  return is_bare && !options_.checkpoints.empty() ? JoinPath(options_.checkpoints, name)
+                                                  : std::string(name);
+}
+
+absl::StatusOr<Maintenance::IndexReport> Engine::SaveIndexSnapshot(absl::string_view name) {
+  if (name.empty()) return absl::InvalidArgumentError("a snapshot of the index without a name");
+  const std::string path = IndexSnapshotPath(name);
+  if (path.size() != name.size()) {
+    const absl::Status made = options_.fs->CreateDir(options_.checkpoints);
+    if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
+    if (made.ok()) KVARTS_RETURN_IF_ERROR(options_.fs->SyncDir(DirName(options_.checkpoints)));
+  }
   KVARTS_RETURN_IF_ERROR(Flush());
   const ReadCore::Now now = core_->Take();
   Maintenance::IndexReport report;
@@ -154,7 +168,8 @@ absl::StatusOr<Maintenance::IndexReport> Engine::SaveIndexSnapshot(absl::string_
   return report;
 }
 
-absl::StatusOr<Maintenance::IndexReport> Engine::LoadIndexSnapshot(absl::string_view path) {
+absl::StatusOr<Maintenance::IndexReport> Engine::LoadIndexSnapshot(absl::string_view name) {
+  const std::string path = IndexSnapshotPath(name);
   KVARTS_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(options_.fs, path));
   KVARTS_ASSIGN_OR_RETURN(const auto indexes, ParseIndexSnapshot(path, bytes));
   const ReadCore::Now now = core_->Take();

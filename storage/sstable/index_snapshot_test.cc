@@ -43,6 +43,23 @@ TEST(IndexSnapshotTest, WhatIsWrittenIsReadAndNothingElse) {
   }
 }
 
+TEST(IndexSnapshotTest, ANameLiesAmongTheCheckpointsAndAPathWhereItSays) {
+  MemoryFileSystem fs;
+  SstableOptions options = SmallSstable(&fs);
+  options.checkpoints = "kept";
+  auto store = OpenSstable(kTestDir, options).value();
+  ASSERT_TRUE(store->Put("ant", "1").ok());
+  Maintenance* const maintenance = store->maintenance();
+  const absl::Status saved = maintenance->SaveIndexSnapshot("index").status();
+  ASSERT_TRUE(saved.ok()) << saved;
+  EXPECT_TRUE(ReadFile(&fs, "kept/index").ok());
+  EXPECT_FALSE(ReadFile(&fs, "index").ok());
+  EXPECT_EQ(maintenance->LoadIndexSnapshot("index")->from_file, 1u);
+  ASSERT_TRUE(maintenance->SaveIndexSnapshot("./index").ok());
+  EXPECT_TRUE(ReadFile(&fs, "./index").ok());
+  EXPECT_TRUE(absl::IsInvalidArgument(maintenance->SaveIndexSnapshot("").status()));
+}
+
 TEST(IndexSnapshotTest, PeopleSeeItsTablesWhateverItsNameAndDamageIsAnError) {
   MemoryFileSystem fs;
   auto store = OpenSstable(kTestDir, SmallSstable(&fs)).value();

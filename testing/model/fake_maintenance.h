@@ -38,6 +38,13 @@ class FakeMaintenance final : public Maintenance {
     if (!status.ok()) return status;
     return absl::StrCat("/checkpoints/", name.empty() ? "of-now" : name);
   }
+  absl::StatusOr<IndexReport> LoadIndex() override { return Index("load index", 0); }
+  absl::StatusOr<IndexReport> SaveIndexSnapshot(absl::string_view path) override {
+    return Index(absl::StrCat("save index ", path), 0);
+  }
+  absl::StatusOr<IndexReport> LoadIndexSnapshot(absl::string_view path) override {
+    return Index(absl::StrCat("load index ", path), 2);
+  }
 
   std::vector<std::string> Calls() const {
     MutexLock lock(&mu_);
@@ -62,6 +69,12 @@ class FakeMaintenance final : public Maintenance {
   }
 
  private:
+  absl::StatusOr<IndexReport> Index(std::string call, uint64_t from_file) {
+    const absl::Status status = Note(std::move(call));
+    if (!status.ok()) return status;
+    return IndexReport{3, 1000, 65536, from_file};
+  }
+
   absl::Status Note(std::string call) {
     MutexLock lock(&mu_);
     calls_.push_back(std::move(call));
