@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <random>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -49,9 +51,20 @@ bool SendAll(int fd, const char* bytes, size_t size) {
 }  // namespace
 
 int FreePort() {
-  int port = 0;
-  ::close(Bind(&port));
-  return port;
+  // Linux gives ports below 32768 to nobody who asks for just any port: one stays free until the
+  // program is there, and until it is started again. Test programs begin at random ones, so that
+  // they do not meet.
+  constexpr int kFirst = 20000;
+  constexpr int kPorts = 12768;
+  static std::atomic<int> next(static_cast<int>(std::random_device()() % kPorts));
+  while (true) {
+    const int port = kFirst + next++ % kPorts;
+    sockaddr_in address = Loopback(port);
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool is_free = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    ::close(fd);
+    if (is_free) return port;
+  }
 }
 
 Forwarder::Forwarder(int to_port)
