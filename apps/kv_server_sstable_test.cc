@@ -21,6 +21,7 @@ namespace kvarts {
 namespace {
 
 using testing::HasSubstr;
+using testing::MatchesRegex;
 
 class KvServerSstableTest : public testing::Test {
  protected:
@@ -248,6 +249,27 @@ TEST_F(KvServerSstableTest, ACheckpointOfAServedStoreOpensAsOne) {
   }
   const auto server = Start("sstable:data.checkpoints/first?create=never");
   EXPECT_EQ(Ask(*server, "GET a\r\nGET b\r\n"), "$1\r\n1\r\n$-1\r\n+OK\r\n");
+}
+
+TEST_F(KvServerSstableTest, TheShellLoadsAndSavesTheIndexOfAServedStore) {
+  const auto server = Start("sstable:data", {"--listen=tcp://127.0.0.1:0"});
+  ProcessOptions options = InDirectory();
+  options.input =
+      "store a 1\nstore b 2\nflush\nload_index\nsave_index_snapshot idx\n"
+      "load_index_snapshot idx\nsave_index_snapshot ../data/CURRENT\nload_index_snapshot other\n"
+      "checkpoint first\nsave_index_snapshot first\nget a\n";
+  const ProcessResult result =
+      RunProcess({"apps/kv_repl", absl::StrCat("--store=", server->native)}, options);
+  EXPECT_THAT(result.out, MatchesRegex("OK\nOK\nOK\n1 tables, 2 keys, .* bytes, .* ms\n"
+                                       "1 tables, 2 keys, .* bytes, .* ms\n"
+                                       "1 tables, 2 keys, .* bytes, .* ms, 1 tables from the file\n"
+                                       "data.checkpoints/first\n1\n"));
+  EXPECT_THAT(result.err,
+              HasSubstr("line 7: save_index_snapshot: the name of what the server keeps"));
+  EXPECT_THAT(result.err, HasSubstr("line 8: load_index_snapshot: data.checkpoints/other: "));
+  EXPECT_THAT(result.err,
+              HasSubstr("line 10: save_index_snapshot: data.checkpoints/first: is there"));
+  EXPECT_EQ(result.exit_code, 1);
 }
 
 TEST_F(KvServerSstableTest, AStoreThatIsReadOnlySaysSo) {

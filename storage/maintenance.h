@@ -55,7 +55,8 @@ class Maintenance {
   virtual absl::StatusOr<IndexReport> LoadIndex();
   // Flushes, and writes the index and the filter of every table to a file, atomically. `path` of
   // no slash is a name in the store's directory for checkpoints where it has one; kInvalidArgument
-  // where it is empty.
+  // where it is empty. A file that is there is replaced if it is empty or such a snapshot, else
+  // kAlreadyExists.
   virtual absl::StatusOr<IndexReport> SaveIndexSnapshot(absl::string_view path);
   // Takes them from there. A file that is damaged is kDataLoss with the offset; one that names
   // a table which is gone or another than it was is kFailedPrecondition with its name; nothing

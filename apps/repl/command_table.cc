@@ -82,7 +82,8 @@ constexpr CommandInfo kCommands[] = {
      {},
      false,
      "flushes, and saves all indexes to FILE",
-     "FILE is there whole, or as it was.\n"
+     "FILE is there whole, or as it was. Where it is another file than an older snapshot it "
+     "stays.\n"
      "  save_index_snapshot /var/tmp/index\n"},
     {Verb::kLoadIndexSnapshot,
      "load_index_snapshot",

@@ -178,7 +178,6 @@ class Engine {
   absl::Status Close();
 
  private:
-  std::string IndexSnapshotPath(absl::string_view name) const;
   class Remover;
   class Resolver;
 

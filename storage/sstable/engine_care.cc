@@ -44,6 +44,40 @@ uint64_t BytesOfOtherFiles(FileSystem* fs, const std::string& dir,
   return bytes;
 }
 
+// Makes `dir` durably where it is missing.
+absl::Status EnsureDir(FileSystem* fs, const std::string& dir) {
+  const absl::Status made = fs->CreateDir(dir);
+  if (absl::IsAlreadyExists(made)) return absl::OkStatus();
+  KVARTS_RETURN_IF_ERROR(made);
+  return fs->SyncDir(DirName(dir));
+}
+
+// Where a snapshot of the index named so lies. A name of no slash may come from afar, where nobody
+// chooses a directory of the server's machine.
+absl::StatusOr<std::string> IndexSnapshotPath(const std::string& checkpoints,
+                                              absl::string_view name) {
+  if (name.empty()) {
+    return absl::InvalidArgumentError("expected a name for the snapshot of the index");
+  }
+  const bool is_bare = name.find('/') == absl::string_view::npos;
+  return is_bare && !checkpoints.empty() ? JoinPath(checkpoints, name) : std::string(name);
+}
+
+// Nothing but an older snapshot is overwritten by one: who names it from afar, or by mistake, does
+// not see what is there.
+absl::Status CheckMayBecomeIndexSnapshot(FileSystem* fs, const std::string& path) {
+  const absl::StatusOr<FileInfo> info = fs->Stat(path);
+  if (absl::IsNotFound(info.status())) return absl::OkStatus();
+  KVARTS_RETURN_IF_ERROR(info.status());
+  if (info->type == FileInfo::Type::kFile) {
+    if (info->size == 0) return absl::OkStatus();
+    KVARTS_ASSIGN_OR_RETURN(const bool is_snapshot, IsIndexSnapshot(fs, path));
+    if (is_snapshot) return absl::OkStatus();
+  }
+  return absl::AlreadyExistsError(
+      absl::StrCat(path, ": is there, and is no snapshot of an index that could be replaced"));
+}
+
 }  // namespace
 
 absl::StatusOr<uint64_t> Engine::ApproximateBytes(const KeyRange& range) {
@@ -99,9 +133,7 @@ absl::StatusOr<std::string> Engine::Checkpoint(absl::string_view name) {
   state.log_number = 0;
   state.log_first_sequence = 0;
   if (path == JoinPath(parent, text) && !parent.empty()) {
-    const absl::Status made = fs->CreateDir(parent);
-    if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
-    if (made.ok()) KVARTS_RETURN_IF_ERROR(fs->SyncDir(DirName(parent)));
+    KVARTS_RETURN_IF_ERROR(EnsureDir(fs, parent));
   }
   KVARTS_RETURN_IF_ERROR(fs->CreateDir(path));
   const auto fill = [&]() -> absl::Status {
@@ -136,21 +168,10 @@ absl::StatusOr<Maintenance::IndexReport> Engine::LoadIndex() {
   return report;
 }
 
-std::string Engine::IndexSnapshotPath(absl::string_view name) const {
-  // Who names it from afar may not choose a directory of the server's machine.
-  const bool is_bare = name.find('/') == absl::string_view::npos;
-  return is_bare && !options_.checkpoints.empty() ? JoinPath(options_.checkpoints, name)
-                                                  : std::string(name);
-}
-
 absl::StatusOr<Maintenance::IndexReport> Engine::SaveIndexSnapshot(absl::string_view name) {
-  if (name.empty()) return absl::InvalidArgumentError("a snapshot of the index without a name");
-  const std::string path = IndexSnapshotPath(name);
-  if (path.size() != name.size()) {
-    const absl::Status made = options_.fs->CreateDir(options_.checkpoints);
-    if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
-    if (made.ok()) KVARTS_RETURN_IF_ERROR(options_.fs->SyncDir(DirName(options_.checkpoints)));
-  }
+  KVARTS_ASSIGN_OR_RETURN(const std::string path, IndexSnapshotPath(options_.checkpoints, name));
+  if (path != name) KVARTS_RETURN_IF_ERROR(EnsureDir(options_.fs, options_.checkpoints));
+  KVARTS_RETURN_IF_ERROR(CheckMayBecomeIndexSnapshot(options_.fs, path));
   KVARTS_RETURN_IF_ERROR(Flush());
   const ReadCore::Now now = core_->Take();
   Maintenance::IndexReport report;
@@ -169,7 +190,7 @@ absl::StatusOr<Maintenance::IndexReport> Engine::SaveIndexSnapshot(absl::string_
 }
 
 absl::StatusOr<Maintenance::IndexReport> Engine::LoadIndexSnapshot(absl::string_view name) {
-  const std::string path = IndexSnapshotPath(name);
+  KVARTS_ASSIGN_OR_RETURN(const std::string path, IndexSnapshotPath(options_.checkpoints, name));
   KVARTS_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(options_.fs, path));
   KVARTS_ASSIGN_OR_RETURN(const auto indexes, ParseIndexSnapshot(path, bytes));
   const ReadCore::Now now = core_->Take();

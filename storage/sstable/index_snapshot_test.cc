@@ -60,6 +60,28 @@ TEST(IndexSnapshotTest, ANameLiesAmongTheCheckpointsAndAPathWhereItSays) {
   EXPECT_TRUE(absl::IsInvalidArgument(maintenance->SaveIndexSnapshot("").status()));
 }
 
+TEST(IndexSnapshotTest, ReplacesNothingButAnOlderOne) {
+  MemoryFileSystem fs;
+  auto store = OpenSstable(kTestDir, SmallSstable(&fs)).value();
+  ASSERT_TRUE(store->Put("ant", "1").ok());
+  Maintenance* const maintenance = store->maintenance();
+  ASSERT_TRUE(maintenance->Flush().ok());
+  for (const std::string& name : FilesOf(&fs, "")) {
+    const std::string path = JoinPath(kTestDir, name);
+    const std::string before = ReadFile(&fs, path).value();
+    if (before.empty()) continue;
+    const absl::Status status = maintenance->SaveIndexSnapshot(path).status();
+    EXPECT_TRUE(absl::IsAlreadyExists(status)) << status;
+    EXPECT_TRUE(absl::StartsWith(status.message(), path)) << status;
+    EXPECT_EQ(ReadFile(&fs, path).value(), before);
+  }
+  EXPECT_TRUE(absl::IsAlreadyExists(maintenance->SaveIndexSnapshot(kTestDir).status()));
+  ASSERT_TRUE(maintenance->SaveIndexSnapshot("index").ok());
+  ASSERT_TRUE(store->Put("bee", "1").ok());
+  ASSERT_TRUE(maintenance->SaveIndexSnapshot("index").ok());
+  EXPECT_EQ(maintenance->LoadIndexSnapshot("index")->from_file, 2u);
+}
+
 TEST(IndexSnapshotTest, PeopleSeeItsTablesWhateverItsNameAndDamageIsAnError) {
   MemoryFileSystem fs;
   auto store = OpenSstable(kTestDir, SmallSstable(&fs)).value();

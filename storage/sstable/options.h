@@ -41,7 +41,9 @@ struct SstableOptions {
   // The part of it for blocks, indexes and filters; 0: five eighths.
   size_t cache = 0;
   Compress compress = Compress::kAuto;
-  // Where Maintenance::Checkpoint() makes those that have a bare name. Empty: beside the store.
+  // Where Maintenance::Checkpoint() makes those that have a bare name, and where snapshots of the
+  // index with such a name lie. Empty: checkpoints without a name are made beside the store, and
+  // what has one is where the process was started.
   std::string checkpoints;
 
   // Decides what has expired. These two outlive the store, its cursors and its snapshots.
