@@ -71,12 +71,14 @@ absl::Status DiskReserve::Fill() {
   return status;
 }
 
-bool DiskReserve::Spend() {
+bool DiskReserve::Spend(uint64_t before) {
   MutexLock lock(&mu_);
+  if (times_spent_ != before) return true;
   if (bytes_ == 0) bytes_ = OldBytes();
   if (bytes_ == 0 || spent_) return false;
   if (!WriteEmpty().ok()) return false;
   spent_ = true;
+  ++times_spent_;
   return true;
 }
 

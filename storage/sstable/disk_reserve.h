@@ -29,8 +29,10 @@ class DiskReserve {
   // that was spent stays so.
   void Open();
   // Gives the space back to the disk, so that what failed for want of it may be tried again; false
-  // where there is no more to give. Before Open(), that of an earlier opening.
-  bool Spend();
+  // where there is no more to give. Also true where somebody else gave it back since times_spent()
+  // was `before`, as what failed began. Before Open(), that of an earlier opening.
+  bool Spend(uint64_t before);
+  uint64_t times_spent() const { return times_spent_.load(std::memory_order_acquire); }
   // Whether it was spent, and cannot be filled again: only what may give space back is to be done.
   bool IsSpent();
   // Without looking whether it can be filled again.
@@ -60,6 +62,7 @@ class DiskReserve {
   uint64_t bytes_ ABSL_GUARDED_BY(mu_) = 0;  // 0: there is no reserve
   std::atomic<uint64_t> held_bytes_{0};
   std::atomic<bool> spent_{false};
+  std::atomic<uint64_t> times_spent_{0};
 };
 
 }  // namespace kvarts::sstable

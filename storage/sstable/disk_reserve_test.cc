@@ -39,9 +39,9 @@ TEST_F(DiskReserveTest, ItsSpaceIsNobodyElsesUntilItIsSpent) {
   EXPECT_LE(disk_.FreeSpace("store").value(), (1 << 20) - kBytes);
   FillBut(&disk_, 0);
   EXPECT_FALSE(reserve.IsSpent());
-  EXPECT_TRUE(reserve.Spend());
+  EXPECT_TRUE(reserve.Spend(reserve.times_spent()));
   EXPECT_GE(disk_.FreeSpace("store").value(), kBytes - 16);  // its text stays
-  EXPECT_FALSE(reserve.Spend()) << "there is no more";
+  EXPECT_FALSE(reserve.Spend(reserve.times_spent())) << "there is no more";
   // All of it, and no space to go on with, is not enough.
   EXPECT_TRUE(reserve.IsSpent());
   EXPECT_EQ(reserve.held_bytes(), 0u);
@@ -82,7 +82,7 @@ TEST_F(DiskReserveTest, ItsLastQuarterIsForDeletions) {
   reserve.Open();
   FillBut(&disk_, 0);
   EXPECT_FALSE(reserve.IsAlmostUsed()) << "it is whole";
-  ASSERT_TRUE(reserve.Spend());
+  ASSERT_TRUE(reserve.Spend(reserve.times_spent()));
   EXPECT_FALSE(reserve.IsAlmostUsed());
   FillBut(&disk_, kBytes / 8);
   EXPECT_TRUE(reserve.IsAlmostUsed());
@@ -93,7 +93,7 @@ TEST_F(DiskReserveTest, AnotherOpeningKnowsThatItWasSpent) {
     DiskReserve reserve(&disk_, "store", kBytes);
     reserve.Open();
     FillBut(&disk_, 0);
-    ASSERT_TRUE(reserve.Spend());
+    ASSERT_TRUE(reserve.Spend(reserve.times_spent()));
   }
   FillBut(&disk_, kBytes / 2);
   DiskReserve reserve(&disk_, "store", kBytes);
@@ -111,7 +111,7 @@ TEST_F(DiskReserveTest, ItOutlivesAPowerCutAndIsSpentBeforeItIsOpened) {
   const auto after = disk_.CloneAfterCrash(1, {});
   FillBut(after.get(), 0);
   DiskReserve again(after.get(), "store", kBytes);
-  EXPECT_TRUE(again.Spend());
+  EXPECT_TRUE(again.Spend(again.times_spent()));
   EXPECT_GE(after->FreeSpace("store").value(), kBytes - 16);
   FillBut(after.get(), kBytes / 2);
   again.Open();

@@ -11,6 +11,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/cond_var.h"
+#include "base/mutex.h"
 #include "gtest/gtest.h"
 #include "storage/fs/memory.h"
 #include "storage/sstable/test_store.h"
@@ -516,6 +518,85 @@ TEST(SstableDurabilityTest, TheReserveIsNotForPutsAlsoWhereTheyFindTheDiskFull) 
     ASSERT_TRUE(store->Close().ok());
   }
   EXPECT_GT(froze, 0);
+}
+
+// A flush finds the disk full at the same moment as a deletion, and is the first to spend the
+// reserve.
+TEST(SstableDurabilityTest, OnAFullDiskADeletionIsTakenWhoeverSpendsTheReserve) {
+  MemoryFileSystem disk;
+  SstableOptions options = Threaded(&disk);
+  options.compress = SstableOptions::Compress::kNone;
+  auto store = OpenSstable(kTestDir, options).value();
+  Mutex mu;
+  CondVar changed;
+  int logs = 0;           // begun
+  bool flushes = false;   // a flush is about to write, and waits
+  bool deleting = false;  // its log may fail from now on
+  bool failed = false;    // it has found the disk full
+  bool spent = false;
+  disk.SetHook([&](MemoryFileSystem::Moment moment, const FileOperation& operation) {
+    const bool before = moment == MemoryFileSystem::Moment::kBefore;
+    MutexLock lock(&mu);
+    logs +=
+        before && operation.kind == Kind::kOpenForWrite && absl::EndsWith(operation.path, ".log");
+    if (before && operation.kind == Kind::kAppend && absl::EndsWith(operation.path, ".tbl")) {
+      flushes = true;
+      changed.SignalAll();
+      while (!failed) changed.Wait(&mu);
+    }
+    if (!before && deleting && absl::EndsWith(operation.path, ".log")) {
+      failed = true;
+      changed.SignalAll();
+      while (!spent) changed.Wait(&mu);
+    }
+    if (!before && operation.kind == Kind::kAppend && absl::EndsWith(operation.path, "RESERVE")) {
+      spent = true;
+      changed.SignalAll();
+    }
+  });
+  const auto logs_begun = [&] {
+    MutexLock lock(&mu);
+    return logs;
+  };
+  ASSERT_TRUE(store->Put("a", "v").ok());
+  // With the next log the first memtable is frozen. No more is put: the flush stands still.
+  const int first = logs_begun();
+  for (int i = 0; logs_begun() == first; ++i) {
+    ASSERT_TRUE(PutWith(store.get(), KeyOf(1, i), std::string(2000, 'v'), false).ok());
+  }
+  {
+    MutexLock lock(&mu);
+    while (!flushes) changed.Wait(&mu);
+    deleting = true;
+  }
+  disk.SetCapacity(disk.used_bytes());
+  const State there = *ContentsOf(store.get());
+  WriteBatch batch;
+  for (const auto& [key, value] : there) batch.Delete(key);
+  const absl::Status deleted = store->Write(batch, {}, nullptr);
+  EXPECT_TRUE(deleted.ok()) << deleted;
+  EXPECT_TRUE(ContentsOf(store.get())->empty());
+  EXPECT_TRUE(store->Close().ok());
+  disk.SetHook({});
+}
+
+TEST(SstableDurabilityTest, OnceThereIsSpaceADeletionIsNotRefusedForAnErrorOfBefore) {
+  MemoryFileSystem disk;
+  FaultFileSystem faults(&disk);
+  auto store = OpenSstable(kTestDir, Threaded(&faults)).value();
+  faults.SetRule({Fault::kNoSpace, 0, true, [](const FileOperation& operation) {
+                    return operation.kind == Kind::kAppend &&
+                           absl::EndsWith(operation.path, ".tbl");
+                  }});
+  const std::string part(2000, 'k');
+  absl::Status status;
+  for (int i = 0; status.ok() && i < 5000; ++i) {
+    status = store->Delete(absl::StrCat(i, part)).status();
+  }
+  ASSERT_TRUE(absl::IsResourceExhausted(status)) << status;
+  faults.ClearRule();
+  status = store->Delete("one more").status();
+  EXPECT_TRUE(status.ok()) << status;
 }
 
 TEST(SstableDurabilityTest, AStoreThatWasKilledOpensOnADiskThatOthersHaveFilled) {

@@ -241,16 +241,17 @@ class Engine {
                               Sequence at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(compaction_mu_);
   // From then on a thread looks for space, which would otherwise sleep for as long as nothing is
   // flushed.
-  bool SpendReserve() {
-    if (!reserve_.Spend()) return false;
+  bool SpendReserve(uint64_t before) {
+    if (!reserve_.Spend(before)) return false;
     Wake();
     return true;
   }
   // Does it once more where only the reserve had the space for it.
   template <typename Work>
   auto WithReserve(const Work& work) {
+    const uint64_t before = reserve_.times_spent();
     auto result = work();
-    if (!DiskReserve::IsNoSpace(StatusOf(result)) || !SpendReserve()) return result;
+    if (!DiskReserve::IsNoSpace(StatusOf(result)) || !SpendReserve(before)) return result;
     return work();
   }
   static const absl::Status& StatusOf(const absl::Status& status) { return status; }
@@ -264,6 +265,11 @@ class Engine {
   TableOptions TableOptionsFor(int level) const;
   uint64_t LevelTarget(int level) const;
   void Wake();
+  // What stopped the last try may be over: from here on a new one counts.
+  void RetryFlush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mu_) {
+    flush_error_ = absl::OkStatus();
+    work_.SignalAll();
+  }
   void WakeIfHidesTables(absl::Span<const Entry> entries);
 
   const std::string dir_;

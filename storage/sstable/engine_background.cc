@@ -596,10 +596,8 @@ absl::Status Engine::Run(const Compaction& compaction) {
 absl::Status Engine::Flush() {
   if (poisoned_) return PoisonError();
   {
-    // What stopped the last try may be over: for this call a new one counts.
     MutexLock lock(&work_mu_);
-    flush_error_ = absl::OkStatus();
-    work_.SignalAll();
+    RetryFlush();
   }
   Commit commit;
   commit.freeze = true;

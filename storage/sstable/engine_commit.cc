@@ -374,11 +374,12 @@ void Engine::CommitGroup(absl::Span<Commit* const> group, bool full) {
     for (size_t i = 0; i < resolver.records(); ++i) log->Add(EncodeLogRecord(resolver.record(i)));
     if (promise) log->Add(EncodeLogRecord({}));
     promised_ = promise;
+    const uint64_t times_spent = reserve_.times_spent();
     status = log->Flush();
     if (!status.ok()) {
       // It is cut back, or not known to be: then nothing may be written behind it.
       if (log->poisoned()) Poison(status);
-      if (!poisoned_ && DiskReserve::IsNoSpace(status) && SpendReserve()) {
+      if (!poisoned_ && DiskReserve::IsNoSpace(status) && SpendReserve(times_spent)) {
         return CommitGroup(group, true);
       }
       for (Commit* commit : group) Fail(commit, status).IgnoreError();
@@ -473,8 +474,10 @@ absl::Status Engine::MakeRoom(bool freeze) {
         KVARTS_RETURN_IF_ERROR(FlushOne().status());
         continue;
       }
-      waited = true;
       MutexLock lock(&work_mu_);
+      // Space may have been given back since: a deletion is not refused for an error of before.
+      if (!waited && DiskReserve::IsNoSpace(flush_error_)) RetryFlush();
+      waited = true;
       if (!flush_error_.ok()) return flush_error_;
       progress_.WaitFor(&work_mu_, absl::Milliseconds(100));
     }

@@ -108,7 +108,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(const std::string& dir,
     if (status.ok()) break;
     // What the reserve is for, too. That of a store which is another process's is not touched.
     if (last || options.read_only || engine->lock_ == nullptr || !DiskReserve::IsNoSpace(status) ||
-        !engine->reserve_.Spend()) {
+        !engine->reserve_.Spend(0)) {
       return status;
     }
   }
