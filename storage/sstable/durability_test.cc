@@ -622,6 +622,7 @@ TEST(SstableDurabilityTest, AStoreThatWasKilledOpensOnADiskThatOthersHaveFilled)
 
 TEST(SstableDurabilityTest, AReserveIsNoMoreThanAQuarterOfASmallDisk) {
   MemoryFileSystem disk;
+  MemoryFileSystem tiny;
   disk.SetCapacity(400 << 10);
   auto store = OpenSstable(kTestDir, SmallSstable(&disk)).value();
   const uint64_t held = StatOf(store.get(), "disk_reserve_bytes");
@@ -629,7 +630,6 @@ TEST(SstableDurabilityTest, AReserveIsNoMoreThanAQuarterOfASmallDisk) {
   EXPECT_LE(held, 100u << 10);
   store = nullptr;
   // One that has no room for any does without.
-  MemoryFileSystem tiny;
   tiny.SetCapacity(100 << 10);
   store = OpenSstable(kTestDir, SmallSstable(&tiny)).value();
   EXPECT_EQ(StatOf(store.get(), "disk_reserve_bytes"), 0u);
