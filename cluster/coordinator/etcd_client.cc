@@ -128,6 +128,7 @@ EtcdClient::Answer EtcdClient::Judge(const Endpoint& endpoint,
   Answer answer;
   if (!response.ok()) {
     answer.may_be_done = !absl::IsUnavailable(response.status());
+    answer.is_silence = absl::IsDeadlineExceeded(response.status());
     answer.status = absl::UnavailableError(response.status().message());
     return answer;
   }

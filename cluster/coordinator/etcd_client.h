@@ -40,6 +40,8 @@ class EtcdClient {
     bool may_be_done = false;
     // Where it is an error: another try would end the same.
     bool is_final = false;
+    // Nothing came in time, which says less than the error of another try.
+    bool is_silence = false;
     EtcdJson body;
   };
   using Done = absl::AnyInvocable<void(Answer)>;

@@ -157,6 +157,7 @@ class EtcdCoordinator final : public Coordinator {
     absl::Duration deadline;
     std::unique_ptr<Timer> timer;
     size_t failures = 0;
+    absl::Status why;  // what the last try that was told anything was told
   };
   struct ReadCall : Retries {
     ReadDone done;
@@ -176,9 +177,12 @@ class EtcdCoordinator final : public Coordinator {
     return std::min({kEndpointPatience, left, std::max(left / 3, absl::Milliseconds(20))});
   }
 
-  // False: its time is up. Runs `again` later; pauses once all endpoints have failed.
+  // False: another try would end the same, or its time is up, and `why` says why it failed. Runs
+  // `again` later; pauses once all endpoints have failed.
   template <typename Again>
-  bool TryLater(Retries* call, Again again) {
+  bool TryLater(Retries* call, const EtcdClient::Answer& answer, Again again) {
+    if (answer.is_final || !answer.is_silence || call->why.ok()) call->why = answer.status;
+    if (answer.is_final) return false;
     ++call->failures;
     const absl::Duration pause =
         call->failures % client_.endpoints() == 0 ? kRoundPause : absl::ZeroDuration();
@@ -195,13 +199,10 @@ class EtcdCoordinator final : public Coordinator {
   }
 
   void OnRead(ReadIterator call, const EtcdClient::Answer& answer) {
-    if (!answer.status.ok() && !answer.is_final &&
-        TryLater(&*call, [this, call] { TryRead(call); })) {
-      return;
-    }
+    if (!answer.status.ok() && TryLater(&*call, answer, [this, call] { TryRead(call); })) return;
     std::list<ReadCall> ended;
     ended.splice(ended.begin(), reads_, call);
-    if (!answer.status.ok()) return call->done(answer.status);
+    if (!answer.status.ok()) return call->done(call->why);
     Contents contents;
     contents.revision = RevisionOf(answer.body);
     for (const EtcdJson& entry : answer.body["responses"].At(1)["response_range"]["kvs"].items) {
@@ -275,8 +276,8 @@ class EtcdCoordinator final : public Coordinator {
 
   void CommitLater(const EtcdClient::Answer& answer) {
     CommitCall* const call = commits_.front().get();
-    if (!answer.is_final && TryLater(call, [this] { TryCommit(); })) return;
-    FinishCommit(call->sent ? absl::DeadlineExceededError(answer.status.message()) : answer.status);
+    if (TryLater(call, answer, [this] { TryCommit(); })) return;
+    FinishCommit(call->sent ? absl::DeadlineExceededError(call->why.message()) : call->why);
   }
 
   void Done(int64_t revision) {

@@ -476,7 +476,12 @@ TEST_F(EtcdCoordinatorTest, WhatIsWrongWithTlsOrThePasswordIsSaidOnce) {
   const std::string password = absl::StrCat("&password_file=", PasswordFile(kPassword));
   const auto expect = [&](absl::string_view server, absl::string_view options,
                           absl::string_view said) {
-    const std::string error = ErrorOf(server, options);
+    std::string error = ErrorOf(server, options);
+    // What TLS 1.3 refuses behind the client's part of the handshake may come as a reset, which
+    // overtakes the alert that says why.
+    for (int i = 0; i < 5 && absl::StrContains(error, "reset by peer"); ++i) {
+      error = ErrorOf(server, options);
+    }
     EXPECT_TRUE(absl::StrContains(error, said)) << error;
     EXPECT_TRUE(absl::StrContains(error, "127.0.0.1:")) << "it does not say who: " << error;
     EXPECT_FALSE(absl::StrContains(error, '\n')) << error;
@@ -494,6 +499,15 @@ TEST_F(EtcdCoordinatorTest, WhatIsWrongWithTlsOrThePasswordIsSaidOnce) {
   expect("root@" + at, TlsSpec(ca, TlsFiles().server) + password, "CommonName of client");
   expect("root:secret@" + at, "", "where it wants TLS, ca=PATH");
   expect(Shared()->endpoints()[0], "ca=" + ca, "before the TLS handshake ended");
+}
+
+TEST_F(EtcdCoordinatorTest, TheErrorIsTheReasonAndNotThatTheLastTryHadNoAnswer) {
+  EtcdCluster silent(FLAGS_etcd, 1);
+  silent.Signal(0, SIGSTOP);
+  EtcdFixture fixture({SharedWithTls()->endpoints()[0], silent.endpoints()[0]}, Tcp());
+  TestCoordinator client(&fixture, loop());
+  const absl::Status status = client.Read(absl::Seconds(2)).status();
+  EXPECT_TRUE(absl::StrContains(status.message(), "where it wants TLS")) << status;
 }
 
 }  // namespace
