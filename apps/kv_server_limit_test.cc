@@ -149,7 +149,7 @@ TEST(KvServerLimitTest, InfoCountsExpiriesAndRefusals) {
               HasSubstr("db0:keys=2,expires=0,"));
   {
     TestSocket refused(server.resp, dir);
-    EXPECT_EQ(refused.ReceiveAll(), "");
+    EXPECT_EQ(refused.ReceiveAll(), "-ERR max number of clients reached\r\n");
   }
   socket.Send("INFO stats\r\nCONFIG RESETSTAT\r\nINFO stats\r\nQUIT\r\n");
   const std::vector<std::string> stats = absl::StrSplit(socket.ReceiveAll(), "\r\n+OK\r\n");
