@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/resp/latency_log.h"
@@ -15,6 +17,7 @@ namespace kvarts {
 namespace resp {
 namespace {
 
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::StartsWith;
@@ -70,15 +73,71 @@ TEST_P(AdminTest, ClientsAreListed) {
   harness.Ask(*first, {"GET", "k"});
   clock_.Advance(absl::Seconds(5));
   const std::string list = harness.Ask(*second, {"CLIENT", "LIST"});
-  EXPECT_THAT(list, HasSubstr("id=1 addr=scripted: name=first age=5 idle=5 flags=N db=0 sub=0 "
-                              "psub=0 multi=-1 cmd=get user=default resp=2 lib-name=lib "
-                              "lib-ver=1.2\n"));
-  EXPECT_THAT(list, HasSubstr("id=2 addr=scripted: name= age=5 idle=5 flags=N db=0 sub=0 psub=0 "
-                              "multi=-1 cmd=client|list"));
+  // Of the second its own request is in the buffer.
+  EXPECT_THAT(
+      list, ContainsRegex("id=1 addr=scripted: laddr=scripted:here fd=7 name=first age=5 idle=5 "
+                          "flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=[1-9][0-9]* "
+                          "argv-mem=[0-9]+ multi-mem=0 obl=0 oll=0 omem=0 tot-mem=[1-9][0-9]* "
+                          "events=r cmd=get user=default redir=-1 resp=2 lib-name=lib "
+                          "lib-ver=1.2\n"));
+  EXPECT_THAT(list, ContainsRegex("id=2 addr=scripted: laddr=scripted:here fd=7 name= age=5 idle=5 "
+                                  "flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=26 .* "
+                                  "cmd=client\\|list"));
   EXPECT_THAT(harness.Ask(*second, {"CLIENT", "INFO"}), HasSubstr("id=2 "));
   EXPECT_EQ(harness.Ask(*second, {"CLIENT", "ID"}), ":2\r\n");
   harness.End(*first);
   EXPECT_THAT(harness.Ask(*second, {"CLIENT", "LIST"}), testing::Not(HasSubstr("id=1 ")));
+}
+
+TEST_P(AdminTest, WhatAClientHoldsIsListed) {
+  SessionHarness harness(NewModel(), Options());
+  const auto first = harness.Connect();
+  const auto second = harness.Connect();
+  const auto line = [&] { return harness.Ask(*second, {"CLIENT", "LIST", "ID", "1"}); };
+  const auto field = [&](absl::string_view name) {
+    const std::string text = line();
+    const size_t at = text.find(absl::StrCat(" ", name, "=")) + name.size() + 2;
+    int64_t number = -1;
+    EXPECT_TRUE(absl::SimpleAtoi(text.substr(at, text.find(' ', at) - at), &number)) << text;
+    return number;
+  };
+  harness.Ask(*first, {"SET", "k", std::string(10000, 'v')});
+  harness.Send(*first, Request({"MULTI"}) + Request({"GET", "k"}) + Request({"GET", "l"}));
+  EXPECT_THAT(line(), HasSubstr(" flags=x db=0 sub=0 psub=0 ssub=0 multi=2 "));
+  EXPECT_GT(field("multi-mem"), 8);
+  harness.Ask(*first, {"DISCARD"});
+  EXPECT_THAT(line(), HasSubstr(" multi=-1 "));
+  EXPECT_EQ(field("multi-mem"), 0);
+  // Half a request waits in its buffer, which has room for more.
+  harness.Send(*first, "*2\r\n$3\r\nGET\r\n$1\r\n");
+  EXPECT_EQ(field("qbuf"), 17);
+  EXPECT_GT(field("qbuf-free"), 0);
+  // Replies wait that it does not read: of a large value the model lends nothing, others may.
+  first->wire->takes_writes = false;
+  harness.Send(*first, "k\r\n");
+  EXPECT_EQ(field("obl") + field("omem"), 10010);
+  EXPECT_EQ(field("oll"), field("omem") > 0 ? 1 : 0);
+  EXPECT_THAT(line(), HasSubstr(" events=rw "));
+  EXPECT_GT(field("tot-mem"), 4096);
+  first->wire->takes_writes = true;
+  harness.Move(*first);
+  EXPECT_THAT(line(), HasSubstr(" obl=0 oll=0 omem=0 "));
+  EXPECT_THAT(line(), HasSubstr(" events=r "));
+}
+
+TEST_P(AdminTest, ClientsAreKilledByWhereTheyArrived) {
+  SessionHarness harness(NewModel(), Options());
+  const auto first = harness.Connect();
+  const auto second = harness.Connect();
+  EXPECT_EQ(harness.Ask(*first, {"CLIENT", "KILL", "LADDR", "scripted:there"}), ":0\r\n");
+  EXPECT_FALSE(second->over());
+  EXPECT_EQ(harness.Ask(*first, {"CLIENT", "KILL", "LADDR", "scripted:here"}), ":1\r\n");
+  EXPECT_TRUE(second->over());
+  EXPECT_EQ(harness.Ask(*first, {"CLIENT", "KILL", "USER", "DEFAULT"}),
+            "-ERR No such user 'DEFAULT'\r\n");
+  EXPECT_EQ(harness.Ask(*first, {"CLIENT", "KILL", "USER", "default", "SKIPME", "no"}), ":1\r\n");
+  harness.End(*first);
+  EXPECT_TRUE(first->over());
 }
 
 TEST_P(AdminTest, ClientsAreKilled) {
@@ -137,7 +196,10 @@ TEST_P(AdminTest, SlowCommandsAreNoted) {
   harness.Ask(*connection, {"SLOWLOG", "RESET"});
   const std::string many(200, 'x');
   harness.Ask(*connection, {"SET", "k", many});
-  harness.Send(*connection, Request({"GET", "k"}) + Request({"STRLEN", "l"}));
+  harness.Send(*connection,
+               Request({"GeT", "k"}) + Request({"STRLEN", "l"}) + Request({"mget", "a", "b"}));
+  harness.Ask(*connection, {"getrange", "k", "0", "1"});
+  harness.Send(*connection, Request({"set", "a", "1"}) + Request({"Set", "b", "2"}));
   std::vector<absl::string_view> keys(40, "k");
   keys[0] = "DEL";
   harness.Ask(*connection, keys);
@@ -150,16 +212,41 @@ TEST_P(AdminTest, SlowCommandsAreNoted) {
   deleted += "\\$22\r\n... \\(9 more arguments\\)\r\n";
   const std::string cut = absl::StrCat("\\*3\r\n\\$3\r\nSET\r\n\\$1\r\nk\r\n\\$147\r\n",
                                        std::string(128, 'x'), "... \\(72 more bytes\\)\r\n");
-  EXPECT_THAT(harness.Ask(*connection, {"SLOWLOG", "GET", "-1"}),
-              MatchesRegex(absl::StrCat("\\*4\r\n\\*6\r\n", entry, deleted, from, "\\*6\r\n", entry,
-                                        "\\*3\r\n\\$3\r\nget\r\n\\$1\r\nk\r\n\\$1\r\nl\r\n", from,
-                                        "\\*6\r\n", entry, cut, from, "\\*6\r\n", entry,
-                                        "\\*2\r\n\\$7\r\nSLOWLOG\r\n\\$5\r\nRESET\r\n", from)));
+  const auto shown = [](std::vector<absl::string_view> args) {
+    return absl::StrReplaceAll(Request(args),
+                               {{"*", "\\*"}, {"$", "\\$"}, {"(", "\\("}, {")", "\\)"}});
+  };
+  // As they were sent, the newest first; what shared a call is told by the first of it.
+  std::string expected = "\\*7\r\n";
+  for (const std::string& args :
+       {shown({"AUTH", "(redacted)", "(redacted)"}), deleted,
+        shown({"set", "a", "1", "... (1 more commands)"}), shown({"getrange", "k", "0", "1"}),
+        shown({"GeT", "k", "... (2 more commands)"}), cut, shown({"SLOWLOG", "RESET"})}) {
+    absl::StrAppend(&expected, "\\*6\r\n", entry, args, from);
+  }
+  EXPECT_THAT(harness.Ask(*connection, {"SLOWLOG", "GET", "-1"}), MatchesRegex(expected));
   EXPECT_THAT(harness.Ask(*connection, {"SLOWLOG", "GET", "1"}), StartsWith("*1\r\n"));
   harness.Ask(*connection, {"CONFIG", "SET", "slowlog-max-len", "2"});
   EXPECT_EQ(harness.Ask(*connection, {"SLOWLOG", "LEN"}), ":2\r\n");
   harness.Ask(*connection, {"SLOWLOG", "RESET"});
   EXPECT_EQ(harness.Ask(*connection, {"SLOWLOG", "LEN"}), ":0\r\n");
+}
+
+TEST_P(AdminTest, NoPasswordIsNoted) {
+  RespOptions options = Options();
+  options.password = "secret";
+  SessionHarness harness(NewModel(), options);
+  const auto first = harness.Connect();
+  harness.Ask(*first, {"AUTH", "secret"});
+  harness.Ask(*first, {"CONFIG", "SET", "slowlog-log-slower-than", "0"});
+  const auto second = harness.Connect();
+  harness.Ask(*second, {"AUTH", "secret", "secret"});
+  harness.Ask(*second, {"hello", "3", "SETNAME", "me", "auth", "default", "secret"});
+  harness.Ask(*second, {"HELLO", "3", "AUTH", "secret"});
+  const std::string log = harness.Ask(*first, {"SLOWLOG", "GET"});
+  EXPECT_THAT(log, HasSubstr("$5\r\nhello\r\n$1\r\n3\r\n$7\r\nSETNAME\r\n$2\r\nme\r\n$4\r\nauth"
+                             "\r\n$10\r\n(redacted)\r\n$10\r\n(redacted)\r\n"));
+  EXPECT_THAT(log, testing::Not(HasSubstr("secret")));
 }
 
 TEST(LatencyLogTest, SpikesAreKeptBySecond) {

@@ -28,6 +28,23 @@ bool MayWait(const Command& command) {
   return command.group != CommandGroup::kCluster || (command.flags & kNeedsStore) != 0;
 }
 
+// The arguments as SLOWLOG may show them: passwords are left out.
+std::vector<absl::string_view> WithoutSecrets(const Command& command,
+                                              absl::Span<const absl::string_view> args) {
+  constexpr absl::string_view kRedacted = "(redacted)";
+  std::vector<absl::string_view> shown(args.begin(), args.end());
+  size_t secrets = command.name == "auth" ? shown.size() : 0;  // of what follows
+  for (size_t i = 1; i < shown.size(); ++i) {
+    if (secrets > 0) {
+      shown[i] = kRedacted;
+      --secrets;
+    } else if (command.name == "hello" && absl::EqualsIgnoreCase(shown[i], "AUTH")) {
+      secrets = 2;
+    }
+  }
+  return shown;
+}
+
 template <typename T>
 void Reuse(std::vector<T>* vector) {
   if (vector->capacity() > kMaxKept) {
@@ -70,6 +87,7 @@ Interpreter::Outcome Interpreter::Run(const Serving* serving, absl::string_view 
     connection_.client->Touch(state_->options.clock->Now());
     connection_.client->set_command(last_command_);
   }
+  TellQuery();
   return outcome;
 }
 
@@ -181,6 +199,7 @@ bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string
     return TakeAgain();
   }
   connection_.client->set_command(command.name.data());
+  if (ABSL_PREDICT_FALSE((command.flags & kTellsClients) != 0)) TellQuery();
   CommandCall call{command, args, state_, &connection_, serving_, scratch_, &reply_, is_loop_};
   command.handler(&call);
   if (ABSL_PREDICT_FALSE(call.too_long)) {
@@ -260,7 +279,8 @@ bool Interpreter::GatherRead(const Command& command, absl::Span<const absl::stri
   }
   const size_t keys = keys_.size() - first_key;
   const bool more = args.size() > keys + 1;
-  pending_.push_back({&command, first_key, kept_args_.size(), more ? args.size() : 0});
+  pending_.push_back(
+      {&command, args[0].data(), first_key, kept_args_.size(), more ? args.size() : 0});
   if (more) kept_args_.insert(kept_args_.end(), args.begin(), args.end());
   values_wanted_ = values_wanted_ || (command.flags & kNeedsValues) != 0;
   work_ += keys - 1;
@@ -303,7 +323,8 @@ bool Interpreter::FlushReads() {
   } else {
     keys_at_once_ = std::min(keys_at_once_ * 2, kMaxKeysAtOnce);
   }
-  TookTime(*pending_[0].command, keys_);
+  const int64_t micros = SlowMicros();
+  if (ABSL_PREDICT_FALSE(micros >= 0)) NoteSlowReads(micros);
   pending_.clear();
   Reuse(&keys_);
   Reuse(&kept_args_);
@@ -325,19 +346,42 @@ void Interpreter::AnswerRead(const PendingRead& read, absl::Span<const ReadResul
 }
 
 void Interpreter::NoteSlow(int64_t micros, const Command& command,
-                           absl::Span<const absl::string_view> args) {
-  if ((command.flags & kNeedsAuthentication) == 0) return;  // a password may be in it
+                           absl::Span<const absl::string_view> args, size_t more) {
   const absl::Time now = state_->options.clock->Now();
   const bool fast = (command.flags & kFast) != 0;
   if (state_->latency_log.IsSpike(micros)) {
     state_->latency_log.Add(fast, absl::ToUnixSeconds(now), micros / 1000);
   }
   if (!state_->slow_log.IsSlow(micros)) return;
-  std::vector<absl::string_view> words;
-  if (command.read != nullptr) words.push_back(command.name);  // `args` are its keys
-  words.insert(words.end(), args.begin(), args.end());
-  state_->slow_log.Add(now, micros, words, std::string(connection_.client->address()),
-                       connection_.client->name());
+  state_->slow_log.Add(now, micros, WithoutSecrets(command, args), more,
+                       std::string(connection_.client->address()), connection_.client->name());
+}
+
+void Interpreter::NoteSlowReads(int64_t micros) {
+  const PendingRead& first = pending_[0];
+  std::vector<absl::string_view> args;
+  if (first.args > 0) {
+    args.assign(kept_args_.begin(), kept_args_.begin() + static_cast<std::ptrdiff_t>(first.args));
+  } else {
+    args.emplace_back(first.name, first.command->name.size());
+    const size_t keys = pending_.size() > 1 ? pending_[1].first_key : keys_.size();
+    args.insert(args.end(), keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(keys));
+  }
+  NoteSlow(micros, *first.command, args, pending_.size() - 1);
+}
+
+void Interpreter::TellQuery() {
+  const Transaction* const transaction = connection_.transaction.get();
+  ClientQuery query;
+  if (transaction != nullptr && transaction->open) {
+    query.queued = static_cast<int>(transaction->queue.size());
+  }
+  query.queued_bytes = queued_bytes();
+  query.bytes = parser_.buffered();
+  query.free_bytes = parser_.free_bytes();
+  query.capacity = parser_.capacity();
+  query.argument_bytes = parser_.argument_bytes();
+  connection_.client->SetQuery(query);
 }
 
 absl::string_view Interpreter::WhyRefused(uint32_t unmet) {

@@ -77,6 +77,7 @@ class Interpreter {
   // Reads that wait for FlushReads(): of one command.
   struct PendingRead {
     const Command* command;
+    const char* name;  // as it was sent
     size_t first_key;  // in keys_
     size_t first_arg;  // in kept_args_
     size_t args;
@@ -137,17 +138,25 @@ class Interpreter {
     const int64_t least = state_->slow_log.threshold();
     return least >= 0 && least < kCoarse ? PreciseMicros() : CoarseMicros();
   }
-  // Notes a command, or reads that were one call, where it took long since the one before.
-  void TookTime(const Command& command, absl::Span<const absl::string_view> args) {
+  // Of the time since the command before, where it was long; else negative.
+  int64_t SlowMicros() {
     const int64_t now = Micros();
     const int64_t micros = now - since_;
     since_ = now;
-    if (ABSL_PREDICT_FALSE(state_->slow_log.IsSlow(micros) ||
-                           state_->latency_log.IsSpike(micros))) {
-      NoteSlow(micros, command, args);
-    }
+    const bool is_slow = state_->slow_log.IsSlow(micros) || state_->latency_log.IsSpike(micros);
+    return ABSL_PREDICT_FALSE(is_slow) ? micros : -1;
   }
-  void NoteSlow(int64_t micros, const Command& command, absl::Span<const absl::string_view> args);
+  // Notes a command where it took long; `more` others went to the store with it.
+  void TookTime(const Command& command, absl::Span<const absl::string_view> args, size_t more = 0) {
+    const int64_t micros = SlowMicros();
+    if (ABSL_PREDICT_FALSE(micros >= 0)) NoteSlow(micros, command, args, more);
+  }
+  void NoteSlow(int64_t micros, const Command& command, absl::Span<const absl::string_view> args,
+                size_t more);
+  // Those that wait, which were one call.
+  void NoteSlowReads(int64_t micros);
+  // For CLIENT LIST.
+  void TellQuery();
   bool Refuse(const Command* command, absl::string_view error);
   bool Fail(absl::string_view error);
 

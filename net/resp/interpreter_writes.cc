@@ -46,7 +46,7 @@ bool Interpreter::FlushWrites() {
 
 void Interpreter::AnswerWrites(absl::Span<const WriteResult> results) {
   // Noted by the first of them.
-  TookTime(*pending_writes_[0].command, first_write_);
+  TookTime(*pending_writes_[0].command, first_write_, pending_writes_.size() - 1);
   for (size_t i = 0; i < pending_writes_.size(); ++i) {
     const size_t end =
         i + 1 < pending_writes_.size() ? pending_writes_[i + 1].first_mutation : results.size();

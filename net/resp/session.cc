@@ -112,10 +112,12 @@ class RespSession final : public Session {
         loop_(stream->loop()),
         loop_state_(std::move(loop_state)),
         interpreter_(std::make_shared<Interpreter>(
-            state, state->clients.Add(stream->peer(), state->options.clock->Now()),
+            state, state->clients.Add(AddressesOf(*stream), state->options.clock->Now()),
             loop_state_->number)),
         timer_(loop_->NewTimer()),
         stream_(std::move(stream)) {
+    interpreter_->client().set_own_bytes(sizeof(*this) + sizeof(Interpreter) +
+                                         sizeof(resp::Client));
     interpreter_->client().SetKill([loop = loop_, self = self_] {
       loop->Post([self] {
         if (*self != nullptr) (*self)->Finish();
@@ -148,11 +150,32 @@ class RespSession final : public Session {
   void Pump() {
     while (!running_ && !yielding_ && !over_ && !starved_ && HasRoom()) Run();
     StartWrite();
+    TellOutput();
     if (running_ || yielding_) return;
     const bool done = over_ || (starved_ && (peer_ended_ || draining_));
     if (done && !writing_ && Waiting() == 0) return Conclude();
     if (!done && starved_ && HasRoom()) StartRead();
     if (!CountHeld()) Finish();
+  }
+
+  static resp::ClientAddresses AddressesOf(const Stream& stream) {
+    StreamSocket socket = stream.socket();
+    return {stream.peer(), std::move(socket.local), socket.descriptor};
+  }
+
+  // For CLIENT LIST.
+  void TellOutput() {
+    resp::ClientOutput told;
+    for (const auto& output : {out_.get(), writing_out_.get()}) {
+      if (output == nullptr) continue;
+      told.bytes += output->size() - output->lent_bytes();
+      told.lent_bytes += output->lent_bytes();
+      told.lent_pieces += output->lent_pieces();
+      told.capacity += output->bytes().capacity();
+    }
+    told.is_read = !over_ && !peer_ended_ && HasRoom();
+    told.is_writing = writing_;
+    interpreter_->client().SetOutput(told);
   }
 
   // Memory beyond the ordinary. False: it is too much, of all together.
