@@ -65,11 +65,14 @@ class ProtocolMetrics {
   void Refused();
 
   ProtocolStats Collect() const;
+  // Collect().counts, without the rest.
+  RequestCounts Counts() const;
   // Requests that were not refused and did not fail: Collect() without the rest.
   uint64_t Served() const;
-  // Two of its fields, without the rest.
+  // Fields of it, without the rest.
   int64_t refused() const { return refused_.load(std::memory_order_relaxed); }
   int max_clients() const;
+  std::string address() const;
 
  private:
   // What one thread counts: it alone writes, so that no instruction locks. 19 KB,

@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "net/metrics.h"
 #include "net/resp/latency_log.h"
 #include "net/resp/session_harness.h"
 #include "testing/model/manual_clock.h"
@@ -52,7 +53,7 @@ TEST_P(AdminTest, InfoHasWhatClientsLookFor) {
   for (const char* line :
        {"redis_version:7.", "loading:0", "cluster_enabled:0", "role:master", "blocked_clients:0",
         "total_commands_processed:3", "total_connections_received:1", "connected_clients:1",
-        "keyspace_hits:1", "keyspace_misses:1", "db0:keys=1,expires=0,avg_ttl=0"}) {
+        "keyspace_hits:1", "keyspace_misses:1", "db0:keys=1\r\n"}) {
     EXPECT_THAT(all, HasSubstr(absl::StrCat("\r\n", line))) << all;
   }
   const std::string one = harness.Ask(*connection, {"info", "CLUSTER"});
@@ -61,6 +62,97 @@ TEST_P(AdminTest, InfoHasWhatClientsLookFor) {
   EXPECT_THAT(harness.Ask(*connection, {"INFO", "none"}), "$0\r\n\r\n");
   harness.Ask(*connection, {"HELLO", "3"});
   EXPECT_THAT(harness.Ask(*connection, {"INFO", "cluster"}), StartsWith("=34\r\ntxt:# Cluster"));
+}
+
+// What the model and the harness cannot tell has no line, rather than a zero.
+TEST_P(AdminTest, InfoSaysNothingOfWhatIsNotKnown) {
+  SessionHarness harness(NewModel(), Options());
+  const auto connection = harness.Connect();
+  const std::string all = harness.Ask(*connection, {"INFO", "everything"});
+  for (const char* field :
+       {"expired_keys", "evicted_keys", "used_memory_peak", "total_net_input_bytes",
+        "rejected_connections", "tcp_port", "maxclients", "rdb_changes_since_last_save"}) {
+    EXPECT_THAT(all, testing::Not(HasSubstr(absl::StrCat("\r\n", field, ":")))) << all;
+  }
+  EXPECT_THAT(all, ContainsRegex("\r\narch_bits:(32|64)\r\n"));
+  EXPECT_THAT(all, ContainsRegex("\r\nused_cpu_user:[0-9]+\\.[0-9]{6}\r\n"));
+  EXPECT_THAT(all, ContainsRegex("\r\nused_memory_rss_human:[0-9]+\\.[0-9]{2}[KMG]\r\n"));
+  EXPECT_THAT(all, HasSubstr("\r\nmaxmemory_human:0B\r\n"));
+  EXPECT_THAT(all, ContainsRegex("\r\nmem_clients_normal:[1-9][0-9]{3,}\r\n"));
+}
+
+TEST_P(AdminTest, CommandsAreCounted) {
+  SessionHarness harness(NewModel(), Options());
+  const auto connection = harness.Connect();
+  const auto stats = [&] { return harness.Ask(*connection, {"INFO", "COMMANDSTATS"}); };
+  EXPECT_THAT(stats(), HasSubstr("# Commandstats\r\n\r\n"));
+  const std::string get = Request({"GET", "k"});
+  harness.Ask(*connection, {"SET", "k", "v"});
+  // Those in front of INFO in one read too.
+  EXPECT_THAT(
+      harness.Send(*connection, get + get + get + Request({"GET"}) + get + Request({"INCR", "k"}) +
+                                    Request({"INFO", "commandstats"})),
+      ContainsRegex("cmdstat_get:calls=4,usec=[0-9]+,usec_per_call=[0-9]+\\.[0-9]{2},"
+                    "rejected_calls=1,failed_calls=0\r\n"));
+  harness.Send(*connection, Request({"MULTI"}) + get + Request({"INCR", "k"}) + Request({"EXEC"}));
+  harness.Send(*connection, Request({"EXEC"}) + Request({"CLIENT", "none"}) +
+                                Request({"CLIENT", "ID"}) + Request({"SET", "k", "v", "bad"}));
+  const std::string all = stats();
+  for (const char* line :
+       {"set:calls=2,.*rejected_calls=0,failed_calls=1", "get:calls=5,.*rejected_calls=1,failed",
+        "incr:calls=2,.*failed_calls=2", "multi:calls=1,", "exec:calls=2,.*failed_calls=1",
+        "client\\|id:calls=1,", "info:calls=2,"}) {
+    EXPECT_THAT(all, ContainsRegex(absl::StrCat("\r\ncmdstat_", line)));
+  }
+  EXPECT_THAT(all, testing::Not(HasSubstr("cmdstat_client:")));
+  EXPECT_EQ(
+      harness.Ask(*connection, {"LATENCY", "HISTOGRAM", "client", "none", "del"}).substr(0, 30),
+      "*2\r\n$9\r\nclient|id\r\n*4\r\n$5\r\ncal");
+  EXPECT_THAT(harness.Ask(*connection, {"LATENCY", "HISTOGRAM", "GET"}),
+              ContainsRegex("\\*2\r\n\\$3\r\nget\r\n\\*4\r\n\\$5\r\ncalls\r\n:5\r\n"
+                            "\\$14\r\nhistogram_usec\r\n\\*[1-9][0-9]*\r\n(:[0-9]+\r\n)+:5\r\n"));
+  harness.Ask(*connection, {"CONFIG", "RESETSTAT"});
+  EXPECT_THAT(stats(), ContainsRegex("# Commandstats\r\n"
+                                     "cmdstat_config\\|resetstat:calls=1,[^\r]*\r\n\r\n$"));
+}
+
+TEST_P(AdminTest, ErrorsAreCountedByTheirFirstWord) {
+  RespOptions options = Options();
+  options.password = "secret";
+  SessionHarness harness(NewModel(), options);
+  const auto connection = harness.Connect();
+  harness.Ask(*connection, {"GET", "k"});
+  harness.Ask(*connection, {"AUTH", "wrong"});
+  harness.Ask(*connection, {"AUTH", "secret"});
+  harness.Send(*connection,
+               Request({"nonsense"}) + Request({"GET"}) + "CLIENT REPLY SKIP\r\nGET\r\n");
+  harness.Ask(*connection, {"EVAL", "return redis.error_reply('MINE is an error')", "0"});
+  EXPECT_THAT(harness.Ask(*connection, {"INFO", "errorstats"}),
+              HasSubstr("# Errorstats\r\nerrorstat_ERR:count=3\r\nerrorstat_MINE:count=1\r\n"
+                        "errorstat_NOAUTH:count=1\r\nerrorstat_WRONGPASS:count=1\r\n\r\n"));
+  EXPECT_THAT(harness.Ask(*connection, {"INFO", "stats"}), HasSubstr("total_error_replies:6\r\n"));
+  harness.Ask(*connection, {"CONFIG", "RESETSTAT"});
+  EXPECT_THAT(harness.Ask(*connection, {"INFO"}), HasSubstr("# Errorstats\r\n\r\n"));
+}
+
+TEST_P(AdminTest, InfoHasWhatTheMetricsCount) {
+  Metrics metrics;
+  RespOptions options = Options();
+  options.metrics = metrics.protocol("resp");
+  options.metrics->Listening("tcp://127.0.0.1:7379", 77);
+  SessionHarness harness(NewModel(), options);
+  const auto connection = harness.Connect();
+  harness.Ask(*connection, {"SET", "k", std::string(100000, 'v')});
+  const std::string all = harness.Ask(*connection, {"INFO"});
+  EXPECT_THAT(all, HasSubstr("\r\ntcp_port:7379\r\n"));
+  EXPECT_THAT(all, HasSubstr("\r\nmaxclients:77\r\n"));
+  EXPECT_THAT(all, ContainsRegex("\r\ntotal_net_input_bytes:1000[0-9]{2}\r\n"));
+  EXPECT_THAT(all, ContainsRegex("\r\ntotal_net_output_bytes:[0-9]+\r\n"));
+  EXPECT_THAT(all, ContainsRegex("\r\ninstantaneous_input_kbps:[1-9][0-9]*\\.[0-9]{2}\r\n"));
+  EXPECT_THAT(all, ContainsRegex("\r\ninstantaneous_ops_per_sec:[0-9]+\r\n"));
+  harness.Ask(*connection, {"CONFIG", "RESETSTAT"});
+  EXPECT_THAT(harness.Ask(*connection, {"INFO"}),
+              ContainsRegex("\r\ntotal_net_input_bytes:[0-9]{1,3}\r\n"));
 }
 
 TEST_P(AdminTest, ClientsAreListed) {

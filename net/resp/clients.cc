@@ -75,6 +75,12 @@ bool ClientFilter::Fits(const Client& client) const {
          (!local_address || *local_address == client.local_address());
 }
 
+size_t Client::memory_bytes() const {
+  const auto order = std::memory_order_relaxed;
+  return own_bytes_.load(order) + query_.capacity.load(order) + query_.queued_bytes.load(order) +
+         query_.argument_bytes.load(order) + output_.capacity.load(order);
+}
+
 // In redis-server's order. Not there, because there is nothing of the kind: rbs and rbp, of a
 // buffer for replies that each connection keeps.
 std::string Client::Line(absl::Time now) const {
@@ -84,8 +90,6 @@ std::string Client::Line(absl::Time now) const {
   const size_t lent = output_.lent_bytes.load(order);
   const size_t queued_bytes = query_.queued_bytes.load(order);
   const size_t argument_bytes = query_.argument_bytes.load(order);
-  const size_t memory = own_bytes_.load(order) + query_.capacity.load(order) + queued_bytes +
-                        argument_bytes + output_.capacity.load(order);
   const bool is_unix = absl::StartsWith(addresses_.peer, "unix:");
   const char* const flags = queued >= 0 ? (is_unix ? "xU" : "x") : (is_unix ? "U" : "N");
   std::string line = absl::StrCat("id=", id_, " addr=", address());
@@ -98,8 +102,8 @@ std::string Client::Line(absl::Time now) const {
   absl::StrAppend(&line, " qbuf=", query_.bytes.load(order),
                   " qbuf-free=", query_.free_bytes.load(order), " argv-mem=", argument_bytes,
                   " multi-mem=", queued_bytes, " obl=", output_.bytes.load(order),
-                  " oll=", output_.lent_pieces.load(order), " omem=", lent, " tot-mem=", memory,
-                  " events=", output_.is_read.load(order) ? "r" : "",
+                  " oll=", output_.lent_pieces.load(order), " omem=", lent,
+                  " tot-mem=", memory_bytes(), " events=", output_.is_read.load(order) ? "r" : "",
                   output_.is_writing.load(order) ? "w" : "");
   absl::StrAppend(&line, " cmd=", command_.load(order),
                   " user=default redir=-1 resp=", protocol_.load(order),
@@ -127,6 +131,13 @@ size_t Clients::size() const {
 uint64_t Clients::accepted() const {
   MutexLock lock(&mu_);
   return last_id_;
+}
+
+size_t Clients::memory_bytes() const {
+  MutexLock lock(&mu_);
+  size_t bytes = 0;
+  for (const auto& [id, client] : clients_) bytes += client->memory_bytes();
+  return bytes;
 }
 
 std::string Clients::List(absl::Time now, const ClientFilter& filter, size_t most) const {

@@ -74,6 +74,8 @@ class Client {
   void set_own_bytes(size_t bytes) { own_bytes_.store(bytes, std::memory_order_relaxed); }
   void Touch(absl::Time now) { last_ms_.store(absl::ToUnixMillis(now), std::memory_order_relaxed); }
 
+  // What the connection takes, with what waits to be carried out and sent.
+  size_t memory_bytes() const;
   // As CLIENT LIST has it, without a newline.
   std::string Line(absl::Time now) const;
 
@@ -138,6 +140,7 @@ class Clients {
 
   size_t size() const;
   uint64_t accepted() const;  // since the start
+  size_t memory_bytes() const;
 
   // Of the `most` that came first, each on a line.
   std::string List(absl::Time now, const ClientFilter& filter, size_t most) const;

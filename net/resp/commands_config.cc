@@ -161,20 +161,6 @@ void ConfigSet(CommandCall* call) {
   call->reply->Ok();
 }
 
-void ConfigResetStat(CommandCall* call) {
-  ServerState* const state = call->state;
-  const StoreStats stats = StatsOf(*call).value_or(StoreStats());
-  state->counters.Reset();
-  {
-    MutexLock lock(&state->reset_mu);
-    state->reset.refused =
-        state->options.metrics == nullptr ? 0 : state->options.metrics->refused();
-    state->reset.expired = StoreCount(stats, "expired");
-    state->reset.evicted = StoreCount(stats, "evicted");
-  }
-  call->reply->Ok();
-}
-
 void ConfigRewrite(CommandCall* call) {
   call->reply->Error("ERR The server is running without a config file");
 }
