@@ -66,6 +66,16 @@ void ProtocolMetrics::RecordLatency(uint64_t nanoseconds, uint64_t requests) {
   }
 }
 
+void ProtocolMetrics::SetMore(More more) {
+  MutexLock lock(&more_mu_);
+  more_ = std::move(more);
+}
+
+void ProtocolMetrics::AppendMore(std::string* out) const {
+  MutexLock lock(&more_mu_);
+  if (more_ != nullptr) more_(out);
+}
+
 void ProtocolMetrics::Listening(absl::string_view address, int max_clients) {
   MutexLock lock(&mu_);
   address_ = std::string(address);

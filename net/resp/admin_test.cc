@@ -155,6 +155,36 @@ TEST_P(AdminTest, InfoHasWhatTheMetricsCount) {
               ContainsRegex("\r\ntotal_net_input_bytes:[0-9]{1,3}\r\n"));
 }
 
+TEST_P(AdminTest, MetricsHaveCommandsAndErrors) {
+  Metrics metrics;
+  RespOptions options = Options();
+  options.metrics = metrics.protocol("resp");
+  {
+    SessionHarness harness(NewModel(), options);
+    const auto connection = harness.Connect();
+    harness.Ask(*connection, {"SET", "k", "v"});
+    harness.Ask(*connection, {"INCR", "k"});
+    harness.Ask(*connection, {"INCR"});
+    harness.Ask(*connection, {"EVAL", "return redis.error_reply('MY\"\\\\ error')", "0"});
+    std::string text;
+    options.metrics->AppendMore(&text);
+    for (const char* line : {"# TYPE kvarts_resp_commands_total counter",
+                             "kvarts_resp_commands_total{command=\"set\"} 1",
+                             "kvarts_resp_commands_rejected_total{command=\"incr\"} 1",
+                             "kvarts_resp_commands_failed_total{command=\"incr\"} 1",
+                             "kvarts_resp_errors_total{code=\"ERR\"} 2",
+                             "kvarts_resp_errors_total{code=\"MY\\\"\\\\\"} 1"}) {
+      EXPECT_THAT(text, HasSubstr(absl::StrCat(line, "\n")));
+    }
+    EXPECT_THAT(text, ContainsRegex(
+                          "kvarts_resp_command_seconds_total\\{command=\"set\"\\} 0\\.[0-9]{9}\n"));
+  }
+  // The service is gone; its metrics are not.
+  std::string text;
+  options.metrics->AppendMore(&text);
+  EXPECT_EQ(text, "");
+}
+
 TEST_P(AdminTest, ClientsAreListed) {
   SessionHarness harness(NewModel(), Options());
   const auto first = harness.Connect();

@@ -61,6 +61,16 @@ void DbSize(CommandCall* call) {
   call->reply->Integer(static_cast<int64_t>(stats->entries));
 }
 
+void AclWhoAmI(CommandCall* call) { call->reply->Bulk("default"); }
+
+// A master's: how far its replicas may be behind, and none of them.
+void Role(CommandCall* call) {
+  call->reply->Array(3);
+  call->reply->Bulk("master");
+  call->reply->Integer(0);
+  call->reply->Array(0);
+}
+
 void Time(CommandCall* call) {
   const int64_t us = absl::ToUnixMicros(call->state->options.clock->Now());
   call->reply->Array(2);

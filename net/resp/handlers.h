@@ -115,11 +115,13 @@ void ConfigResetStat(CommandCall* call);
 void Info(CommandCall* call);
 
 // commands_server.cc
+void AclWhoAmI(CommandCall* call);
 void DbSize(CommandCall* call);
 void Help(CommandCall* call);  // of the subcommand's container, from the table
 void MemoryDoctor(CommandCall* call);
 void MemoryStats(CommandCall* call);
 void MinusOne(CommandCall* call);  // :-1
+void Role(CommandCall* call);
 void Time(CommandCall* call);
 void Wait(CommandCall* call);
 void Yes(CommandCall* call);                     // +OK

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/mutex.h"
 #include "net/output.h"
 #include "net/resp/interpreter.h"
+#include "net/resp/prometheus.h"
 #include "net/resp/state.h"
 
 namespace kvarts {
@@ -57,7 +59,15 @@ class LoopState {
 // Thread-safe.
 class RespService::Impl {
  public:
-  explicit Impl(const RespOptions& options) : state(options, resp::Commands().size()) {}
+  explicit Impl(const RespOptions& options) : state(options, resp::Commands().size()) {
+    if (options.metrics == nullptr) return;
+    options.metrics->SetMore([this](std::string* out) { resp::AppendPrometheus(state, out); });
+  }
+  ~Impl() {
+    if (state.options.metrics != nullptr) state.options.metrics->SetMore(nullptr);
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   void SetReady(StoreRunner* runner) {
     ready_ = std::make_unique<const Serving>(runner);
