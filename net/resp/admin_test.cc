@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -12,6 +13,7 @@
 #include "net/metrics.h"
 #include "net/resp/latency_log.h"
 #include "net/resp/session_harness.h"
+#include "storage/layers/forwarding_store.h"
 #include "testing/model/manual_clock.h"
 
 namespace kvarts {
@@ -114,6 +116,57 @@ TEST_P(AdminTest, CommandsAreCounted) {
   harness.Ask(*connection, {"CONFIG", "RESETSTAT"});
   EXPECT_THAT(stats(), ContainsRegex("# Commandstats\r\n"
                                      "cmdstat_config\\|resetstat:calls=1,[^\r]*\r\n\r\n$"));
+}
+
+// Writes "a" behind the first read, once.
+class RewritingStore final : public ForwardingStore {
+ public:
+  RewritingStore() : ForwardingStore(NewModelStore()) { Put(); }
+
+  void MultiGet(absl::Span<const absl::string_view> keys, const ReadOptions& options,
+                ReadResults* results) override {
+    ForwardingStore::MultiGet(keys, options, results);
+    if (!std::exchange(rewritten_, true)) Put();
+  }
+  void Read(absl::string_view key, const ReadOptions& options, ReadResults* results) override {
+    MultiGet(absl::MakeConstSpan(&key, 1), options, results);
+  }
+
+ private:
+  void Put() {
+    WriteBatch batch;
+    batch.Put("a", "text");
+    EXPECT_TRUE(Write(batch, WriteOptions(), nullptr).ok());
+  }
+
+  bool rewritten_ = false;
+};
+
+TEST(CommandCountsTest, WhatATransactionTriesAgainIsCountedOnce) {
+  SessionHarness harness(std::make_unique<RewritingStore>());
+  const auto connection = harness.Connect();
+  EXPECT_THAT(harness.Send(*connection, "MULTI\r\nINCR a\r\nSET b 1\r\nEXEC\r\n"),
+              HasSubstr("*2\r\n-ERR value is not an integer or out of range\r\n+OK\r\n"));
+  const std::string all = harness.Ask(*connection, {"INFO", "everything"});
+  EXPECT_THAT(all, ContainsRegex("cmdstat_incr:calls=1,[^\r]*,failed_calls=1\r\n"));
+  EXPECT_THAT(all, ContainsRegex("cmdstat_set:calls=1,[^\r]*,failed_calls=0\r\n"));
+  EXPECT_THAT(all, ContainsRegex("cmdstat_exec:calls=1,[^\r]*,failed_calls=0\r\n"));
+  EXPECT_THAT(all, HasSubstr("errorstat_ERR:count=1\r\n"));
+}
+
+TEST_P(AdminTest, CommandsThatShareACallAreCountedEach) {
+  SessionHarness harness(NewModel(), Options());
+  const auto connection = harness.Connect();
+  const std::string mixed = Request({"GET", "k"}) + Request({"GETBIT", "k", "bad"}) +
+                            Request({"STRLEN", "k"}) + Request({"STRLEN", "k"}) +
+                            Request({"GET", "k"});
+  harness.Send(*connection, mixed + Request({"SET", "k", "v"}) + Request({"DEL", "k"}) +
+                                Request({"SET", "k", "v"}));
+  const std::string all = harness.Ask(*connection, {"INFO", "commandstats"});
+  for (const char* line : {"get:calls=2,.*failed_calls=0", "getbit:calls=1,.*failed_calls=1",
+                           "strlen:calls=2,.*failed_calls=0", "set:calls=2,", "del:calls=1,"}) {
+    EXPECT_THAT(all, ContainsRegex(absl::StrCat("\r\ncmdstat_", line)));
+  }
 }
 
 TEST_P(AdminTest, ErrorsAreCountedByTheirFirstWord) {
