@@ -140,6 +140,22 @@ TEST_F(ServerTest, ClientsBeyondTheCapAreToldSo) {
   }
   EXPECT_EQ(server_->clients(), 1);
   EXPECT_EQ(server_->refused(), 3);
+  // The connection is ended behind the words, and what else it sends is taken.
+  Client* const last = clients_.back().get();
+  Awaited<std::string> end;
+  Awaited<std::string> sent;
+  client_loops_->loop(0)->Post([&] {
+    last->stream->Read(absl::MakeSpan(last->buffer), kTestPatience, [&](absl::StatusOr<size_t> n) {
+      end.Set(n.ok() && *n == 0 ? "ended" : "not so");
+      static constexpr absl::string_view kMore = "more";
+      last->stream->Write(
+          absl::MakeConstSpan(&kMore, 1), kTestPatience,
+          [&](const absl::Status& s) { sent.Set(s.ok() ? "taken" : s.ToString()); });
+    });
+  });
+  sent.Await([](const std::string& got) { return !got.empty(); });
+  EXPECT_EQ(end.Get(), "ended");
+  EXPECT_EQ(sent.Get(), "taken");
 }
 
 // Each that is told holds a descriptor until it leaves: there are not many of them.
