@@ -387,7 +387,7 @@ TEST_P(AdminTest, SlowCommandsAreNoted) {
   deleted += "\\$22\r\n... \\(9 more arguments\\)\r\n";
   const std::string cut = absl::StrCat("\\*3\r\n\\$3\r\nSET\r\n\\$1\r\nk\r\n\\$147\r\n",
                                        std::string(128, 'x'), "... \\(72 more bytes\\)\r\n");
-  const auto shown = [](std::vector<absl::string_view> args) {
+  const auto shown = [](const std::vector<absl::string_view>& args) {
     return absl::StrReplaceAll(Request(args),
                                {{"*", "\\*"}, {"$", "\\$"}, {"(", "\\("}, {")", "\\)"}});
   };
