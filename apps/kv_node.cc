@@ -98,8 +98,10 @@ DEFINE_string(tls_ca, "",
               "With --cross_slot=ask and --listen served with TLS: the roots that the other nodes' "
               "certificates are trusted by, a file in PEM; empty: the system's.");
 DEFINE_bool(insecure_listen, false, "Allow listening wider than this machine without a password.");
-DEFINE_int32(max_clients, 10000,
-             "Connections of each protocol at once; further ones are closed as they come.");
+DEFINE_int32(
+    max_clients, 10000,
+    "Connections of each protocol at once; further ones are closed as they come, over RESP "
+    "with an error.");
 
 namespace kvarts {
 namespace {

@@ -68,8 +68,10 @@ DEFINE_string(tls_key, "", "The private key of --tls_cert, in PEM without a pass
 DEFINE_string(tls, "listen,resp,http",
               "With --tls_cert: which of --listen, --resp and --http are served with TLS.");
 DEFINE_bool(insecure_listen, false, "Allow listening wider than this machine without a password.");
-DEFINE_int32(max_clients, 10000,
-             "Connections of each protocol at once; further ones are closed as they come.");
+DEFINE_int32(
+    max_clients, 10000,
+    "Connections of each protocol at once; further ones are closed as they come, over RESP "
+    "with an error.");
 DEFINE_string(idle_timeout, "0",
               "Close connections that ask for nothing for so long (90s, 10m); 0: after 10 minutes, "
               "HTTP's after 75 seconds.");

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -31,6 +32,7 @@
 #include "apps/testing/resp_differential/run.h"
 #include "apps/testing/resp_differential/script.h"
 #include "apps/testing/resp_differential/sequence.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "net/resp/session_harness.h"
 #include "storage/memory/memory.h"
@@ -238,6 +240,60 @@ TEST_F(RespDifferentialTest, ValuesGoBothWaysByDumpAndRestore) {
         EXPECT_EQ(Text(to, {"GET", "restored"}), value);
       }
     }
+  }
+}
+
+// The names in front of `mark` in the words of `text`.
+std::set<std::string> Names(absl::string_view text, char mark) {
+  std::set<std::string> names;
+  for (const absl::string_view word : absl::StrSplit(text, absl::ByAnyChar("\r\n "))) {
+    const size_t at = word.find(mark);
+    if (at != absl::string_view::npos) names.emplace(word.substr(0, at));
+  }
+  return names;
+}
+
+// What kvarts tells is what redis-server tells, and may be less: there is no other field but those
+// of its own, which are listed here.
+TEST_F(RespDifferentialTest, TheFieldsOfInfoAndClientListAreThoseOfRedis) {
+  const auto only_here = [](std::set<std::string> here, const std::set<std::string>& there) {
+    for (const std::string& name : there) here.erase(name);
+    return here;
+  };
+  for (const std::string& kind : Kinds()) {
+    Kvarts kvarts(kind, directory_.path());
+    for (Peer* const peer : {expected_.get(), kvarts.peer.get()}) {
+      peer->Reset();
+      Text(peer, {"SET", "k", "v"});
+      Text(peer, {"CONFIG", "RESETSTAT"});
+      Text(peer, {"GET", "k"});
+      Text(peer, {"GET"});
+      Text(peer, {"INCR", "k"});
+    }
+    for (const absl::string_view section :
+         {"server", "clients", "memory", "persistence", "stats", "replication", "cpu",
+          "commandstats", "errorstats", "cluster", "keyspace"}) {
+      SCOPED_TRACE(section);
+      std::set<std::string> here = Names(Text(kvarts.peer.get(), {"INFO", section}), ':');
+      EXPECT_EQ(here.erase("kvarts_version"), section == "server" ? 1u : 0u);
+      EXPECT_THAT(only_here(here, Names(Text(expected_.get(), {"INFO", section}), ':')),
+                  testing::IsEmpty());
+      EXPECT_FALSE(here.empty());
+    }
+    // Those that are in the sections of no name: in the same order.
+    std::vector<std::string> titles[2];
+    for (const int i : {0, 1}) {
+      Peer* const peer = i == 0 ? expected_.get() : kvarts.peer.get();
+      for (const absl::string_view line : absl::StrSplit(Text(peer, {"INFO"}), "\r\n")) {
+        if (absl::StartsWith(line, "# ") && line != "# Modules") titles[i].emplace_back(line);
+      }
+    }
+    EXPECT_EQ(titles[1], titles[0]);
+    std::set<std::string> fields = Names(Text(kvarts.peer.get(), {"CLIENT", "LIST"}), '=');
+    EXPECT_EQ(fields.erase("lib-name") + fields.erase("lib-ver"), 2u);  // of 7.2
+    EXPECT_THAT(only_here(fields, Names(Text(expected_.get(), {"CLIENT", "LIST"}), '=')),
+                testing::IsEmpty());
+    EXPECT_GE(fields.size(), 20u);
   }
 }
 

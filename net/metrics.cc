@@ -66,6 +66,16 @@ void ProtocolMetrics::RecordLatency(uint64_t nanoseconds, uint64_t requests) {
   }
 }
 
+void ProtocolMetrics::SetMore(More more) {
+  MutexLock lock(&more_mu_);
+  more_ = std::move(more);
+}
+
+void ProtocolMetrics::AppendMore(std::string* out) const {
+  MutexLock lock(&more_mu_);
+  if (more_ != nullptr) more_(out);
+}
+
 void ProtocolMetrics::Listening(absl::string_view address, int max_clients) {
   MutexLock lock(&mu_);
   address_ = std::string(address);
@@ -82,33 +92,41 @@ int ProtocolMetrics::max_clients() const {
   return max_clients_;
 }
 
+std::string ProtocolMetrics::address() const {
+  MutexLock lock(&mu_);
+  return address_;
+}
+
 void ProtocolMetrics::Refused() { refused_.fetch_add(1, std::memory_order_relaxed); }
 
-uint64_t ProtocolMetrics::Served() const {
-  uint64_t requests = 0;
-  uint64_t errors = 0;
+RequestCounts ProtocolMetrics::Counts() const {
+  RequestCounts counts;
   for (const std::atomic<Place*>& slot : places_) {
     const Place* const place = slot.load(std::memory_order_acquire);
     if (place == nullptr) continue;
-    requests += place->requests.load(std::memory_order_relaxed);
-    errors += place->errors.load(std::memory_order_relaxed);
+    counts.requests += place->requests.load(std::memory_order_relaxed);
+    counts.errors += place->errors.load(std::memory_order_relaxed);
+    counts.hits += place->hits.load(std::memory_order_relaxed);
+    counts.misses += place->misses.load(std::memory_order_relaxed);
+    counts.bytes_in += place->bytes_in.load(std::memory_order_relaxed);
+    counts.bytes_out += place->bytes_out.load(std::memory_order_relaxed);
   }
-  return requests - std::min(errors, requests);  // they are not counted at once
+  return counts;
+}
+
+uint64_t ProtocolMetrics::Served() const {
+  const RequestCounts counts = Counts();
+  return counts.requests -
+         std::min(counts.errors, counts.requests);  // they are not counted at once
 }
 
 ProtocolStats ProtocolMetrics::Collect() const {
   ProtocolStats out;
   out.name = name_;
+  out.counts = Counts();
   for (const std::atomic<Place*>& slot : places_) {
     const Place* const place = slot.load(std::memory_order_acquire);
-    if (place == nullptr) continue;
-    out.counts.requests += place->requests.load(std::memory_order_relaxed);
-    out.counts.errors += place->errors.load(std::memory_order_relaxed);
-    out.counts.hits += place->hits.load(std::memory_order_relaxed);
-    out.counts.misses += place->misses.load(std::memory_order_relaxed);
-    out.counts.bytes_in += place->bytes_in.load(std::memory_order_relaxed);
-    out.counts.bytes_out += place->bytes_out.load(std::memory_order_relaxed);
-    out.latency.Merge(place->latency.Collect());
+    if (place != nullptr) out.latency.Merge(place->latency.Collect());
   }
   out.open = open_.load(std::memory_order_relaxed);
   out.accepted = accepted_.load(std::memory_order_relaxed);

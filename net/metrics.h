@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -58,6 +59,13 @@ class ProtocolMetrics {
   // From the arrival of a request's last byte until its answer was handed over.
   void RecordLatency(uint64_t nanoseconds, uint64_t requests = 1);
 
+  // What a protocol counts beyond what all do: appends whole families in Prometheus' text format.
+  // Called by AppendMore(), by one thread at a time; null: nothing, also no longer once this
+  // returns.
+  using More = std::function<void(std::string* out)>;
+  void SetMore(More more);
+  void AppendMore(std::string* out) const;
+
   // Called by Server.
   void Listening(absl::string_view address, int max_clients);
   void Accepted();
@@ -65,11 +73,14 @@ class ProtocolMetrics {
   void Refused();
 
   ProtocolStats Collect() const;
+  // Collect().counts, without the rest.
+  RequestCounts Counts() const;
   // Requests that were not refused and did not fail: Collect() without the rest.
   uint64_t Served() const;
-  // Two of its fields, without the rest.
+  // Fields of it, without the rest.
   int64_t refused() const { return refused_.load(std::memory_order_relaxed); }
   int max_clients() const;
+  std::string address() const;
 
  private:
   // What one thread counts: it alone writes, so that no instruction locks. 19 KB,
@@ -89,6 +100,9 @@ class ProtocolMetrics {
   mutable Mutex mu_;
   std::string address_ ABSL_GUARDED_BY(mu_);
   int max_clients_ ABSL_GUARDED_BY(mu_) = 0;
+
+  mutable Mutex more_mu_;  // held in its calls
+  More more_ ABSL_GUARDED_BY(more_mu_);
 };
 
 // Thread-safe. The protocols of a process.

@@ -46,6 +46,9 @@ class Output {
 
   size_t size() const { return bytes_.size() + lent_bytes_; }
   bool empty() const { return size() == 0; }
+  // Of those bytes the ones that were lent, and in how many pieces.
+  size_t lent_bytes() const { return lent_bytes_; }
+  size_t lent_pieces() const { return lent_.size(); }
 
   // In order; good until the next change.
   absl::Span<const absl::string_view> Pieces() {

@@ -149,6 +149,7 @@ class ScriptedStream final : public Stream {
   }
   EventLoop* loop() const override { return loop_; }
   std::string peer() const override { return "scripted:"; }
+  StreamSocket socket() const override { return {"scripted:here", 7}; }
 
   // Does, in a task of the loop, what the wire allows now.
   void Moved() {

@@ -1,6 +1,8 @@
 #include "net/server.h"
 
 #include <atomic>
+#include <cstdint>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -40,13 +42,58 @@ class Barrier {
   int tokens_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
+// Of clients that are being refused, on one loop: each holds a descriptor and this object.
+constexpr size_t kMostRefusals = 64;
+// How long one is told and heard.
+constexpr absl::Duration kRefusalTime = absl::Seconds(2);
+
+// On its loop only. A client that is told that there are too many: written to, then heard until
+// it leaves or its time is over.
+class Refusal {
+ public:
+  // `done` destroys it, possibly inside.
+  Refusal(std::unique_ptr<Stream> stream, absl::string_view text, Task done)
+      : text_(text),
+        done_(std::move(done)),
+        timer_(stream->loop()->NewTimer()),
+        stream_(std::move(stream)) {
+    timer_->Start(kRefusalTime, [this] { Done(); });
+    stream_->Write(absl::MakeConstSpan(&text_, 1), kRefusalTime, [this](const absl::Status& s) {
+      if (!s.ok()) return Done();
+      stream_->CloseWrite();
+      Hear();
+    });
+  }
+
+ private:
+  void Hear() {
+    stream_->Read(absl::MakeSpan(heard_), kRefusalTime, [this](absl::StatusOr<size_t> n) {
+      if (!n.ok() || *n == 0) return Done();
+      Hear();
+    });
+  }
+  void Done() {
+    Task done = std::exchange(done_, nullptr);
+    done();
+  }
+
+  const absl::string_view text_;
+  Task done_;
+  char heard_[512];
+  const std::unique_ptr<Timer> timer_;
+  const std::unique_ptr<Stream> stream_;  // goes first: it uses what is above
+};
+
 // What the accept callback, the sessions and the server share. The callbacks may
 // outlive the server in a loop's queue.
 class Connections : public std::enable_shared_from_this<Connections> {
  public:
   Connections(absl::Span<EventLoop* const> loops, const ServerOptions& options,
               SessionFactory factory)
-      : max_clients_(options.max_clients), metrics_(options.metrics), factory_(std::move(factory)) {
+      : max_clients_(options.max_clients),
+        refusal_(options.refusal),
+        metrics_(options.metrics),
+        factory_(std::move(factory)) {
     for (EventLoop* loop : loops) per_loop_.push_back(std::make_unique<PerLoop>(loop));
   }
 
@@ -54,15 +101,7 @@ class Connections : public std::enable_shared_from_this<Connections> {
   void Accept(std::unique_ptr<Stream> stream) {
     PerLoop* const here = Find(stream->loop());
     if (here == nullptr || here->ended) return;
-    {
-      MutexLock lock(&mu_);
-      if (clients_ >= max_clients_) {
-        ++refused_;
-        if (metrics_ != nullptr) metrics_->Refused();
-        return;
-      }
-      ++clients_;
-    }
+    if (!Admit()) return Refuse(here, std::move(stream));
     if (metrics_ != nullptr) metrics_->Accepted();
     std::unique_ptr<Session> made = factory_(std::move(stream));
     if (made == nullptr) {
@@ -88,6 +127,7 @@ class Connections : public std::enable_shared_from_this<Connections> {
     for (const std::unique_ptr<PerLoop>& place : per_loop_) {
       place->loop->Post([this, here = place.get(), destroy, token = barrier.NewToken()] {
         here->ended = true;
+        here->refusals.clear();
         destroy ? DestroyAll(here) : DrainAll(here);
       });
     }
@@ -124,8 +164,29 @@ class Connections : public std::enable_shared_from_this<Connections> {
     explicit PerLoop(EventLoop* l) : loop(l) {}
     EventLoop* const loop;
     std::unordered_map<Session*, std::unique_ptr<Session>> sessions;
+    std::unordered_map<uint64_t, std::unique_ptr<Refusal>> refusals;
+    uint64_t next_refusal = 0;
     bool ended = false;
   };
+
+  bool Admit() {
+    MutexLock lock(&mu_);
+    if (clients_ >= max_clients_) {
+      ++refused_;
+      return false;
+    }
+    ++clients_;
+    return true;
+  }
+
+  void Refuse(PerLoop* here, std::unique_ptr<Stream> stream) {
+    if (metrics_ != nullptr) metrics_->Refused();
+    if (refusal_.empty() || here->refusals.size() >= kMostRefusals) return;
+    const uint64_t number = here->next_refusal++;
+    here->refusals.emplace(
+        number, std::make_unique<Refusal>(std::move(stream), refusal_,
+                                          [here, number] { here->refusals.erase(number); }));
+  }
 
   PerLoop* Find(EventLoop* loop) const {
     for (const std::unique_ptr<PerLoop>& place : per_loop_) {
@@ -141,6 +202,7 @@ class Connections : public std::enable_shared_from_this<Connections> {
   }
 
   void DestroyAll(PerLoop* here) {
+    here->refusals.clear();
     auto sessions = std::move(here->sessions);
     here->sessions.clear();
     const size_t count = sessions.size();
@@ -158,6 +220,7 @@ class Connections : public std::enable_shared_from_this<Connections> {
   }
 
   const int max_clients_;
+  const std::string refusal_;
   ProtocolMetrics* const metrics_;
   const SessionFactory factory_;
   std::vector<std::unique_ptr<PerLoop>> per_loop_;  // constant after construction

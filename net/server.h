@@ -35,8 +35,12 @@ class Session {
 using SessionFactory = std::function<std::unique_ptr<Session>(std::unique_ptr<Stream> stream)>;
 
 struct ServerOptions {
-  // Further connections are closed as they come, and counted.
+  // Further connections are counted, told `refusal`, and closed.
   int max_clients = 10000;
+  // In the protocol's own words, whole; empty: nothing is said. What a refused client has sent
+  // is read and thrown away for a moment, because a connection that is closed with bytes unread
+  // is reset, and with it what was said. A few are told at a time; more are closed at once.
+  std::string refusal;
   // Where connections are counted, if anywhere; must outlive the server's loops.
   ProtocolMetrics* metrics = nullptr;
   ListenOptions listen;

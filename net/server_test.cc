@@ -58,8 +58,9 @@ class EchoSession final : public Session {
 
 class ServerTest : public testing::Test {
  protected:
-  void Start(int max_clients = 100, bool stubborn = false) {
+  void Start(int max_clients = 100, bool stubborn = false, const std::string& refusal = "") {
     ServerOptions options;
+    options.refusal = refusal;
     options.max_clients = max_clients;
     options.metrics = &metrics_;
     std::vector<EventLoop*> loops = {server_loops_->loop(0), server_loops_->loop(1)};
@@ -83,10 +84,11 @@ class ServerTest : public testing::Test {
           [client](absl::StatusOr<std::unique_ptr<Stream>> stream) {
             if (!stream.ok()) return client->got.Set("refused");
             client->stream = *std::move(stream);
-            client->stream->Read(absl::MakeSpan(client->buffer), kTestPatience,
-                                 [client](absl::StatusOr<size_t> n) {
-                                   client->got.Set(n.ok() && *n > 0 ? "hi" : "ended");
-                                 });
+            client->stream->Read(
+                absl::MakeSpan(client->buffer), kTestPatience, [client](absl::StatusOr<size_t> n) {
+                  const bool some = n.ok() && *n > 0;
+                  client->got.Set(some ? std::string(client->buffer, *n) : "ended");
+                });
             static constexpr absl::string_view kHi = "hi";
             client->stream->Write(absl::MakeConstSpan(&kHi, 1), kTestPatience, [](absl::Status) {});
           });
@@ -125,6 +127,48 @@ TEST_F(ServerTest, ServesUntilItIsDestroyed) {
   server_.reset();
   EXPECT_EQ(alive_, 0);
   EXPECT_FALSE(SayHi());
+}
+
+TEST_F(ServerTest, ClientsBeyondTheCapAreToldSo) {
+  Start(/*max_clients=*/1, /*stubborn=*/false, "full");
+  EXPECT_TRUE(SayHi());
+  // What they had sent by then does not have them reset. They stay for a moment, and are no
+  // clients.
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(SayHi());
+    EXPECT_EQ(clients_.back()->got.Get(), "full");
+  }
+  EXPECT_EQ(server_->clients(), 1);
+  EXPECT_EQ(server_->refused(), 3);
+  // The connection is ended behind the words, and what else it sends is taken.
+  Client* const last = clients_.back().get();
+  Awaited<std::string> end;
+  Awaited<std::string> sent;
+  client_loops_->loop(0)->Post([&] {
+    last->stream->Read(absl::MakeSpan(last->buffer), kTestPatience, [&](absl::StatusOr<size_t> n) {
+      end.Set(n.ok() && *n == 0 ? "ended" : "not so");
+      static constexpr absl::string_view kMore = "more";
+      last->stream->Write(
+          absl::MakeConstSpan(&kMore, 1), kTestPatience,
+          [&](const absl::Status& s) { sent.Set(s.ok() ? "taken" : s.ToString()); });
+    });
+  });
+  sent.Await([](const std::string& got) { return !got.empty(); });
+  EXPECT_EQ(end.Get(), "ended");
+  EXPECT_EQ(sent.Get(), "taken");
+}
+
+// Each that is told holds a descriptor until it leaves: there are not many of them.
+TEST_F(ServerTest, NotAllThatAreRefusedAreToldSo) {
+  Start(/*max_clients=*/1, /*stubborn=*/false, "full");
+  EXPECT_TRUE(SayHi());
+  int told = 0;
+  do {
+    EXPECT_FALSE(SayHi());
+    ++told;
+  } while (told < 1000 && clients_.back()->got.Get() == "full");
+  EXPECT_GT(told, 64);
+  EXPECT_LT(told, 1000);
 }
 
 TEST_F(ServerTest, ClientsBeyondTheCapAreRefusedAndCounted) {

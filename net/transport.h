@@ -17,6 +17,12 @@
 
 namespace kvarts {
 
+// Of a stream, for those who look after a server.
+struct StreamSocket {
+  std::string local;    // this end's address, as peer() has the other's; empty: it has none
+  int descriptor = -1;  // -1: none
+};
+
 // On its loop's thread only. Two directions of bytes between two ends.
 //
 // At most one read and one write are under way at a time. Callbacks run on the
@@ -54,6 +60,8 @@ class Stream {
   virtual EventLoop* loop() const = 0;
   // For logs and limits: "tcp://127.0.0.1:51234", "unix:", "loopback:".
   virtual std::string peer() const = 0;
+  // What it lies on, where that is a socket. Not for input and output.
+  virtual StreamSocket socket() const { return {}; }
 };
 
 // Destroy it on the first of the loops it listens on, or once the loops have

@@ -184,6 +184,8 @@ class ServingImpl final : public Serving {
     for (int i = 0; i < loops_->size(); ++i) all.push_back(loops_->loop(i));
     ServerOptions options;
     options.max_clients = options_.max_clients;
+    // Clients of Redis look for these words; those of the others find the connection closed.
+    if (flag == "resp") options.refusal = "-ERR max number of clients reached\r\n";
     options.listen.reuse_port = options_.reuse_port;
     options.metrics = metrics_.protocol(protocol);
     const bool with_tls = std::find(tls_flags_.begin(), tls_flags_.end(), flag) != tls_flags_.end();

@@ -152,7 +152,8 @@ class TellingStore final : public ForwardingStore {
   absl::StatusOr<StoreStats> Stats() override {
     StoreStats stats;
     stats.details = {{"level0_bytes", "4096"}, {"evict", "none"},   {"amplification", "1.5"},
-                     {"level0_bytes", "1"},    {"of \"it\"", "-2"}, {"ratio", "nan"}};
+                     {"level0_bytes", "1"},    {"of \"it\"", "-2"}, {"ratio", "nan"},
+                     {"evicted", "7"},         {"swaps", "3"}};
     return stats;
   }
 };
@@ -167,6 +168,9 @@ TEST_F(HttpTest, NumbersThatTheStoreTellsOfItselfAreMetrics) {
   EXPECT_EQ(metrics.Value("kvarts_store_detail{name=\"level0_bytes\"}"), 4096);
   EXPECT_EQ(metrics.Value("kvarts_store_detail{name=\"amplification\"}"), 1.5);
   EXPECT_EQ(metrics.Value("kvarts_store_detail{name=\"of \\\"it\\\"\"}"), -2);
+  EXPECT_EQ(metrics.Value("kvarts_store_evicted_total"), 7);
+  EXPECT_EQ(metrics.Value("kvarts_store_swaps_total"), 3);
+  EXPECT_FALSE(metrics.Has("kvarts_store_expired_total"));
   EXPECT_FALSE(metrics.Has("kvarts_store_detail{name=\"evict\"}"));
   EXPECT_FALSE(metrics.Has("kvarts_store_detail{name=\"ratio\"}"));
 }

@@ -119,6 +119,35 @@ void Single(absl::string_view name, absl::string_view type, absl::string_view he
   absl::StrAppend(out, name, " ", absl::StrFormat("%.15g", value), "\n");
 }
 
+// Those details that alerts are made of have names of their own too.
+void AppendNamedDetails(const StoreStats& stats, std::string* out) {
+  constexpr struct {
+    const char* detail;
+    const char* name;
+    const char* type;
+    const char* help;
+  } kNamed[] = {
+      {"evicted", "kvarts_store_evicted_total", "counter",
+       "Entries evicted to make room, since the store was opened."},
+      {"expired", "kvarts_store_expired_total", "counter",
+       "Entries that expired and were removed, since the store was opened."},
+      {"max_memory", "kvarts_store_max_memory_bytes", "gauge",
+       "The most that the entries may take; 0: no limit."},
+      {"peak_memory", "kvarts_store_peak_memory_bytes", "gauge",
+       "The most that kvarts_store_memory_bytes was, since the store was opened."},
+      {"swaps", "kvarts_store_swaps_total", "counter",
+       "How often the served data were replaced by newer ones."},
+  };
+  for (const auto& named : kNamed) {
+    for (const auto& [name, value] : stats.details) {
+      double number = 0;
+      if (name != named.detail || !absl::SimpleAtod(value, &number)) continue;
+      Single(named.name, named.type, named.help, number, out);
+      break;
+    }
+  }
+}
+
 // What the store tells of itself beyond what all do, where it is a number.
 void AppendDetails(const StoreStats& stats, std::string* out) {
   std::set<absl::string_view> told;
@@ -256,6 +285,7 @@ void PrometheusMetrics(const HttpContext& context, HttpCall* call) {
         Single("kvarts_store_save_failed", "gauge", "1 where the last try to save it failed.",
                stats->save_error.empty() ? 0 : 1, out);
       }
+      AppendNamedDetails(*stats, out);
       AppendDetails(*stats, out);
     }
   }
@@ -266,6 +296,11 @@ void PrometheusMetrics(const HttpContext& context, HttpCall* call) {
         static_cast<double>(cluster->map()->lost_slots), out);
   }
   AppendProtocols(Collect(*context.info), out);
+  if (context.info->metrics != nullptr) {
+    for (const ProtocolMetrics* const protocol : context.info->metrics->protocols()) {
+      protocol->AppendMore(out);
+    }
+  }
   AppendProcess(*context.info, out);
 }
 

@@ -116,6 +116,8 @@ enum CommandFlags : uint32_t {
   kNoScript = 1 << 12,
   // Its keys follow their number, which is its second argument.
   kCountedKeys = 1 << 13,
+  // Looks at what connections tell of themselves and of what they did, its own too.
+  kTells = 1 << 14,
 };
 
 enum class CommandGroup : unsigned char {

@@ -70,13 +70,13 @@ void ClientKill(CommandCall* call) {
       if (!IsType(value)) return reply->Error(UnknownType(value));
       filter.none = filter.none || !IsNormal(value);
     } else if (absl::EqualsIgnoreCase(args[i], "USER")) {
-      if (!absl::EqualsIgnoreCase(value, "default")) {
+      if (value != "default") {
         return reply->Error(absl::StrCat("ERR No such user '", Shown(value), "'"));
       }
     } else if (absl::EqualsIgnoreCase(args[i], "ADDR")) {
       filter.address = std::string(value);
     } else if (absl::EqualsIgnoreCase(args[i], "LADDR")) {
-      filter.none = true;  // where a connection arrived is not kept
+      filter.local_address = std::string(value);
     } else if (absl::EqualsIgnoreCase(args[i], "SKIPME") && absl::EqualsIgnoreCase(value, "yes")) {
       filter.but = own;
     } else if (absl::EqualsIgnoreCase(args[i], "SKIPME") && absl::EqualsIgnoreCase(value, "no")) {

@@ -27,11 +27,14 @@ struct Setting {
   void (*set)(ServerState* state, int64_t value);
   int64_t least = 0;
   bool of_store = false;  // `get` looks at the stats
+  bool is_fixed = false;  // may not even be set to what it is
 };
 
 constexpr Setting kSettings[] = {
     {"appendonly", [](const ServerState&, const StoreStats&) -> std::string { return "no"; },
      nullptr},
+    {"daemonize", [](const ServerState&, const StoreStats&) -> std::string { return "no"; },
+     nullptr, 0, /*of_store=*/false, /*is_fixed=*/true},
     {"databases", [](const ServerState&, const StoreStats&) -> std::string { return "1"; },
      nullptr},
     {"latency-monitor-threshold",
@@ -144,8 +147,9 @@ void ConfigSet(CommandCall* call) {
     }
     // Programs set what is so already, to be sure of it.
     if (setting->of_store && !stats.ok()) return call->reply->Error(ErrorText(stats.status()));
-    if (setting->set == nullptr &&
-        args[i + 1] != setting->get(*call->state, stats.value_or(StoreStats()))) {
+    if (setting->is_fixed ||
+        (setting->set == nullptr &&
+         args[i + 1] != setting->get(*call->state, stats.value_or(StoreStats())))) {
       return Refuse(call, args[i], "can't set immutable config");
     }
     wanted.emplace_back(setting, 0);
@@ -157,20 +161,6 @@ void ConfigSet(CommandCall* call) {
   }
   for (const auto& [setting, value] : wanted) {
     if (setting->set != nullptr) setting->set(call->state, value);
-  }
-  call->reply->Ok();
-}
-
-void ConfigResetStat(CommandCall* call) {
-  ServerState* const state = call->state;
-  const StoreStats stats = StatsOf(*call).value_or(StoreStats());
-  state->counters.Reset();
-  {
-    MutexLock lock(&state->reset_mu);
-    state->reset.refused =
-        state->options.metrics == nullptr ? 0 : state->options.metrics->refused();
-    state->reset.expired = StoreCount(stats, "expired");
-    state->reset.evicted = StoreCount(stats, "evicted");
   }
   call->reply->Ok();
 }

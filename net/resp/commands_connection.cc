@@ -20,7 +20,7 @@ constexpr char kWrongPassword[] = "WRONGPASS invalid username-password pair or u
 bool LetIn(CommandCall* call, absl::string_view user, absl::string_view password) {
   const std::string& wanted = call->state->options.password;
   // Without a password the one user has none, and any is right.
-  if (absl::EqualsIgnoreCase(user, "default") && (wanted.empty() || SameSecret(password, wanted))) {
+  if (user == "default" && (wanted.empty() || SameSecret(password, wanted))) {
     call->connection->authenticated = true;
     return true;
   }

@@ -70,6 +70,50 @@ void LatencyDoctor(CommandCall* call) {
   call->reply->Verbatim(text);
 }
 
+// Of all commands that were called, or of those named and all subcommands of a container. The
+// bounds are those of redis-server's histogram: microseconds, rounded as its two digits are.
+void LatencyHistogram(CommandCall* call) {
+  const absl::Span<const Command> commands = Commands();
+  const std::vector<CommandCounts> all = call->state->command_stats.Collect();
+  std::vector<size_t> shown;
+  const auto show = [&](const Command& command) {
+    const auto i = static_cast<size_t>(&command - commands.data());
+    if (all[i].calls > 0) shown.push_back(i);
+  };
+  if (call->args.size() == 2) {
+    for (const Command& command : commands) show(command);
+  }
+  for (const absl::string_view name : call->args.subspan(2)) {
+    for (const Command& command : commands) {
+      const absl::string_view its = command.name;
+      if (absl::EqualsIgnoreCase(its, name) ||
+          (absl::StartsWithIgnoreCase(its, name) && its[name.size()] == '|')) {
+        show(command);
+      }
+    }
+  }
+  ReplyWriter* const reply = call->reply;
+  reply->Map(shown.size());
+  for (const size_t i : shown) {
+    reply->Bulk(commands[i].name);
+    reply->Map(2);
+    reply->Bulk("calls");
+    reply->Integer(static_cast<int64_t>(all[i].calls));
+    reply->Bulk("histogram_usec");
+    const auto& times = all[i].times;
+    reply->Map(static_cast<size_t>(
+        std::count_if(times.begin(), times.end(), [](uint64_t n) { return n > 0; })));
+    uint64_t sum = 0;
+    for (size_t b = 0; b < times.size(); ++b) {
+      if (times[b] == 0) continue;
+      sum += times[b];
+      const uint64_t bound = uint64_t{1024} << b;
+      reply->Integer(static_cast<int64_t>((bound + bound / 128 - 1) / 1000));
+      reply->Integer(static_cast<int64_t>(sum));
+    }
+  }
+}
+
 void LatencyHistory(CommandCall* call) {
   std::vector<LatencySample> samples;
   for (const LatencyEvent& event : call->state->latency_log.Events()) {

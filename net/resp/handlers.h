@@ -110,16 +110,22 @@ void Save(CommandCall* call);
 // When the store was saved last, or since when it is served.
 int64_t LastSaveSeconds(const ServerState& state, const StoreStats& stats);
 
+// commands_info.cc
+void ConfigResetStat(CommandCall* call);
+void Info(CommandCall* call);
+
 // commands_server.cc
+void AclWhoAmI(CommandCall* call);
 void DbSize(CommandCall* call);
 void Help(CommandCall* call);  // of the subcommand's container, from the table
-void Info(CommandCall* call);
 void MemoryDoctor(CommandCall* call);
 void MemoryStats(CommandCall* call);
 void MinusOne(CommandCall* call);  // :-1
+void Role(CommandCall* call);
 void Time(CommandCall* call);
 void Wait(CommandCall* call);
 void Yes(CommandCall* call);                     // +OK
+uint64_t ResidentBytes();                        // of the process; 0 where the system does not tell
 const char* ModeText(const ServerState& state);  // as INFO and HELLO name it
 // What the store tells of itself; kUnavailable where there is none yet.
 absl::StatusOr<StoreStats> StatsOf(const CommandCall& call);
@@ -167,12 +173,12 @@ void ClusterSlots(CommandCall* call);
 
 // commands_config.cc
 void ConfigGet(CommandCall* call);
-void ConfigResetStat(CommandCall* call);
 void ConfigRewrite(CommandCall* call);
 void ConfigSet(CommandCall* call);
 
 // commands_slow.cc
 void LatencyDoctor(CommandCall* call);
+void LatencyHistogram(CommandCall* call);
 void LatencyHistory(CommandCall* call);
 void LatencyLatest(CommandCall* call);
 void LatencyReset(CommandCall* call);

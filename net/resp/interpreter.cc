@@ -28,6 +28,23 @@ bool MayWait(const Command& command) {
   return command.group != CommandGroup::kCluster || (command.flags & kNeedsStore) != 0;
 }
 
+// The arguments as SLOWLOG may show them: passwords are left out.
+std::vector<absl::string_view> WithoutSecrets(const Command& command,
+                                              absl::Span<const absl::string_view> args) {
+  constexpr absl::string_view kRedacted = "(redacted)";
+  std::vector<absl::string_view> shown(args.begin(), args.end());
+  size_t secrets = command.name == "auth" ? shown.size() : 0;  // of what follows
+  for (size_t i = 1; i < shown.size(); ++i) {
+    if (secrets > 0) {
+      shown[i] = kRedacted;
+      --secrets;
+    } else if (command.name == "hello" && absl::EqualsIgnoreCase(shown[i], "AUTH")) {
+      secrets = 2;
+    }
+  }
+  return shown;
+}
+
 template <typename T>
 void Reuse(std::vector<T>* vector) {
   if (vector->capacity() > kMaxKept) {
@@ -39,14 +56,14 @@ void Reuse(std::vector<T>* vector) {
 
 }  // namespace
 
-Interpreter::Interpreter(ServerState* state, std::shared_ptr<Client> client, size_t counting_place)
-    : state_(state), counting_place_(counting_place) {
+Interpreter::Interpreter(ServerState* state, std::shared_ptr<Client> client) : state_(state) {
   connection_.client = std::move(client);
   connection_.authenticated = state->options.password.empty();
 }
 
 Interpreter::Outcome Interpreter::Run(const Serving* serving, absl::string_view why_not,
-                                      Scratch* scratch, size_t room, bool on_loop, Output* output) {
+                                      Scratch* scratch, size_t room, bool on_loop, Output* output,
+                                      int64_t now) {
   serving_ = serving;
   why_not_ = why_not;
   scratch_ = scratch;
@@ -58,17 +75,23 @@ Interpreter::Outcome Interpreter::Run(const Serving* serving, absl::string_view 
   reply_.set_output(output);
   work_ = 0;
   counts_ = {};
-  if (!is_out_) since_ = Micros();
-  const uint64_t errors = reply_.errors();
+  place_ = state_->command_stats.MyPlace();
+  if (!is_out_) {
+    since_ = Micros();
+    row_since_ = now != 0 ? now : PreciseNanos();
+  }
   UpdateGate();
   Outcome outcome = Resume() ? RunAll(room) : outcome_;
   // Nothing is left to flush behind what ends a connection, or waits itself.
   if (!Flush()) outcome = outcome_;
-  counts_.errors = reply_.errors() - errors;
   if (counts_.commands > 0) {
-    state_->counters.Add(counting_place_, counts_);
+    place_->AddTotals(counts_);
     connection_.client->Touch(state_->options.clock->Now());
     connection_.client->set_command(last_command_);
+  }
+  Tell();
+  if (ABSL_PREDICT_FALSE(state_->rates.IsDue(row_since_))) {
+    state_->rates.Sample(row_since_, state_->Counted());
   }
   return outcome;
 }
@@ -113,7 +136,7 @@ Interpreter::Outcome Interpreter::RunAll(size_t room) {
           failed_ = true;
           if (!Flush()) return outcome_;
           if (connection_.replies == Connection::Replies::kOn) {
-            reply_.Error(absl::StrCat("ERR ", parser_.error()));
+            Fail(absl::StrCat("ERR ", parser_.error()));
           }
           return Outcome::kEnd;
       }
@@ -135,7 +158,7 @@ bool Interpreter::Take(absl::Span<const absl::string_view> args) {
       (command->group != CommandGroup::kCluster || state_->options.cluster != nullptr)) {
     const Command* const subcommand = FindSubcommand(*command, args[1]);
     if (subcommand == nullptr) {
-      return Refuse(command, absl::StrCat("ERR unknown subcommand '", Shown(args[1]), "'. Try ",
+      return Refuse(nullptr, absl::StrCat("ERR unknown subcommand '", Shown(args[1]), "'. Try ",
                                           absl::AsciiStrToUpper(command->name), " HELP."));
     }
     command = subcommand;
@@ -181,7 +204,9 @@ bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string
     return TakeAgain();
   }
   connection_.client->set_command(command.name.data());
+  if (ABSL_PREDICT_FALSE((command.flags & kTells) != 0)) Tell();
   CommandCall call{command, args, state_, &connection_, serving_, scratch_, &reply_, is_loop_};
+  Begin(command);
   command.handler(&call);
   if (ABSL_PREDICT_FALSE(call.too_long)) {
     outcome_ = Outcome::kTakesLong;
@@ -190,7 +215,11 @@ bool Interpreter::CarryOut(const Command& command, absl::Span<const absl::string
   TookTime(command, args);
   work_ += call.work;
   if ((command.flags & kNeedsAuthentication) == 0) UpdateGate();  // it may have changed that
-  if (ABSL_PREDICT_FALSE(call.execute)) Execute();
+  if (ABSL_PREDICT_FALSE(call.execute)) {
+    Execute();
+    Begin(command);
+  }
+  ++row_.calls;
   outcome_ = Outcome::kEnd;
   return !call.end;
 }
@@ -260,7 +289,8 @@ bool Interpreter::GatherRead(const Command& command, absl::Span<const absl::stri
   }
   const size_t keys = keys_.size() - first_key;
   const bool more = args.size() > keys + 1;
-  pending_.push_back({&command, first_key, kept_args_.size(), more ? args.size() : 0});
+  pending_.push_back(
+      {&command, args[0].data(), first_key, kept_args_.size(), more ? args.size() : 0});
   if (more) kept_args_.insert(kept_args_.end(), args.begin(), args.end());
   values_wanted_ = values_wanted_ || (command.flags & kNeedsValues) != 0;
   work_ += keys - 1;
@@ -269,6 +299,7 @@ bool Interpreter::GatherRead(const Command& command, absl::Span<const absl::stri
 
 bool Interpreter::FlushReads() {
   if (pending_.empty()) return true;
+  Begin(*pending_[0].command);
   ReadResults* const results = scratch_->results.get();
   ReadOptions options;
   options.value = values_wanted_;
@@ -289,10 +320,17 @@ bool Interpreter::FlushReads() {
   bool lent = false;
   const auto all = absl::MakeConstSpan(results->begin(), results->size());
   const size_t before = reply_.output()->size();
+  size_t row = 0;  // the first of those of one command
   for (size_t i = 0; i < pending_.size(); ++i) {
     const size_t end = i + 1 < pending_.size() ? pending_[i + 1].first_key : keys_.size();
+    if (ABSL_PREDICT_FALSE(pending_[i].command != pending_[row].command)) {
+      row_.calls += i - std::exchange(row, i);
+      Share(*pending_[i].command);
+    }
     AnswerRead(pending_[i], all.subspan(pending_[i].first_key, end - pending_[i].first_key), &lent);
   }
+  row_.calls += pending_.size() - row;
+  EndShared();
   if (!results->intact()) reply_.output()->MarkLost();
   if (lent) {
     reply_.output()->Keep(std::shared_ptr<ReadResults>(std::move(scratch_->results)));
@@ -303,7 +341,8 @@ bool Interpreter::FlushReads() {
   } else {
     keys_at_once_ = std::min(keys_at_once_ * 2, kMaxKeysAtOnce);
   }
-  TookTime(*pending_[0].command, keys_);
+  const int64_t micros = SlowMicros();
+  if (ABSL_PREDICT_FALSE(micros >= 0)) NoteSlowReads(micros);
   pending_.clear();
   Reuse(&keys_);
   Reuse(&kept_args_);
@@ -325,19 +364,82 @@ void Interpreter::AnswerRead(const PendingRead& read, absl::Span<const ReadResul
 }
 
 void Interpreter::NoteSlow(int64_t micros, const Command& command,
-                           absl::Span<const absl::string_view> args) {
-  if ((command.flags & kNeedsAuthentication) == 0) return;  // a password may be in it
+                           absl::Span<const absl::string_view> args, size_t more) {
   const absl::Time now = state_->options.clock->Now();
   const bool fast = (command.flags & kFast) != 0;
   if (state_->latency_log.IsSpike(micros)) {
     state_->latency_log.Add(fast, absl::ToUnixSeconds(now), micros / 1000);
   }
   if (!state_->slow_log.IsSlow(micros)) return;
-  std::vector<absl::string_view> words;
-  if (command.read != nullptr) words.push_back(command.name);  // `args` are its keys
-  words.insert(words.end(), args.begin(), args.end());
-  state_->slow_log.Add(now, micros, words, std::string(connection_.client->address()),
-                       connection_.client->name());
+  state_->slow_log.Add(now, micros, WithoutSecrets(command, args), more,
+                       std::string(connection_.client->address()), connection_.client->name());
+}
+
+void Interpreter::NoteSlowReads(int64_t micros) {
+  const PendingRead& first = pending_[0];
+  std::vector<absl::string_view> args;
+  if (first.args > 0) {
+    args.assign(kept_args_.begin(), kept_args_.begin() + static_cast<std::ptrdiff_t>(first.args));
+  } else {
+    args.emplace_back(first.name, first.command->name.size());
+    const size_t keys = pending_.size() > 1 ? pending_[1].first_key : keys_.size();
+    args.insert(args.end(), keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(keys));
+  }
+  NoteSlow(micros, *first.command, args, pending_.size() - 1);
+}
+
+void Interpreter::Share(const Command& command) {
+  row_.failed = std::min(reply_.errors() - errors_before_, row_.calls);
+  if (row_.calls > 0) shared_.push_back(row_);
+  errors_before_ = reply_.errors();
+  row_ = {&command};
+}
+
+void Interpreter::EndRow() {
+  const uint64_t errors = reply_.errors();
+  if (row_.calls > 0 && !is_retry_) {
+    const auto add = [this](const Row& row, int64_t nanos) {
+      place_->Add(static_cast<size_t>(row.command - Commands().data()), row.calls, row.failed,
+                  nanos);
+    };
+    const int64_t now = PreciseNanos();
+    int64_t nanos = now - row_since_;
+    row_.failed = std::min(errors - errors_before_, row_.calls);
+    uint64_t calls = row_.calls;
+    for (const Row& row : shared_) calls += row.calls;
+    for (const Row& row : shared_) {
+      const int64_t part = nanos * static_cast<int64_t>(row.calls) / static_cast<int64_t>(calls);
+      add(row, part);
+      nanos -= part;
+      calls -= row.calls;
+    }
+    add(row_, nanos);
+    row_since_ = now;
+  }
+  shared_.clear();
+  errors_before_ = errors;
+  row_ = {};
+}
+
+void Interpreter::Tell() {
+  EndRow();
+  if (ABSL_PREDICT_FALSE(reply_.errors() > 0)) {
+    counts_.errors += reply_.errors();
+    state_->error_stats.Add(reply_.error_codes());
+    reply_.set_error_codes({});
+    errors_before_ = 0;
+  }
+  const Transaction* const transaction = connection_.transaction.get();
+  ClientQuery query;
+  if (transaction != nullptr && transaction->open) {
+    query.queued = static_cast<int>(transaction->queue.size());
+  }
+  query.queued_bytes = queued_bytes();
+  query.bytes = parser_.buffered();
+  query.free_bytes = parser_.free_bytes();
+  query.capacity = parser_.capacity();
+  query.argument_bytes = parser_.argument_bytes();
+  connection_.client->SetQuery(query);
 }
 
 absl::string_view Interpreter::WhyRefused(uint32_t unmet) {
@@ -348,7 +450,10 @@ absl::string_view Interpreter::WhyRefused(uint32_t unmet) {
 
 bool Interpreter::Fail(absl::string_view error) {
   if (!Flush()) return TakeAgain();
+  // It is no call's.
+  EndRow();
   reply_.Error(error);
+  errors_before_ = reply_.errors();
   return true;
 }
 

@@ -31,8 +31,8 @@ namespace resp {
 // next Run() goes on: behind the request at hand, or with it again.
 class Interpreter {
  public:
-  // `counting_place`: see Counters. `state` must outlive it.
-  Interpreter(ServerState* state, std::shared_ptr<Client> client, size_t counting_place);
+  // `state` must outlive it.
+  Interpreter(ServerState* state, std::shared_ptr<Client> client);
 
   RequestParser& parser() { return parser_; }
   bool authenticated() const { return connection_.authenticated; }
@@ -61,14 +61,15 @@ class Interpreter {
   // Answers requests. Without a `serving`, those that need a store are refused
   // with `why_not`. The output must be sent, or destroyed, before its bytes turn
   // bad: see Output::intact(). `on_loop`: this thread must not wait for a store that says how
-  // not to.
+  // not to. `now`: PreciseNanos(), where the caller knows it; else 0.
   Outcome Run(const Serving* serving, absl::string_view why_not, Scratch* scratch, size_t room,
-              bool on_loop, Output* output);
+              bool on_loop, Output* output, int64_t now = 0);
 
   // What is to be submitted: it borrows from the parser's buffer.
   StoreWrite* writing() { return &writing_; }
-  // What the last Run() did.
-  const Counters::Values& counts() const { return counts_; }
+  // What the last Run() did, and when its last command had ended, as PreciseNanos().
+  const RequestTotals& counts() const { return counts_; }
+  int64_t ended_at() const { return row_since_; }
 
  private:
   // Microseconds: what takes at least so long is measured by the coarse clock.
@@ -77,6 +78,7 @@ class Interpreter {
   // Reads that wait for FlushReads(): of one command.
   struct PendingRead {
     const Command* command;
+    const char* name;  // as it was sent
     size_t first_key;  // in keys_
     size_t first_arg;  // in kept_args_
     size_t args;
@@ -137,17 +139,41 @@ class Interpreter {
     const int64_t least = state_->slow_log.threshold();
     return least >= 0 && least < kCoarse ? PreciseMicros() : CoarseMicros();
   }
-  // Notes a command, or reads that were one call, where it took long since the one before.
-  void TookTime(const Command& command, absl::Span<const absl::string_view> args) {
+  // Of the time since the command before, where it was long; else negative.
+  int64_t SlowMicros() {
     const int64_t now = Micros();
     const int64_t micros = now - since_;
     since_ = now;
-    if (ABSL_PREDICT_FALSE(state_->slow_log.IsSlow(micros) ||
-                           state_->latency_log.IsSpike(micros))) {
-      NoteSlow(micros, command, args);
-    }
+    const bool is_slow = state_->slow_log.IsSlow(micros) || state_->latency_log.IsSpike(micros);
+    return ABSL_PREDICT_FALSE(is_slow) ? micros : -1;
   }
-  void NoteSlow(int64_t micros, const Command& command, absl::Span<const absl::string_view> args);
+  // Notes a command where it took long; `more` others went to the store with it.
+  void TookTime(const Command& command, absl::Span<const absl::string_view> args, size_t more = 0) {
+    const int64_t micros = SlowMicros();
+    if (ABSL_PREDICT_FALSE(micros >= 0)) NoteSlow(micros, command, args, more);
+  }
+  void NoteSlow(int64_t micros, const Command& command, absl::Span<const absl::string_view> args,
+                size_t more);
+  // Those that wait, which were one call.
+  void NoteSlowReads(int64_t micros);
+  // Calls of one command in a row are counted together, and the clock is read once for them:
+  //   Begin(command); ...it is carried out...; ++row_.calls;
+  void Begin(const Command& command) {
+    if (row_.command == &command) return;
+    EndRow();
+    row_.command = &command;
+  }
+  // Of commands that go to the store together, where another one is answered next: the time since
+  // Begin() of the first is theirs in equal parts.
+  //   ...; row_.calls += n; Share(another); ...; row_.calls += m; EndShared();
+  void Share(const Command& command);
+  void EndShared() {
+    if (ABSL_PREDICT_FALSE(!shared_.empty())) EndRow();
+  }
+  // The errors since the end of the row before are its calls', one each at most.
+  void EndRow();
+  // For those who look at connections and counts: CLIENT LIST, INFO.
+  void Tell();
   bool Refuse(const Command* command, absl::string_view error);
   bool Fail(absl::string_view error);
 
@@ -167,7 +193,6 @@ class Interpreter {
   void UpdateGate();
 
   ServerState* const state_;
-  const size_t counting_place_;
   Connection connection_;
   RequestParser parser_;
   ReplyWriter reply_;
@@ -185,8 +210,19 @@ class Interpreter {
   size_t work_ = 0;
   int64_t since_ = 0;  // when the last command had ended
   Outcome outcome_ = Outcome::kStarved;
-  Counters::Values counts_;
+  RequestTotals counts_;
   const char* last_command_ = "NULL";
+  CommandStats::Place* place_ = nullptr;
+  struct Row {
+    const Command* command = nullptr;
+    uint64_t calls = 0;
+    uint64_t failed = 0;
+  };
+  Row row_;
+  std::vector<Row> shared_;     // earlier rows of the same time
+  int64_t row_since_ = 0;       // PreciseNanos(): when the row before had ended
+  uint64_t errors_before_ = 0;  // ReplyWriter::errors(), as it was then
+  bool is_retry_ = false;       // of a transaction: its commands were counted at the first try
 
   std::vector<PendingRead> pending_;
   std::vector<absl::string_view> keys_;

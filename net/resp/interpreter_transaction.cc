@@ -24,6 +24,7 @@ constexpr char kDiscarded[] = "EXECABORT Transaction discarded because of: ";
 }  // namespace
 
 bool Interpreter::Refuse(const Command* command, absl::string_view error) {
+  if (command != nullptr) place_->Reject(static_cast<size_t>(command - Commands().data()));
   if (command != nullptr && command->name == "exec") {
     connection_.transaction.reset();
     return Fail(absl::StrCat(kDiscarded, absl::StripPrefix(error, "ERR ")));
@@ -74,6 +75,7 @@ void Interpreter::Execute() {
   // Its writes go to a store of its own, and are committed in one.
   const bool submits = std::exchange(submits_, false);
   ExecuteNow();
+  is_retry_ = false;
   submits_ = submits;
 }
 
@@ -84,10 +86,7 @@ void Interpreter::ExecuteNow() {
     KeySlots slots;
     for (const QueuedCommand& queued : transaction->queue) slots.Add(queued);
     for (const WatchedKey& key : watched) slots.Add(key.key);
-    if (slots.several()) {
-      Fail(kCrossSlot);
-      return;
-    }
+    if (slots.several()) return reply_.Error(kCrossSlot);
   }
   for (int i = 0; i < kTries; ++i) {
     if (TryToExecute(*transaction, watched)) return;
@@ -96,7 +95,7 @@ void Interpreter::ExecuteNow() {
   for (int i = 0; i < kMoreTries; ++i) {
     if (TryToExecute(*transaction, watched)) return;
   }
-  Fail(absl::StrCat(kDiscarded, "others wrote its keys at every try"));
+  reply_.Error(absl::StrCat(kDiscarded, "others wrote its keys at every try"));
 }
 
 bool Interpreter::TryToExecute(const Transaction& transaction,
@@ -113,7 +112,8 @@ bool Interpreter::TryToExecute(const Transaction& transaction,
   const Output::Mark mark = output->mark();
   const size_t room = output->size() + state_->options.max_answer_bytes;
   const int protocol = reply_.protocol();
-  const Counters::Values counts = counts_;
+  const RequestTotals counts = counts_;
+  const ErrorCodes errors = reply_.error_codes();
 
   TransactionStore store(base->store, state_->options.clock);
   const Serving serving(base->runner, &store);
@@ -126,6 +126,7 @@ bool Interpreter::TryToExecute(const Transaction& transaction,
     if (output->size() > room) break;
   }
   Flush();
+  Begin(*FindCommand("exec"));  // the commit is its own
   serving_ = base;
   if (output->size() > room) {
     output->Rewind(mark);
@@ -151,6 +152,9 @@ bool Interpreter::TryToExecute(const Transaction& transaction,
   }
   reply_.set_protocol(protocol);
   counts_ = counts;
+  reply_.set_error_codes(errors);
+  errors_before_ = errors.count;
+  is_retry_ = true;
   return false;
 }
 

@@ -1,5 +1,7 @@
 // Writes that go to the store together.
 
+#include <utility>
+
 #include "absl/base/optimization.h"
 #include "net/resp/interpreter.h"
 #include "net/resp/key_slots.h"
@@ -38,6 +40,7 @@ bool Interpreter::FlushWrites() {
     outcome_ = Outcome::kWrites;
     return false;
   }
+  Begin(*pending_writes_[0].command);
   WriteResults* const written = &scratch_->written;
   serving_->store->Write(writing_.batch, writing_.options, written).IgnoreError();
   AnswerWrites(written->results);
@@ -45,15 +48,23 @@ bool Interpreter::FlushWrites() {
 }
 
 void Interpreter::AnswerWrites(absl::Span<const WriteResult> results) {
+  Begin(*pending_writes_[0].command);
   // Noted by the first of them.
-  TookTime(*pending_writes_[0].command, first_write_);
+  TookTime(*pending_writes_[0].command, first_write_, pending_writes_.size() - 1);
+  size_t row = 0;  // the first of those of one command
   for (size_t i = 0; i < pending_writes_.size(); ++i) {
     const size_t end =
         i + 1 < pending_writes_.size() ? pending_writes_[i + 1].first_mutation : results.size();
+    if (ABSL_PREDICT_FALSE(pending_writes_[i].command != pending_writes_[row].command)) {
+      row_.calls += i - std::exchange(row, i);
+      Share(*pending_writes_[i].command);
+    }
     AnswerWrite(*pending_writes_[i].command,
                 results.subspan(pending_writes_[i].first_mutation,
                                 end - pending_writes_[i].first_mutation));
   }
+  row_.calls += pending_writes_.size() - row;
+  EndShared();
   pending_writes_.clear();
   writing_.batch.Clear();
   existed_wanted_ = false;

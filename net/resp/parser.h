@@ -56,6 +56,11 @@ class RequestParser {
   // True: part of a request is there. After Next() has said kNeedMore.
   bool begun() const { return end_ != begin_; }
   size_t capacity() const { return capacity_; }
+  // Bytes in the buffer: those of the last request until the next Next(), and behind it.
+  size_t buffered() const { return end_ - begin_; }
+  size_t free_bytes() const { return capacity_ - end_; }
+  // Memory of args() beyond the buffer.
+  size_t argument_bytes() const { return args_.capacity() * sizeof(absl::string_view); }
 
  private:
   enum class Line : unsigned char { kWhole, kPart, kBad };

@@ -1,5 +1,6 @@
 #include "net/resp/reply.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -11,6 +12,9 @@
 namespace kvarts {
 namespace resp {
 namespace {
+
+// Of the first word of an error, as it is counted: a script may say anything.
+constexpr size_t kMaxCodeBytes = 64;
 
 // A type, a number and "\r\n", from the end of a small array backwards.
 class HeadText {
@@ -45,7 +49,15 @@ void ReplyWriter::Simple(absl::string_view text) {
 }
 
 void ReplyWriter::Error(absl::string_view text) {
-  ++errors_;
+  ++errors_.count;
+  const absl::string_view code = text.substr(0, text.find_first_of(" \r\n"));
+  const auto known = std::find_if(errors_.codes.begin(), errors_.codes.end(),
+                                  [&](const auto& entry) { return entry.first == code; });
+  if (known != errors_.codes.end()) {
+    ++known->second;
+  } else {
+    errors_.codes.emplace_back(code.substr(0, kMaxCodeBytes), 1);
+  }
   while (!text.empty() && (text.back() == '\r' || text.back() == '\n')) text.remove_suffix(1);
   std::string& bytes = output_->bytes();
   bytes.append(1, '-');

@@ -3,12 +3,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "net/output.h"
 
 namespace kvarts {
 namespace resp {
+
+// Error replies that were written. A value.
+struct ErrorCodes {
+  uint64_t count = 0;
+  std::vector<std::pair<std::string, uint64_t>> codes;  // by their first word: "ERR"
+};
 
 // Not thread-safe. Appends replies to an output, in the words of RESP2 or RESP3.
 // An array or a map is its head, followed by as many replies as it says.
@@ -27,8 +36,10 @@ class ReplyWriter {
   void Simple(absl::string_view text);
   // "ERR ..."; the code first. A newline becomes a space, at the end nothing.
   void Error(absl::string_view text);
-  // Errors written so far.
-  uint64_t errors() const { return errors_; }
+  // Errors written so far, and again from none. For what is taken back: set to what was.
+  uint64_t errors() const { return errors_.count; }
+  const ErrorCodes& error_codes() const { return errors_; }
+  void set_error_codes(ErrorCodes codes) { errors_ = std::move(codes); }
   void Integer(int64_t value);
   void Bulk(absl::string_view bytes);
   // As Bulk(), but a large value is lent: it must be good until the output is
@@ -50,7 +61,7 @@ class ReplyWriter {
 
   Output* output_ = nullptr;
   int protocol_ = 2;
-  uint64_t errors_ = 0;
+  ErrorCodes errors_;
 };
 
 }  // namespace resp

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/mutex.h"
 #include "net/output.h"
 #include "net/resp/interpreter.h"
+#include "net/resp/prometheus.h"
 #include "net/resp/state.h"
 
 namespace kvarts {
@@ -34,8 +36,6 @@ constexpr size_t kOrdinaryBytes = 64 << 10;
 // holds little.
 class LoopState {
  public:
-  explicit LoopState(size_t n) : number(n) {}
-
   std::unique_ptr<Output> TakeOutput() {
     if (spare_.empty()) return std::make_unique<Output>();
     std::unique_ptr<Output> output = std::move(spare_.back());
@@ -48,7 +48,6 @@ class LoopState {
     if (spare_.size() < kSpareOutputs) spare_.push_back(std::move(output));
   }
 
-  const size_t number;
   Scratch scratch;
 
  private:
@@ -60,7 +59,15 @@ class LoopState {
 // Thread-safe.
 class RespService::Impl {
  public:
-  explicit Impl(const RespOptions& options) : state(options) {}
+  explicit Impl(const RespOptions& options) : state(options, resp::Commands().size()) {
+    if (options.metrics == nullptr) return;
+    options.metrics->SetMore([this](std::string* out) { resp::AppendPrometheus(state, out); });
+  }
+  ~Impl() {
+    if (state.options.metrics != nullptr) state.options.metrics->SetMore(nullptr);
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   void SetReady(StoreRunner* runner) {
     ready_ = std::make_unique<const Serving>(runner);
@@ -75,7 +82,7 @@ class RespService::Impl {
   std::shared_ptr<LoopState> StateOf(EventLoop* loop) {
     MutexLock lock(&mu_);
     std::shared_ptr<LoopState>& loop_state = loops_[loop];
-    if (loop_state == nullptr) loop_state = std::make_shared<LoopState>(loops_.size());
+    if (loop_state == nullptr) loop_state = std::make_shared<LoopState>();
     return loop_state;
   }
 
@@ -112,10 +119,11 @@ class RespSession final : public Session {
         loop_(stream->loop()),
         loop_state_(std::move(loop_state)),
         interpreter_(std::make_shared<Interpreter>(
-            state, state->clients.Add(stream->peer(), state->options.clock->Now()),
-            loop_state_->number)),
+            state, state->clients.Add(AddressesOf(*stream), state->options.clock->Now()))),
         timer_(loop_->NewTimer()),
         stream_(std::move(stream)) {
+    interpreter_->client().set_own_bytes(sizeof(*this) + sizeof(Interpreter) +
+                                         sizeof(resp::Client));
     interpreter_->client().SetKill([loop = loop_, self = self_] {
       loop->Post([self] {
         if (*self != nullptr) (*self)->Finish();
@@ -148,11 +156,33 @@ class RespSession final : public Session {
   void Pump() {
     while (!running_ && !yielding_ && !over_ && !starved_ && HasRoom()) Run();
     StartWrite();
+    just_arrived_ = just_ended_ = 0;
+    TellOutput();
     if (running_ || yielding_) return;
     const bool done = over_ || (starved_ && (peer_ended_ || draining_));
     if (done && !writing_ && Waiting() == 0) return Conclude();
     if (!done && starved_ && HasRoom()) StartRead();
     if (!CountHeld()) Finish();
+  }
+
+  static resp::ClientAddresses AddressesOf(const Stream& stream) {
+    StreamSocket socket = stream.socket();
+    return {stream.peer(), std::move(socket.local), socket.descriptor};
+  }
+
+  // For CLIENT LIST.
+  void TellOutput() {
+    resp::ClientOutput told;
+    for (const auto& output : {out_.get(), writing_out_.get()}) {
+      if (output == nullptr) continue;
+      told.bytes += output->size() - output->lent_bytes();
+      told.lent_bytes += output->lent_bytes();
+      told.lent_pieces += output->lent_pieces();
+      told.capacity += output->bytes().capacity();
+    }
+    told.is_read = !over_ && !peer_ended_ && HasRoom();
+    told.is_writing = writing_;
+    interpreter_->client().SetOutput(told);
   }
 
   // Memory beyond the ordinary. False: it is too much, of all together.
@@ -216,8 +246,9 @@ class RespSession final : public Session {
   }
 
   void RunInline(const Serving* serving) {
-    outcome_ =
-        interpreter_->Run(serving, {}, &loop_state_->scratch, Room(), /*on_loop=*/true, out_.get());
+    // What has just come is begun at once: the clock need not be read again.
+    outcome_ = interpreter_->Run(serving, {}, &loop_state_->scratch, Room(), /*on_loop=*/true,
+                                 out_.get(), std::exchange(just_arrived_, 0));
   }
 
   // The store has the interpreter's writes until they are done, also where the client leaves.
@@ -258,7 +289,8 @@ class RespSession final : public Session {
   void DidRun(Outcome outcome) {
     running_ = false;
     active_ = true;
-    const resp::Counters::Values& counts = interpreter_->counts();
+    just_ended_ = interpreter_->ended_at();
+    const resp::RequestTotals& counts = interpreter_->counts();
     answered_ += counts.commands;
     counts_.requests += counts.commands;
     counts_.errors += counts.errors;
@@ -317,7 +349,7 @@ class RespSession final : public Session {
     if (!n.ok()) return Finish();
     received_ = true;
     counts_.bytes_in += *n;
-    if (state_->options.metrics != nullptr) arrived_ = loop_->Now();
+    arrived_ = just_arrived_ = resp::PreciseNanos();
     if (*n == 0) {
       peer_ended_ = true;
       if (lingering_) return Finish();
@@ -347,7 +379,7 @@ class RespSession final : public Session {
     ProtocolMetrics* const metrics = state_->options.metrics;
     if (metrics == nullptr) return;
     if (answered_ > 0) {
-      const int64_t time = absl::ToInt64Nanoseconds(loop_->Now() - arrived_);
+      const int64_t time = (just_ended_ != 0 ? just_ended_ : resp::PreciseNanos()) - arrived_;
       metrics->RecordLatency(static_cast<uint64_t>(std::max<int64_t>(time, 0)), answered_);
     }
     answered_ = 0;
@@ -417,10 +449,13 @@ class RespSession final : public Session {
   std::unique_ptr<Output> out_;          // gathers answers
   std::unique_ptr<Output> writing_out_;  // what the write under way sends
 
-  RequestCounts counts_;    // not yet told to the metrics
-  uint64_t answered_ = 0;   // requests whose latency is not yet told
-  absl::Duration arrived_;  // the last bytes
-  int64_t held_ = 0;        // of ServerState::held_bytes
+  RequestCounts counts_;   // not yet told to the metrics
+  uint64_t answered_ = 0;  // requests whose latency is not yet told
+  int64_t arrived_ = 0;    // the last bytes, as PreciseNanos()
+  // Within a Pump(), 0 outside: the same, and when the last command had ended.
+  int64_t just_arrived_ = 0;
+  int64_t just_ended_ = 0;
+  int64_t held_ = 0;  // of ServerState::held_bytes
   Outcome outcome_ = Outcome::kStarved;
   bool running_ = false;   // the interpreter is, maybe on another thread, or its writes are out
   bool yielding_ = false;  // there is more to answer, later
@@ -458,7 +493,7 @@ std::unique_ptr<Session> RespService::NewSession(std::unique_ptr<Stream> stream)
 }
 
 RespStats RespService::stats() const {
-  const resp::Counters::Values counts = impl_->state.counters.Sum();
+  const resp::RequestTotals counts = impl_->state.command_stats.totals();
   RespStats stats;
   stats.commands = counts.commands;
   stats.connections = impl_->state.clients.accepted();

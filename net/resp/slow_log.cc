@@ -48,7 +48,7 @@ void SlowLog::Cut() {
 }
 
 void SlowLog::Add(absl::Time at, int64_t micros, absl::Span<const absl::string_view> args,
-                  std::string address, std::string name) {
+                  size_t more, std::string address, std::string name) {
   SlowCommand entry;
   entry.at = at;
   entry.micros = micros;
@@ -64,6 +64,7 @@ void SlowLog::Add(absl::Time at, int64_t micros, absl::Span<const absl::string_v
   if (kept < args.size()) {
     entry.args.push_back(absl::StrCat("... (", args.size() - kept, " more arguments)"));
   }
+  if (more > 0) entry.args.push_back(absl::StrCat("... (", more, " more commands)"));
   MutexLock lock(&mu_);
   entry.id = next_id_++;
   entries_.push_front(std::move(entry));

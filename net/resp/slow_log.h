@@ -49,7 +49,9 @@ class SlowLog {
   int64_t max_entries() const;
   void set_max_entries(int64_t entries);
 
-  void Add(absl::Time at, int64_t micros, absl::Span<const absl::string_view> args,
+  // `more`: commands that were carried out with it, and took this time together. They are told
+  // as an argument, "... (7 more commands)".
+  void Add(absl::Time at, int64_t micros, absl::Span<const absl::string_view> args, size_t more,
            std::string address, std::string name);
   // The newest first, at most `most`.
   std::vector<SlowCommand> Newest(size_t most) const;

@@ -19,12 +19,25 @@ std::string RandomId() {
 
 }  // namespace
 
-ServerState::ServerState(const RespOptions& o)
+ServerState::ServerState(const RespOptions& o, size_t commands)
     : options(o),
       started(o.clock->Now()),
       run_id(RandomId()),
       scans(o.max_scans, kMaxScanBytes),
-      lua(o.max_script_bytes) {}
+      lua(o.max_script_bytes),
+      command_stats(commands),
+      rates(PreciseNanos()) {}
+
+Rates::Counts ServerState::Counted() const {
+  Rates::Counts counted;
+  counted.commands = command_stats.totals().commands;
+  if (options.metrics != nullptr) {
+    const RequestCounts counts = options.metrics->Counts();
+    counted.bytes_in = counts.bytes_in;
+    counted.bytes_out = counts.bytes_out;
+  }
+  return counted;
+}
 
 }  // namespace resp
 }  // namespace kvarts

@@ -12,8 +12,10 @@
 #include "base/mutex.h"
 #include "net/resp/clients.h"
 #include "net/resp/cluster_replies.h"
+#include "net/resp/command_stats.h"
 #include "net/resp/latency_log.h"
 #include "net/resp/options.h"
+#include "net/resp/rates.h"
 #include "net/resp/scan_cursors.h"
 #include "net/resp/scripts/lua_script.h"
 #include "net/resp/scripts/script.h"
@@ -24,60 +26,11 @@
 namespace kvarts {
 namespace resp {
 
-// Thread-safe. Counts that several loops add to, each mostly in a place of its own.
-class Counters {
- public:
-  struct Values {
-    uint64_t commands = 0;
-    uint64_t errors = 0;  // not summed
-    uint64_t hits = 0;
-    uint64_t misses = 0;
-  };
-
-  // `place`: any number, best the same for all that one thread adds.
-  void Add(size_t place, const Values& values) {
-    Place& here = places_[place % places_.size()];
-    here.commands.fetch_add(values.commands, std::memory_order_relaxed);
-    here.hits.fetch_add(values.hits, std::memory_order_relaxed);
-    here.misses.fetch_add(values.misses, std::memory_order_relaxed);
-  }
-  // From which on SinceReset() counts.
-  void Reset() {
-    const Values now = Sum();
-    reset_.commands.store(now.commands, std::memory_order_relaxed);
-    reset_.hits.store(now.hits, std::memory_order_relaxed);
-    reset_.misses.store(now.misses, std::memory_order_relaxed);
-  }
-  Values SinceReset() const {
-    Values sum = Sum();
-    sum.commands -= reset_.commands.load(std::memory_order_relaxed);
-    sum.hits -= reset_.hits.load(std::memory_order_relaxed);
-    sum.misses -= reset_.misses.load(std::memory_order_relaxed);
-    return sum;
-  }
-  Values Sum() const {
-    Values sum;
-    for (const Place& place : places_) {
-      sum.commands += place.commands.load(std::memory_order_relaxed);
-      sum.hits += place.hits.load(std::memory_order_relaxed);
-      sum.misses += place.misses.load(std::memory_order_relaxed);
-    }
-    return sum;
-  }
-
- private:
-  struct alignas(64) Place {
-    std::atomic<uint64_t> commands{0};
-    std::atomic<uint64_t> hits{0};
-    std::atomic<uint64_t> misses{0};
-  };
-  std::array<Place, 16> places_;
-  Place reset_;  // what the sum was
-};
-
 // What others count, at the moment from which on INFO counts it.
 struct AtReset {
   int64_t refused = 0;
+  uint64_t bytes_in = 0;
+  uint64_t bytes_out = 0;
   uint64_t expired = 0;
   uint64_t evicted = 0;
 };
@@ -115,7 +68,8 @@ struct Serving {
 
 // Thread-safe. What the connections of a service share.
 struct ServerState {
-  explicit ServerState(const RespOptions& o);
+  // `commands`: how many there are in the table, which lies above this.
+  ServerState(const RespOptions& o, size_t commands);
 
   const RespOptions options;
   const absl::Time started;
@@ -130,12 +84,17 @@ struct ServerState {
     return reset;
   }
 
+  // Of all connections, since the start. Without metrics there are no bytes.
+  Rates::Counts Counted() const;
+
   LastCheckpoint checkpoint;
   Clients clients;
   ScanCursors scans;
   ScriptCache scripts;
   LuaPool lua;
-  Counters counters;
+  CommandStats command_stats;
+  ErrorStats error_stats;
+  Rates rates;
   SlowLog slow_log;
   ClusterReplies cluster_replies;
   LatencyLog latency_log;

@@ -54,6 +54,7 @@ class SocketCore {
 
   AsioLoop* loop() const { return loop_; }
   const Endpoint& peer() const { return peer_; }
+  int descriptor() { return socket_.native_handle(); }
 
   void Read(absl::Span<char> buffer, absl::Duration timeout, Stream::ReadCallback callback) {
     read_.callback = std::move(callback);
@@ -362,6 +363,10 @@ class SocketStream final : public Stream {
   EventLoop* loop() const override { return core_->loop(); }
   std::string peer() const override {
     return core_->peer().family() == AF_UNIX ? "unix:" : core_->peer().ToString();
+  }
+  StreamSocket socket() const override {
+    const int descriptor = core_->descriptor();
+    return {LocalEndpoint(descriptor).ToString(), descriptor};
   }
 
  private:

@@ -47,6 +47,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
 
   EventLoop* loop() const { return loop_; }
   const std::string& peer() const { return peer_; }
+  StreamSocket socket() const { return inner_ == nullptr ? StreamSocket() : inner_->socket(); }
 
   void Begin() { Pump(); }
 
@@ -382,6 +383,7 @@ class TlsStream final : public Stream {
   void Close() override { core_->Close(); }
   EventLoop* loop() const override { return core_->loop(); }
   std::string peer() const override { return core_->peer(); }
+  StreamSocket socket() const override { return core_->socket(); }
 
  private:
   const std::shared_ptr<TlsCore> core_;

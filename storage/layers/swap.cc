@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/swappable.h"
@@ -106,7 +107,11 @@ class SwapStoreImpl final : public SwapStore {
         std::make_shared<SwapSnapshot>(id_, std::move(store), std::move(snapshot)));
   }
 
-  absl::StatusOr<StoreStats> Stats() override { return current_.Share()->Stats(); }
+  absl::StatusOr<StoreStats> Stats() override {
+    absl::StatusOr<StoreStats> stats = current_.Share()->Stats();
+    if (stats.ok()) stats->details.emplace_back("swaps", absl::StrCat(swaps()));
+    return stats;
+  }
   absl::Status Sync() override { return current_.Hold()->Sync(); }
 
   absl::Status Close() override {

@@ -54,6 +54,9 @@ TEST(SwapTest, CursorsAndSnapshotsStayWithTheirStore) {
   ASSERT_TRUE(cursor.ok() && snapshot.ok());
   ASSERT_TRUE(store->Swap(Generation(2)).ok());
   EXPECT_EQ(store->swaps(), 1u);
+  const absl::StatusOr<StoreStats> stats = store->Stats();
+  ASSERT_TRUE(stats.ok() && !stats->details.empty());
+  EXPECT_EQ(stats->details.back(), std::make_pair(std::string("swaps"), std::string("1")));
   EXPECT_EQ(**store->Get("7"), "2");
   EXPECT_EQ(lent[0].value, "1");
   ScanPage page;

@@ -13,12 +13,19 @@ ExtentPool::~ExtentPool() {
   for (char* const region : regions_) munmap(region, kRegionExtents * kExtentBytes + behind_);
 }
 
+void ExtentPool::RaisePeak(int64_t used) {
+  int64_t peak = peak_.load(std::memory_order_relaxed);
+  while (used > peak && !peak_.compare_exchange_weak(peak, used, std::memory_order_relaxed)) {
+  }
+}
+
 bool ExtentPool::Reservation::Take(int64_t bytes, size_t limit) {
   if (bytes <= 0 || limit == 0) return true;
   int64_t used = pool_.used_.load(std::memory_order_relaxed);
   do {
     if (used + bytes > static_cast<int64_t>(limit)) return false;
   } while (!pool_.used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
+  pool_.RaisePeak(used + bytes);
   bytes_ += bytes;
   return true;
 }

@@ -41,11 +41,16 @@ class ExtentPool {
   static void Trim(Extent* extent, size_t used);
 
   // Bytes in use beside extents too: blobs, the directory.
-  void Charge(int64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
+  void Charge(int64_t bytes) {
+    const int64_t used = used_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    if (used > peak_.load(std::memory_order_relaxed)) RaisePeak(used);
+  }
   size_t used() const {
     const int64_t used = used_.load(std::memory_order_relaxed);
     return used > 0 ? static_cast<size_t>(used) : 0;
   }
+  // The most that used() ever was.
+  size_t peak() const { return static_cast<size_t>(peak_.load(std::memory_order_relaxed)); }
   // Bytes that are charged already while they are being made: no two writers at once
   // take what is left. Not thread-safe.
   class Reservation {
@@ -70,10 +75,12 @@ class ExtentPool {
   // Kept with their memory, for the next ones to be taken.
   static constexpr size_t kWarm = 8;
 
+  void RaisePeak(int64_t used);
   absl::Status AddRegion() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const size_t behind_;
   std::atomic<int64_t> used_{0};
+  std::atomic<int64_t> peak_{0};
 
   Mutex mu_;
   std::vector<char*> regions_ ABSL_GUARDED_BY(mu_);

@@ -178,6 +178,7 @@ class MemoryStore final : public Store {
         {"log_bytes", absl::StrCat(sums.log_bytes)},
         {"dead_bytes", absl::StrCat(sums.dead_bytes)},
         {"max_memory", absl::StrCat(max_memory_)},
+        {"peak_memory", absl::StrCat(table_->peak_memory_bytes())},
         {"evict", evicts_ ? "s3fifo" : "none"},
         {"evicted", absl::StrCat(sums.evicted)},
         {"expiring", absl::StrCat(sums.expiring)},

@@ -178,6 +178,7 @@ class Table {
   };
   Sums sums();
   size_t memory_bytes() const { return pool_.used(); }
+  size_t peak_memory_bytes() const { return pool_.peak(); }
   // Of anything: keyed by the seed, as the hashes of keys are.
   uint64_t Hash(absl::string_view bytes) const { return hash_.OfBytes(bytes); }
 

@@ -156,6 +156,7 @@ TEST_F(TableTest, EveryKeyIsFoundWhileItGrowsAndShrinks) {
   EXPECT_EQ(sums.entries, kKeys);
   EXPECT_GE(sums.segments, 8u);
   const size_t full = table_.memory_bytes();
+  EXPECT_GE(table_.peak_memory_bytes(), full);
   for (uint64_t i = 0; i < kKeys; i += 2) ASSERT_TRUE(Delete(BenchUuid(i)));
   for (uint64_t i = 0; i < kKeys; ++i) {
     ASSERT_EQ(Get(BenchUuid(i)), i % 2 == 0 ? "(absent)" : absl::StrCat("value ", i));
@@ -163,6 +164,7 @@ TEST_F(TableTest, EveryKeyIsFoundWhileItGrowsAndShrinks) {
   sums = table_.sums();
   EXPECT_EQ(sums.entries, kKeys / 2);
   EXPECT_LT(static_cast<double>(table_.memory_bytes()), 1.2 * static_cast<double>(full) / 2);
+  EXPECT_GE(table_.peak_memory_bytes(), full);
   for (uint64_t i = 1; i < kKeys; i += 2) ASSERT_TRUE(Delete(BenchUuid(i)));
   EXPECT_EQ(table_.sums().entries, 0u);
 }

@@ -38,6 +38,10 @@ class ScriptCache {
   std::shared_ptr<const Script> Find(absl::string_view sha) const;
   void Add(std::shared_ptr<const Script> script);
   void Clear();
+  size_t size() const {
+    MutexLock lock(&mu_);
+    return scripts_.size();
+  }
 
  private:
   mutable Mutex mu_;
