@@ -144,12 +144,14 @@ TEST_F(KvServerWriteTest, ABatchOverHttpHoldsEachCondition) {
     return absl::StrCat(response.substr(9, 3), " ", Body(response));
   };
   EXPECT_EQ(write("{\"absent\":\"a\"}"),
-            "412 {\"error\":\"if[1] does not hold: the key is there\",\"failed\":1}\n");
+            "412 {\"error\":\"if[1] does not hold: the key is "
+            "there\",\"code\":\"precondition_failed\",\"failed\":1}\n");
   EXPECT_EQ(write("{\"present\":\"b\"}"),
-            "412 {\"error\":\"if[1] does not hold: the key is absent\",\"failed\":1}\n");
+            "412 {\"error\":\"if[1] does not hold: the key is "
+            "absent\",\"code\":\"precondition_failed\",\"failed\":1}\n");
   EXPECT_EQ(write("{\"unchanged\":\"a\",\"etag\":\"other\"}"),
             "412 {\"error\":\"if[1] does not hold: the value has another ETag, or is gone\","
-            "\"failed\":1}\n");
+            "\"code\":\"precondition_failed\",\"failed\":1}\n");
   EXPECT_EQ(Client({"get", "a"}), "0 1\n");
   EXPECT_EQ(write(absl::StrCat("{\"absent\":\"b\"},{\"unchanged\":\"a\",\"etag\":\"", etag, "\"}"))
                 .substr(0, 3),

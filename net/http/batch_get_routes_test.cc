@@ -43,6 +43,23 @@ TEST_F(BatchGetTest, ABatchHasAResultForEachKeyInItsOrder) {
             json::array());
 }
 
+TEST_F(BatchGetTest, ABatchMayAskWhichKeysAreThereAlone) {
+  SetModelStore();
+  auto client = Connect();
+  EXPECT_EQ(client->WithBody("POST", "/v1/batch/get?values=false", R"({"keys":["a","none"]})").body,
+            "{\"results\":[\n{\"key\":\"a\",\"found\":true},\n"
+            "{\"key\":\"none\",\"found\":false}]}\n");
+  EXPECT_EQ(client->WithBody("POST", "/v1/batch/get?bytes=base64", R"({"keys":["a"]})").body,
+            "{\"results\":[\n{\"key\":{\"base64\":\"YQ==\"},\"found\":true,"
+            "\"value\":{\"base64\":\"MQ==\"}}]}\n");
+  const json::object tagged = Parsed(
+      client->WithBody("POST", "/v1/batch/get?values=false&etags=true", R"({"keys":["a"]})"));
+  EXPECT_EQ(tagged.at("results").at(0).at("etag").as_string(),
+            client->Get("/v1/kv/a").Field("ETag"));
+  EXPECT_FALSE(tagged.at("results").at(0).as_object().contains("value"));
+  EXPECT_EQ(client->WithBody("POST", "/v1/batch/get?values=no", R"({"keys":[]})").status, 400);
+}
+
 // What the store shows at once is shown at once, however many keys and parts of an answer
 // that is; and it is said whether it is so.
 TEST_F(BatchGetTest, NoHalfOfAnAtomicBatchIsShownWhereTheStoreShowsNone) {
@@ -84,9 +101,9 @@ TEST_F(BatchGetTest, BadBatchesAre400WithTheReason) {
   auto client = Connect();
   const TestResponse response = client->WithBody("POST", "/v1/batch/get", "{\"keys\":[1]}");
   EXPECT_EQ(response.status, 400);
-  EXPECT_EQ(
-      response.body,
-      "{\"error\":\"keys[0] is neither a string nor an object {\\\"base64\\\": \\\"...\\\"}\"}\n");
+  EXPECT_EQ(response.body,
+            "{\"error\":\"keys[0] is neither a string nor an object {\\\"base64\\\": "
+            "\\\"...\\\"}\",\"code\":\"bad_request\"}\n");
   EXPECT_EQ(client->WithBody("POST", "/v1/batch/get", "").status, 400);
   EXPECT_EQ(client->Get("/v1/batch/get").status, 405);
   EXPECT_EQ(Connect()
@@ -103,7 +120,10 @@ TEST_F(BatchGetTest, AKeyThatFailsFailsAlone) {
           .at("results")
           .as_array();
   EXPECT_EQ(results[0].as_object().at("value").as_string(), "value");
-  EXPECT_EQ(results[1], json::parse("{\"key\":\"fails\",\"error\":\"the disk is on holiday\"}"));
+  EXPECT_EQ(
+      results[1],
+      json::parse(
+          "{\"key\":\"fails\",\"error\":\"the disk is on holiday\",\"code\":\"unavailable\"}"));
   EXPECT_EQ(results[2].as_object().at("value").as_string(), "value");
 }
 

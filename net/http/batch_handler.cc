@@ -17,8 +17,14 @@ constexpr size_t kPartBytes = 64 << 10;
 
 class BatchSource final : public HttpBodySource {
  public:
-  BatchSource(Store* store, std::vector<std::string> keys, bool etags)
-      : store_(store), keys_(std::move(keys)), etags_(etags) {}
+  struct Shape {
+    bool values = true;
+    bool etags = false;
+    bool base64 = false;  // of keys and values, whatever they are
+  };
+
+  BatchSource(Store* store, std::vector<std::string> keys, const Shape& shape)
+      : store_(store), keys_(std::move(keys)), shape_(shape) {}
 
   absl::Status Next(std::string* out, bool* more) override {
     if (!begun_) out->append("{\"results\":[");
@@ -60,15 +66,18 @@ class BatchSource final : public HttpBodySource {
     const std::vector<absl::string_view> keys(
         keys_.begin() + static_cast<ptrdiff_t>(first_),
         keys_.begin() + static_cast<ptrdiff_t>(first_ + read_));
-    store_->MultiGet(keys, ReadOptions(), &results_);
+    ReadOptions options;
+    options.value = shape_.values || shape_.etags;
+    store_->MultiGet(keys, options, &results_);
     pace_.Learn(results_);
   }
 
   void Begin(const ReadResult& result, std::string* out) {
     out->append(next_ == 0 ? "\n{\"key\":" : ",\n{\"key\":");
-    AppendJsonBytes(keys_[next_], out);
+    AppendJsonBytes(keys_[next_], out, shape_.base64);
     if (!result.status.ok()) {
-      absl::StrAppend(out, ",\"error\":", JsonQuote(StoreErrorText(result.status)), "}");
+      absl::StrAppend(out, ",\"error\":", JsonQuote(StoreErrorText(result.status)), ",\"code\":\"",
+                      StoreErrorCode(result.status), "\"}");
     } else if (!result.found) {
       ++misses;
       out->append(",\"found\":false}");
@@ -81,16 +90,20 @@ class BatchSource final : public HttpBodySource {
       if (result.expires_at_ms != 0) {
         absl::StrAppend(out, ",\"expires_at_ms\":", result.expires_at_ms);
       }
-      if (etags_) absl::StrAppend(out, ",\"etag\":", JsonQuote(ValueEtag(result.value)));
+      if (shape_.etags) absl::StrAppend(out, ",\"etag\":", JsonQuote(ValueEtag(result.value)));
+      if (!shape_.values) {
+        out->append("}");
+        return;
+      }
       out->append(",\"value\":");
-      writer_.Start(result.value);
+      writer_.Start(result.value, shape_.base64);
       writing_ = true;
     }
   }
 
   Store* const store_;
   const std::vector<std::string> keys_;
-  const bool etags_;
+  const Shape shape_;
   bool begun_ = false;
   size_t next_ = 0;              // key to be written
   size_t first_ = 0, read_ = 0;  // those in results_
@@ -102,8 +115,9 @@ class BatchSource final : public HttpBodySource {
 
 }  // namespace
 
-void AnswerFrom(std::unique_ptr<HttpBodySource> source, HttpCall* call) {
-  call->response.content_type = "application/json";
+void AnswerFrom(std::unique_ptr<HttpBodySource> source, HttpCall* call,
+                absl::string_view content_type) {
+  call->response.content_type = std::string(content_type);
   bool more = true;
   const absl::Status status = source->Next(&call->response.body, &more);
   if (!status.ok()) {
@@ -119,14 +133,15 @@ void AnswerFrom(std::unique_ptr<HttpBodySource> source, HttpCall* call) {
 }
 
 void GetBatch(const HttpContext& context, HttpCall* call) {
-  bool etags = false;
-  if (const absl::Status status = ReadFlag(*call, "etags", &etags); !status.ok()) {
-    return SetHttpError(400, status.message(), &call->response);
-  }
+  BatchSource::Shape shape;
+  absl::Status read = ReadFlag(*call, "values", &shape.values);
+  read.Update(ReadFlag(*call, "etags", &shape.etags));
+  read.Update(ReadBytesForm(*call, &shape.base64));
+  if (!read.ok()) return SetHttpError(400, read.message(), &call->response);
   absl::StatusOr<std::vector<std::string>> keys = ParseBatchKeys(call->request.body);
   if (!keys.ok()) return SetHttpError(400, keys.status().message(), &call->response);
   call->request.body = std::string();  // lets go of its memory
-  AnswerFrom(std::make_unique<BatchSource>(context.store, *std::move(keys), etags), call);
+  AnswerFrom(std::make_unique<BatchSource>(context.store, *std::move(keys), shape), call);
 }
 
 }  // namespace kvarts

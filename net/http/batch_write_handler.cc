@@ -76,7 +76,7 @@ void AnswerConditionFailed(const BatchWriteRequest& request, int failed, HttpCal
   response->status = 412;
   response->content_type = "application/json";
   absl::StrAppend(&response->body, "{\"error\":\"if[", failed, "] does not hold: ", why,
-                  "\",\"failed\":", failed, "}\n");
+                  "\",\"code\":\"", HttpErrorCode(412), "\",\"failed\":", failed, "}\n");
 }
 
 // The status that a request for this mutation alone would have.
@@ -96,7 +96,8 @@ void AnswerWritten(const BatchWriteRequest& request, const WriteResults& written
     const WriteResult& result = written.results[i];
     absl::StrAppend(out, i == 0 ? "\n" : ",\n", "{\"status\":", StatusOf(change, result));
     if (!result.status.ok()) {
-      absl::StrAppend(out, ",\"error\":", JsonQuote(StoreErrorText(result.status)), "}");
+      absl::StrAppend(out, ",\"error\":", JsonQuote(StoreErrorText(result.status)), ",\"code\":\"",
+                      StoreErrorCode(result.status), "\"}");
       continue;
     }
     absl::StrAppend(out, ",\"existed\":", result.existed ? "true" : "false");

@@ -109,7 +109,7 @@ TEST_P(EachStoreTest, AConditionThatFailsIsNamedAndNothingIsApplied) {
                                                   Unchanged("a", "1"), failing.condition}));
     EXPECT_EQ(response.status, 412) << failing.condition;
     EXPECT_EQ(response.body, absl::StrCat("{\"error\":\"if[3] does not hold: ", failing.why,
-                                          "\",\"failed\":3}\n"));
+                                          "\",\"code\":\"precondition_failed\",\"failed\":3}\n"));
     EXPECT_TRUE(response.Has("Content-Type: application/json"));
     EXPECT_EQ(Value("a"), "1");
     EXPECT_EQ(Value("x"), "(absent)");
@@ -193,7 +193,8 @@ TEST_P(EachStoreTest, LimitsHold) {
   mutations.push_back("{\"delete\":\"x\"}");
   const TestResponse many = Write(client.get(), Batch(mutations));
   EXPECT_EQ(many.status, 400);
-  EXPECT_EQ(many.body, "{\"error\":\"more than 10000 mutations in a request\"}\n");
+  EXPECT_EQ(many.body,
+            "{\"error\":\"more than 10000 mutations in a request\",\"code\":\"bad_request\"}\n");
   const std::string large(8'000'000, 'v');
   EXPECT_EQ(Statuses(Write(client.get(), Batch({Put("large", large)}))), "201");
   EXPECT_EQ(Value("large"), large);
@@ -208,7 +209,8 @@ TEST_P(EachStoreTest, BadBodiesAre400WithTheReasonAndTheConnectionStays) {
   auto client = Connect();
   TestResponse response = Write(client.get(), R"({"mutations":[{"put":"a"}]})");
   EXPECT_EQ(response.status, 400);
-  EXPECT_EQ(response.body, "{\"error\":\"mutations[0]: a put needs a \\\"value\\\"\"}\n");
+  EXPECT_EQ(response.body,
+            "{\"error\":\"mutations[0]: a put needs a \\\"value\\\"\",\"code\":\"bad_request\"}\n");
   EXPECT_EQ(Write(client.get(), "").status, 400);
   EXPECT_EQ(client->Get("/v1/batch/write").status, 405);
   EXPECT_EQ(client->WithBody("POST", "/v1/batch/write?x=1", "{\"mutations\":[]}", kJson).status,
@@ -248,7 +250,7 @@ TEST_F(WriteRoutesTest, ConditionsOnTooManyBytesAreRefused) {
   EXPECT_EQ(response.status, 400);
   EXPECT_EQ(response.body,
             "{\"error\":\"if: the values that are to be unchanged are more than 1 GiB to "
-            "read\"}\n");
+            "read\",\"code\":\"bad_request\"}\n");
 }
 
 // --- Others in between ---------------------------------------------------------------
@@ -319,7 +321,9 @@ TEST_F(WriteRoutesTest, AReadOnlyStoreSaysSoBeforeTheBody) {
       "Expect: 100-continue\r\n\r\n");
   EXPECT_EQ(response.status, 405);
   EXPECT_TRUE(response.Has("Allow: ")) << response.head;
-  EXPECT_EQ(response.body, "{\"error\":\"the store is read-only; there is nothing else here\"}\n");
+  EXPECT_EQ(response.body,
+            "{\"error\":\"the store is read-only; there is nothing else "
+            "here\",\"code\":\"read_only\"}\n");
   EXPECT_EQ(client->ReadToEnd(), "");
 }
 
@@ -369,7 +373,9 @@ TEST_F(WriteRoutesTest, AFullStoreIs507AndGoesOnReading) {
   const std::string large(2 << 20, 'v');
   TestResponse response = Write(client.get(), Batch({Put("b", large)}));
   EXPECT_EQ(response.status, 507);
-  EXPECT_EQ(response.body, "{\"error\":\"the store's memory limit (max_memory) is reached\"}\n");
+  EXPECT_EQ(
+      response.body,
+      "{\"error\":\"the store's memory limit (max_memory) is reached\",\"code\":\"no_space\"}\n");
   EXPECT_EQ(client->WithBody("PUT", "/v1/kv/b", large).status, 507);
   response = Write(client.get(), Batch({Put("b", large), Put("c", "1")}));
   EXPECT_EQ(Statuses(response), "507 201");

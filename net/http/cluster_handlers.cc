@@ -67,7 +67,7 @@ std::string ClusterJson(const ClusterMap& map, bool with_runs) {
 
 void DescribeCluster(const HttpContext& context, HttpCall* call) {
   if (context.info->cluster == nullptr) {
-    return SetHttpError(404, "this server is no node of a cluster", &call->response);
+    return SetHttpError(404, "this server is no node of a cluster", &call->response, "no_cluster");
   }
   const std::shared_ptr<const ClusterMap> map = context.info->cluster->map();
   call->response.content_type = "application/json";

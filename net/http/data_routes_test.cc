@@ -151,7 +151,9 @@ TEST_F(DataRoutesTest, AReadOnlyStoreSaysSoBeforeTheBody) {
   const TestResponse del = client->Request("DELETE /v1/kv/a HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(del.status, 405);
   EXPECT_EQ(del.Field("Allow"), "GET, HEAD");
-  EXPECT_EQ(del.body, "{\"error\":\"the store is read-only; the methods here are GET, HEAD\"}\n");
+  EXPECT_EQ(del.body,
+            "{\"error\":\"the store is read-only; the methods here are GET, "
+            "HEAD\",\"code\":\"read_only\"}\n");
   EXPECT_EQ(client->Get("/v1/kv/a").body, "1") << "the connection stays";
   const TestResponse put = client->Request(
       "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n"
@@ -247,10 +249,117 @@ TEST_F(DataRoutesTest, AScanHasItsRangeOrderAndContent) {
   EXPECT_EQ(keys("start=p/2&end=p/2"), "");
   EXPECT_EQ(keys("prefix=p&backward=true"), "p/3 p/2 p/1 ");
   EXPECT_EQ(keys("prefix=cC8&key_encoding=base64&limit=1"), "p/1 ");
+  EXPECT_EQ(keys("gt=p/1&lte=p/3"), "p/2 p/3 ");
+  EXPECT_EQ(keys("gt=p/1&lte=p/2&prefix=p&end=p/2"), "");
+  EXPECT_EQ(keys("gt=&lte=a"), "a ");
+  EXPECT_EQ(keys("lte="), " ");
+  EXPECT_EQ(keys("gt=p/3&lte=q&backward=true"), "q ");
   EXPECT_EQ(client->Get("/v1/scan?prefix=q&keys_only=true").body,
             "{\"entries\":[\n{\"key\":\"q\"}],\"cursor\":null}\n");
   EXPECT_EQ(client->Get("/v1/scan?prefix=q").body,
             "{\"entries\":[\n{\"key\":\"q\",\"value\":\"v\"}],\"cursor\":null}\n");
+}
+
+TEST_F(DataRoutesTest, AScanHasEtagsAndBytesOfOneType) {
+  SetModelStore();
+  ASSERT_TRUE(store_->Put("q", "v").ok());
+  auto client = Connect();
+  const std::string etag = client->Get("/v1/kv/q").Field("ETag");
+  const json::object page = Parsed(client->Get("/v1/scan?prefix=q&etags=true"));
+  EXPECT_EQ(page.at("entries").at(0).at("etag").as_string(), etag);
+  EXPECT_EQ(client->Get("/v1/scan?prefix=q&bytes=base64").body,
+            "{\"entries\":[\n{\"key\":{\"base64\":\"cQ==\"},\"value\":{\"base64\":\"dg==\"}}],"
+            "\"cursor\":null}\n");
+}
+
+TEST_F(DataRoutesTest, AScanEndsAtSoManyBytesAndGoesOnThere) {
+  SetModelStore();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(store_->Put(absl::StrCat("m", 10 + i), std::string(97, 'v')).ok());
+  }
+  auto client = Connect();
+  std::vector<size_t> pages;
+  std::string cursor;
+  do {
+    const json::object page = Parsed(client->Get(
+        absl::StrCat("/v1/scan?prefix=m&max_bytes=500", cursor.empty() ? "" : "&cursor=", cursor)));
+    pages.push_back(page.at("entries").as_array().size());
+    cursor = page.at("cursor").is_null() ? "" : std::string(page.at("cursor").as_string());
+  } while (!cursor.empty());
+  EXPECT_EQ(pages, (std::vector<size_t>{5, 5, 5, 5, 0}));
+  EXPECT_EQ(Parsed(client->Get("/v1/scan?prefix=m&max_bytes=1")).at("entries").as_array().size(),
+            1u);
+}
+
+TEST_F(DataRoutesTest, LinesAreAllEntriesOfARange) {
+  SetModelStore();
+  std::string expected;
+  for (int i = 0; i < 12'000; ++i) {
+    const std::string key = absl::StrCat("n", 10'000 + i);
+    ASSERT_TRUE(store_->Put(key, i % 2 == 0 ? "v" : "\xff").ok());
+    absl::StrAppend(&expected, "{\"key\":\"", key,
+                    "\",\"value\":", i % 2 == 0 ? "\"v\"" : "{\"base64\":\"/w==\"}", "}\n");
+  }
+  auto client = Connect();
+  const TestResponse all = client->Get("/v1/scan?prefix=n&format=ndjson");
+  EXPECT_EQ(all.status, 200);
+  EXPECT_EQ(all.Field("Content-Type"), "application/x-ndjson");
+  EXPECT_EQ(all.body, expected);
+  EXPECT_EQ(client->Get("/v1/scan?prefix=n&format=ndjson&limit=1&gt=n10000&keys_only=true").body,
+            "{\"key\":\"n10001\"}\n");
+  EXPECT_EQ(client->Get("/v1/scan?prefix=none&format=ndjson").body, "");
+}
+
+// A cursor over long keys does not fit into a query.
+TEST_F(DataRoutesTest, AScanOverLongKeysGoesOnByAForm) {
+  SetModelStore();
+  const auto key = [](int i) { return absl::StrCat("long", i, std::string(60'000, '\xff')); };
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(store_->Put(key(i), "v").ok());
+  auto client = Connect();
+  constexpr char kForm[] = "Content-Type: application/x-www-form-urlencoded\r\n";
+  std::string cursor;
+  for (int i = 0; i < 3; ++i) {
+    const json::object page = Parsed(client->WithBody(
+        "POST", "/v1/scan?limit=1",
+        absl::StrCat("prefix=long", cursor.empty() ? "" : "&cursor=", cursor), kForm));
+    ASSERT_EQ(page.at("entries").as_array().size(), 1u) << i;
+    EXPECT_EQ(Bytes(page.at("entries").at(0).at("key")), key(i));
+    cursor = std::string(page.at("cursor").as_string());
+  }
+  EXPECT_EQ(client->WithBody("POST", "/v1/scan?limit=1", "limit=2", kForm).body,
+            "{\"error\":\"the body has \\\"limit\\\" twice\",\"code\":\"bad_request\"}\n");
+  EXPECT_EQ(client->WithBody("POST", "/v1/scan", "limti=2", kForm).status, 400);
+}
+
+TEST_F(DataRoutesTest, ARangeIsDeletedAndOnlyThat) {
+  SetModelStore();
+  for (const char* key : {"p/1", "p/2", "p/3", "q"}) ASSERT_TRUE(store_->Put(key, "v").ok());
+  auto client = Connect();
+  const auto erase = [&](absl::string_view query) {
+    return client->WithBody("DELETE", absl::StrCat("/v1/scan", query), "").status;
+  };
+  const auto keys = [&] {
+    return client->Get("/v1/scan?start=p&end=r&keys_only=true&format=ndjson").body;
+  };
+  EXPECT_EQ(erase(""), 400) << "all keys are said in words";
+  EXPECT_EQ(erase("?lte=p"), 400);
+  EXPECT_EQ(erase("?limit=1&prefix=p"), 400);
+  EXPECT_EQ(erase("?gt=p/1&lte=p/2"), 204);
+  EXPECT_EQ(keys(), "{\"key\":\"p/1\"}\n{\"key\":\"p/3\"}\n{\"key\":\"q\"}\n");
+  EXPECT_EQ(erase("?prefix=p/"), 204);
+  EXPECT_EQ(erase("?prefix=p/"), 204) << "nothing was there";
+  EXPECT_EQ(keys(), "{\"key\":\"q\"}\n");
+  EXPECT_EQ(erase("?start=q&end=p"), 204);
+  EXPECT_EQ(keys(), "{\"key\":\"q\"}\n");
+  EXPECT_EQ(erase("?prefix="), 204);
+  EXPECT_EQ(client->Get("/v1/scan?format=ndjson").body, "");
+}
+
+TEST_F(DataRoutesTest, WithoutRangeDeletionItIs501) {
+  Capabilities capabilities = ModelCapabilities();
+  capabilities.delete_range = Support::kAbsent;
+  SetModelStore(capabilities);
+  EXPECT_EQ(Connect()->WithBody("DELETE", "/v1/scan?prefix=a", "").status, 501);
 }
 
 TEST_F(DataRoutesTest, APlusInAQueryIsASpace) {
@@ -280,10 +389,26 @@ TEST_F(DataRoutesTest, APlusInAQueryIsASpace) {
 TEST_F(DataRoutesTest, BadScansAre400WithTheReason) {
   SetModelStore();
   auto client = Connect();
-  for (const char* query :
-       {"limit=0", "limit=10001", "limit=-1", "limit=x", "limit=", "keys_only=yes", "backward=1",
-        "prefix=*&key_encoding=base64", "cursor=", "cursor=AAAA", "cursor=AAAAAAAAAAAAAAAA",
-        "cursor=%00", "key_encoding=hex", "from=a"}) {
+  for (const char* query : {"limit=0",
+                            "limit=10001",
+                            "limit=-1",
+                            "limit=x",
+                            "limit=",
+                            "keys_only=yes",
+                            "backward=1",
+                            "prefix=*&key_encoding=base64",
+                            "cursor=",
+                            "cursor=AAAA",
+                            "cursor=AAAAAAAAAAAAAAAA",
+                            "cursor=%00",
+                            "key_encoding=hex",
+                            "from=a",
+                            "format=xml",
+                            "bytes=hex",
+                            "max_bytes=0",
+                            "etags=true&keys_only=true",
+                            "format=ndjson&limit=0",
+                            "gt=*&key_encoding=base64"}) {
     const TestResponse response = client->Get(absl::StrCat("/v1/scan?", query));
     EXPECT_EQ(response.status, 400) << query;
     EXPECT_TRUE(absl::StartsWith(response.body, "{\"error\":\"")) << response.body;

@@ -32,6 +32,8 @@ extern const HttpSteps kWriteManySteps;
 
 // scan_handler.cc
 void ScanKeys(const HttpContext& context, HttpCall* call);
+void ScanKeysOfForm(const HttpContext& context, HttpCall* call);
+void DeleteKeys(const HttpContext& context, HttpCall* call);
 
 // admin_handlers.cc
 void FlushStore(const HttpContext& context, HttpCall* call);
@@ -68,6 +70,8 @@ HttpResponse StoreError(const absl::Status& status);
 HttpResponse KeyError(const absl::Status& status, const HttpRequest& request);
 // What they say; of a key elsewhere, which node holds it.
 std::string StoreErrorText(const absl::Status& status);
+// Their "code".
+absl::string_view StoreErrorCode(const absl::Status& status);
 
 // A map as JSON. Without the runs of slots only their number is said of each node.
 std::string ClusterJson(const ClusterMap& map, bool with_runs);
@@ -88,7 +92,8 @@ bool IsEtagList(absl::string_view list);
 bool HasJsonType(const HttpRequest& request);
 
 // Answers with what the source gives: as a whole where its first part is all.
-void AnswerFrom(std::unique_ptr<HttpBodySource> source, HttpCall* call);
+void AnswerFrom(std::unique_ptr<HttpBodySource> source, HttpCall* call,
+                absl::string_view content_type = "application/json");
 
 // Times that a conditional write is tried again because others were faster. After them
 // it is AnswerBusy(), 503.
@@ -97,6 +102,8 @@ void AnswerBusy(HttpCall* call);
 
 // A parameter of the query, "true" or "false"; where it is not there `*flag` stays.
 absl::Status ReadFlag(const HttpCall& call, const char* name, bool* flag);
+// The parameter "bytes": whether all keys and values are to be base64 in JSON.
+absl::Status ReadBytesForm(const HttpCall& call, bool* base64);
 
 // Base64 of a URL, in either alphabet, padded or not; without white space.
 bool DecodeBase64(absl::string_view text, std::string* bytes);

@@ -76,7 +76,7 @@ TEST_F(HttpTest, AnAbsentKeyIs404InJson) {
   auto client = Connect();
   const TestResponse response = client->Get("/v1/kv/none");
   EXPECT_EQ(response.status, 404);
-  EXPECT_EQ(response.body, "{\"error\":\"there is no such key\"}\n");
+  EXPECT_EQ(response.body, "{\"error\":\"there is no such key\",\"code\":\"no_such_key\"}\n");
   EXPECT_TRUE(response.Has("Content-Type: application/json"));
   EXPECT_EQ(client->Get("/v1/kv/a").status, 200);
 }
@@ -121,7 +121,7 @@ TEST_F(HttpTest, AFailingStoreIs503) {
   SetGatedStore(false);
   const TestResponse response = Connect()->Get("/v1/kv/fails");
   EXPECT_EQ(response.status, 503);
-  EXPECT_EQ(response.body, "{\"error\":\"the disk is on holiday\"}\n");
+  EXPECT_EQ(response.body, "{\"error\":\"the disk is on holiday\",\"code\":\"unavailable\"}\n");
 }
 
 TEST_F(HttpTest, PipelinedRequestsAreAnsweredInOrder) {

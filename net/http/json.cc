@@ -38,6 +38,27 @@ size_t CharacterBytes(absl::string_view bytes) {
   return 0;
 }
 
+// What stands behind the backslash for these; 0: they need six bytes, or none.
+char ShortEscape(unsigned char byte) {
+  switch (byte) {
+    case '"':
+    case '\\':
+      return static_cast<char>(byte);
+    case '\b':
+      return 'b';
+    case '\f':
+      return 'f';
+    case '\n':
+      return 'n';
+    case '\r':
+      return 'r';
+    case '\t':
+      return 't';
+    default:
+      return 0;
+  }
+}
+
 void AppendEscaped(absl::string_view text, std::string* out) {
   static constexpr char kHex[] = "0123456789abcdef";
   size_t plain = 0;
@@ -46,15 +67,29 @@ void AppendEscaped(absl::string_view text, std::string* out) {
     if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
     out->append(text.data() + plain, i - plain);
     plain = i + 1;
-    if (byte >= 0x20) {
-      *out += '\\';
-      *out += text[i];
+    *out += '\\';
+    if (const char escape = ShortEscape(byte); escape != 0) {
+      *out += escape;
     } else {
-      absl::StrAppend(out, "\\u00", absl::string_view(&kHex[byte >> 4], 1),
+      absl::StrAppend(out, "u00", absl::string_view(&kHex[byte >> 4], 1),
                       absl::string_view(&kHex[byte & 15], 1));
     }
   }
   out->append(text.data() + plain, text.size() - plain);
+}
+
+// Whether the escapes of `text` make it longer than base64 would, with the object around that.
+bool IsShorterAsBase64(absl::string_view text) {
+  constexpr size_t kAround = 13;  // {"base64":""} for ""
+  const auto controls = static_cast<size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }));
+  if (5 * controls <= text.size() / 3) return false;
+  size_t escapes = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    escapes += ShortEscape(byte) != 0 ? 1 : byte < 0x20 ? 5 : 0;
+  }
+  return text.size() + escapes + 2 > (text.size() + 2) / 3 * 4 + kAround;
 }
 
 }  // namespace
@@ -76,9 +111,9 @@ bool IsUtf8(absl::string_view bytes) {
   return true;
 }
 
-void JsonBytesWriter::Start(absl::string_view bytes) {
+void JsonBytesWriter::Start(absl::string_view bytes, bool base64) {
   rest_ = bytes;
-  text_ = IsUtf8(bytes);
+  text_ = !base64 && IsUtf8(bytes) && !IsShorterAsBase64(bytes);
   begun_ = false;
 }
 
@@ -101,9 +136,9 @@ bool JsonBytesWriter::Append(size_t size, std::string* out) {
   return true;
 }
 
-void AppendJsonBytes(absl::string_view bytes, std::string* out) {
+void AppendJsonBytes(absl::string_view bytes, std::string* out, bool base64) {
   JsonBytesWriter writer;
-  writer.Start(bytes);
+  writer.Start(bytes, base64);
   writer.Append(std::numeric_limits<size_t>::max(), out);
 }
 

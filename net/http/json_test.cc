@@ -39,15 +39,30 @@ TEST(JsonBytesTest, TextIsAStringAndOtherBytesAreBase64) {
   EXPECT_EQ(Json(""), "\"\"");
   EXPECT_EQ(Json("caf\xc3\xa9"), "\"caf\xc3\xa9\"");
   EXPECT_EQ(Json(absl::string_view("a\"b\\c\n\t\0\x1f\x7f/", 11)),
-            "\"a\\\"b\\\\c\\u000a\\u0009\\u0000\\u001f\x7f/\"");
+            "\"a\\\"b\\\\c\\n\\t\\u0000\\u001f\x7f/\"");
   EXPECT_EQ(Json("\xff"), "{\"base64\":\"/w==\"}");
   EXPECT_EQ(Json("ab\xff"), "{\"base64\":\"YWL/\"}");
+}
+
+// Of control bytes each takes six bytes in a string.
+TEST(JsonBytesTest, TextIsBase64WhereThatIsShorter) {
+  EXPECT_EQ(Json(std::string(2, '\0')), R"("\u0000\u0000")");
+  EXPECT_EQ(Json(std::string(3, '\0')), R"({"base64":"AAAA"})");
+  for (size_t n = 0; n < 300; ++n) {
+    std::string bytes(n, '\1');
+    for (size_t i = 0; i < n; i += 3) bytes[i] = i % 2 == 0 ? '\n' : 'a';
+    std::string base64;
+    AppendJsonBytes(bytes, &base64, /*base64=*/true);
+    EXPECT_LE(Json(bytes).size(), base64.size()) << n;
+  }
+  EXPECT_EQ(Json(std::string(1000, '\n')).substr(0, 11), "{\"base64\":\"");
+  EXPECT_EQ(Json("a\nb\nc\n"), R"("a\nb\nc\n")");
 }
 
 TEST(JsonBytesTest, PartsGiveTheSameAsTheWhole) {
   for (const bool text : {true, false}) {
     std::string bytes;
-    for (int i = 0; i < 100'000; ++i) bytes += static_cast<char>(text ? i % 128 : i % 256);
+    for (int i = 0; i < 100'000; ++i) bytes += static_cast<char>(text ? 28 + i % 100 : i % 256);
     JsonBytesWriter writer;
     writer.Start(bytes);
     std::string all;

@@ -79,7 +79,7 @@ void AnswerValue(const ReadResult& result, ReadResults* owner, HttpCall* call) {
   if (!result.found) {
     ++call->misses;
     if (conditions.if_match.has_value()) return PreconditionFailed(response);
-    return SetHttpError(404, "there is no such key", response);
+    return SetHttpError(404, "there is no such key", response, "no_such_key");
   }
   ++call->hits;
   const std::string etag = ValueEtag(result.value);
@@ -270,7 +270,7 @@ HttpSteps::Next BeginDelete(const HttpContext& context, absl::Span<HttpCall> cal
 void AnswerDelete(HttpCall* call, const Mutation&, bool existed) {
   if (!existed) {
     ++call->misses;
-    return SetHttpError(404, "there is no such key", &call->response);
+    return SetHttpError(404, "there is no such key", &call->response, "no_such_key");
   }
   call->response.status = 204;
 }
@@ -348,38 +348,51 @@ bool IsEtagList(absl::string_view list) {
   return any;
 }
 
-HttpResponse StoreError(const absl::Status& status) {
-  if (IsMoved(status)) return HttpError(421, StoreErrorText(status));
-  if (IsSlotDown(status)) {
-    HttpResponse response = HttpError(503, "nobody serves the key's slot now; try again");
-    response.AddField("Retry-After", "1");
-    return response;
-  }
+namespace {
+
+int HttpStatusOf(const absl::Status& status) {
+  if (IsMoved(status)) return 421;
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
-      return HttpError(400, status.message());
+      return 400;
     case absl::StatusCode::kUnimplemented:
-      return HttpError(501, status.message());
+      return 501;
     case absl::StatusCode::kDeadlineExceeded:
-      return HttpError(504, status.message());
+      return 504;
     case absl::StatusCode::kResourceExhausted:
-      return HttpError(507, status.message());
+      return 507;
     default:
-      return HttpError(503, status.message());
+      return 503;
   }
 }
 
-HttpResponse ReadOnlyAnswer(absl::string_view allowed) {
+}  // namespace
+
+absl::string_view StoreErrorCode(const absl::Status& status) {
+  return IsSlotDown(status) ? "slot_down" : HttpErrorCode(HttpStatusOf(status));
+}
+
+HttpResponse StoreError(const absl::Status& status) {
+  if (!IsSlotDown(status)) return HttpError(HttpStatusOf(status), StoreErrorText(status));
   HttpResponse response =
-      HttpError(405, allowed.empty()
-                         ? "the store is read-only; there is nothing else here"
-                         : absl::StrCat("the store is read-only; the methods here are ", allowed));
+      HttpError(503, "nobody serves the key's slot now; try again", StoreErrorCode(status));
+  response.AddField("Retry-After", "1");
+  return response;
+}
+
+HttpResponse ReadOnlyAnswer(absl::string_view allowed) {
+  HttpResponse response = HttpError(
+      405,
+      allowed.empty() ? "the store is read-only; there is nothing else here"
+                      : absl::StrCat("the store is read-only; the methods here are ", allowed),
+      "read_only");
   response.AddField("Allow", allowed);
   return response;
 }
 
 void AnswerBusy(HttpCall* call) {
-  SetHttpError(503, "what is to be written is written by many others; try again", &call->response);
+  SetHttpError(503, "what is to be written is written by many others; try again", &call->response,
+               "busy");
 }
 
 bool DecodeBase64(absl::string_view text, std::string* bytes) {

@@ -80,35 +80,6 @@ absl::StatusOr<std::string> DecodeQuery(absl::string_view text) {
   return PercentDecode(absl::StrReplaceAll(text, {{"+", " "}}));
 }
 
-bool ReadQuery(absl::string_view query, HttpMatch* match) {
-  for (const absl::string_view pair : absl::StrSplit(query, '&', absl::SkipEmpty())) {
-    const std::pair<absl::string_view, absl::string_view> parts =
-        absl::StrSplit(pair, absl::MaxSplits('=', 1));
-    absl::StatusOr<std::string> name = DecodeQuery(parts.first);
-    absl::StatusOr<std::string> value = DecodeQuery(parts.second);
-    if (!name.ok() || !value.ok()) {
-      const absl::Status& status = name.ok() ? value.status() : name.status();
-      Fail(400, absl::StrCat("the query: ", status.message()), match);
-      return false;
-    }
-    // Pages do not mind what others add to their address.
-    if (!TakesQuery(*match->route, *name)) {
-      if (!absl::StartsWith(match->route->path, "/v1/")) continue;
-      Fail(400,
-           absl::StrCat("the query has \"", *name, "\"; known here: ", QueryNames(*match->route)),
-           match);
-      return false;
-    }
-    for (const auto& [known, unused] : match->query) {
-      if (known != *name) continue;
-      Fail(400, absl::StrCat("the query has \"", *name, "\" twice"), match);
-      return false;
-    }
-    match->query.emplace_back(*std::move(name), *std::move(value));
-  }
-  return true;
-}
-
 // Decodes what stands for {...}: percent-encoding, and base64 inside it where the
 // query says so.
 void ReadParameter(absl::string_view text, HttpMatch* match) {
@@ -151,6 +122,32 @@ void ReadParameter(absl::string_view text, HttpMatch* match) {
 
 }  // namespace
 
+absl::Status AddQuery(const HttpRoute& route, absl::string_view text, absl::string_view what,
+                      std::vector<std::pair<std::string, std::string>>* query) {
+  for (const absl::string_view pair : absl::StrSplit(text, '&', absl::SkipEmpty())) {
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(pair, absl::MaxSplits('=', 1));
+    absl::StatusOr<std::string> name = DecodeQuery(parts.first);
+    absl::StatusOr<std::string> value = DecodeQuery(parts.second);
+    if (!name.ok() || !value.ok()) {
+      const absl::Status& status = name.ok() ? value.status() : name.status();
+      return absl::InvalidArgumentError(absl::StrCat(what, ": ", status.message()));
+    }
+    // Pages do not mind what others add to their address.
+    if (!TakesQuery(route, *name)) {
+      if (!absl::StartsWith(route.path, "/v1/")) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat(what, " has \"", *name, "\"; known here: ", QueryNames(route)));
+    }
+    for (const auto& [known, unused] : *query) {
+      if (known != *name) continue;
+      return absl::InvalidArgumentError(absl::StrCat(what, " has \"", *name, "\" twice"));
+    }
+    query->emplace_back(*std::move(name), *std::move(value));
+  }
+  return absl::OkStatus();
+}
+
 std::string AllowedMethods(absl::Span<const HttpRoute> routes, absl::string_view path,
                            bool reads_only) {
   std::vector<absl::string_view> methods;
@@ -183,8 +180,9 @@ void MatchRoute(absl::Span<const HttpRoute> routes, absl::string_view method,
     other = &route;
   }
   if (match->route != nullptr) {
-    if (ReadQuery(query, match)) ReadParameter(parameter, match);
-    return;
+    const absl::Status read = AddQuery(*match->route, query, "the query", &match->query);
+    if (!read.ok()) return Fail(400, read.message(), match);
+    return ReadParameter(parameter, match);
   }
   if (other == nullptr) {
     return Fail(404, absl::StrCat("there is no such path; /docs lists those there are"), match);

@@ -99,16 +99,51 @@ void HttpResponse::AddField(absl::string_view name, absl::string_view value) {
   if (IsFieldValue(value)) absl::StrAppend(&fields, name, ": ", value, "\r\n");
 }
 
-void SetHttpError(int status, absl::string_view message, HttpResponse* response) {
+absl::string_view HttpErrorCode(int status) {
+  constexpr struct {
+    int status;
+    const char* code;
+  } kCodes[] = {
+      {307, "moved"},
+      {400, "bad_request"},
+      {401, "unauthorized"},
+      {404, "no_such_path"},
+      {405, "method_not_allowed"},
+      {406, "not_acceptable"},
+      {408, "request_timeout"},
+      {409, "conflict"},
+      {411, "length_required"},
+      {412, "precondition_failed"},
+      {413, "body_too_large"},
+      {414, "target_too_long"},
+      {415, "unsupported_media_type"},
+      {417, "expectation_failed"},
+      {421, "misdirected"},
+      {431, "fields_too_large"},
+      {501, "not_supported"},
+      {503, "unavailable"},
+      {504, "deadline_exceeded"},
+      {505, "version_not_supported"},
+      {507, "no_space"},
+  };
+  for (const auto& known : kCodes) {
+    if (known.status == status) return known.code;
+  }
+  return status < 500 ? "bad_request" : "internal";
+}
+
+void SetHttpError(int status, absl::string_view message, HttpResponse* response,
+                  absl::string_view code) {
   response->Clear();
   response->status = status;
   response->content_type = "application/json";
-  absl::StrAppend(&response->body, "{\"error\":", JsonQuote(message), "}\n");
+  absl::StrAppend(&response->body, "{\"error\":", JsonQuote(message), ",\"code\":\"",
+                  code.empty() ? HttpErrorCode(status) : code, "\"}\n");
 }
 
-HttpResponse HttpError(int status, absl::string_view message) {
+HttpResponse HttpError(int status, absl::string_view message, absl::string_view code) {
   HttpResponse response;
-  SetHttpError(status, message, &response);
+  SetHttpError(status, message, &response, code);
   return response;
 }
 

@@ -72,10 +72,14 @@ struct HttpResponse {
   void AddField(absl::string_view name, absl::string_view value);
 };
 
-// {"error": MESSAGE} and a newline.
-HttpResponse HttpError(int status, absl::string_view message);
-// As HttpError(status, message).
-void SetHttpError(int status, absl::string_view message, HttpResponse* response);
+// {"error": MESSAGE, "code": CODE} and a newline. `code` is what programs tell errors apart by, as
+// the words of `message` may change: HttpErrorCode(status) where it is not given.
+HttpResponse HttpError(int status, absl::string_view message, absl::string_view code = {});
+// As HttpError(status, message, code).
+void SetHttpError(int status, absl::string_view message, HttpResponse* response,
+                  absl::string_view code = {});
+// What errors of a status are called where there is no closer word: "bad_request".
+absl::string_view HttpErrorCode(int status);
 
 // `text` as a JSON string with its quotes. Bytes that are not ASCII are taken
 // for Latin-1, so that any bytes give valid JSON.

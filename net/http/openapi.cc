@@ -20,8 +20,12 @@ constexpr char kDescription[] =
 
 // What the schemas of the table refer to.
 constexpr char kSchemas[] = R"json({
-"Error":{"type":"object","required":["error"],"properties":{"error":{"type":"string"}}},
-"Bytes":{"description":"Bytes: a string where they are UTF-8, else base64.","oneOf":[
+"Error":{"type":"object","required":["error","code"],"properties":{
+ "error":{"type":"string","description":"For people."},
+ "code":{"$ref":"#/components/schemas/Code"}}},
+"Code":{"type":"string","description":"What programs tell errors apart by.",
+ "examples":["no_such_key","no_such_path","bad_request","precondition_failed","read_only"]},
+"Bytes":{"description":"Bytes: a string where they are UTF-8 and that is not the longer one, else base64.","oneOf":[
  {"type":"string"},
  {"type":"object","required":["base64"],"additionalProperties":false,
   "properties":{"base64":{"type":"string","contentEncoding":"base64"}}}]},
@@ -36,7 +40,8 @@ constexpr char kSchemas[] = R"json({
   "content_type":{"type":"string"},
   "expires_at_ms":{"$ref":"#/components/schemas/Time"},
   "etag":{"$ref":"#/components/schemas/Etag"},
-  "error":{"type":"string","description":"This key's alone."}}}}}},
+  "error":{"type":"string","description":"This key's alone."},
+  "code":{"$ref":"#/components/schemas/Code"}}}}}},
 "Time":{"type":"integer","minimum":1,"maximum":9007199254740991,"description":"Milliseconds."},
 "Etag":{"type":"string","description":"As the ETag field has it, quotes included.",
  "examples":["\"8c1d5e0a3b7f2946\""]},
@@ -72,21 +77,25 @@ constexpr char kSchemas[] = R"json({
   "existed":{"type":"boolean","description":"Absent where there is an error."},
   "etag":{"$ref":"#/components/schemas/Etag"},
   "expires_at_ms":{"$ref":"#/components/schemas/Time"},
-  "error":{"type":"string","description":"This mutation's alone."}}}}},
+  "error":{"type":"string","description":"This mutation's alone."},
+  "code":{"$ref":"#/components/schemas/Code"}}}}},
  "examples":[{"results":[{"status":201,"existed":false,"etag":"\"8c1d5e0a3b7f2946\""},
   {"status":404,"existed":false}]}]},
-"ConditionFailed":{"type":"object","required":["error","failed"],"properties":{
+"ConditionFailed":{"type":"object","required":["error","code","failed"],"properties":{
  "error":{"type":"string"},
+ "code":{"$ref":"#/components/schemas/Code"},
  "failed":{"type":"integer","description":"The place in \"if\" of one that does not hold."}},
- "examples":[{"error":"if[0] does not hold: the key is there","failed":0}]},
+ "examples":[{"error":"if[0] does not hold: the key is there","code":"precondition_failed","failed":0}]},
 "ScanPage":{"type":"object","required":["entries","cursor"],"properties":{
  "entries":{"type":"array","items":{"type":"object","required":["key"],"properties":{
   "key":{"$ref":"#/components/schemas/Bytes"},
   "value":{"$ref":"#/components/schemas/Bytes"},
   "content_type":{"type":"string"},
-  "expires_at_ms":{"$ref":"#/components/schemas/Time"}}}},
+  "expires_at_ms":{"$ref":"#/components/schemas/Time"},
+  "etag":{"$ref":"#/components/schemas/Etag"}}}},
  "cursor":{"type":["string","null"]},
- "error":{"type":"string"}}},
+ "error":{"type":"string"},
+ "code":{"$ref":"#/components/schemas/Code"}}},
 "StoreStats":{"type":"object","properties":{
  "entries":{"type":"integer"},
  "entries_exact":{"type":"boolean"},

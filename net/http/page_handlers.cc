@@ -58,7 +58,7 @@ void Lend(absl::string_view bytes, HttpResponse* response) {
 
 void AnswerAsset(const HttpAsset* asset, absl::string_view policy, HttpCall* call) {
   HttpResponse* const response = &call->response;
-  if (asset == nullptr) return SetHttpError(404, "there is no such file", response);
+  if (asset == nullptr) return SetHttpError(404, "there is no such file", response, "no_such_file");
   const absl::optional<std::string> accepted = call->request.List("Accept-Encoding");
   const bool packed = TakesGzip(accepted) && (asset->plain.empty() || accepted.has_value());
   if (!packed && asset->plain.empty()) {

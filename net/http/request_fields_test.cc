@@ -58,7 +58,8 @@ TEST_F(RequestFieldsTest, APartIsNotTakenForTheWhole) {
     const TestResponse response = Put(field);
     EXPECT_EQ(response.status, 400) << field;
     EXPECT_EQ(response.body,
-              "{\"error\":\"Content-Range: no part of a body is taken; send it as a whole\"}\n");
+              "{\"error\":\"Content-Range: no part of a body is taken; send it as a "
+              "whole\",\"code\":\"bad_request\"}\n");
     EXPECT_EQ(Value(), "1") << field;
     EXPECT_EQ(Write(field).status, 400) << field;
     EXPECT_EQ(Value(), "1") << field;
@@ -166,7 +167,8 @@ TEST_F(RequestFieldsTest, OfAFieldWithOneValueTwoAreRefused) {
   EXPECT_EQ(Value(), "1");
   const TestResponse response = Put("Authorization: Bearer a\r\nAuthorization: Bearer a\r\n");
   EXPECT_EQ(response.status, 400);
-  EXPECT_EQ(response.body, "{\"error\":\"expected one Authorization field\"}\n");
+  EXPECT_EQ(response.body,
+            "{\"error\":\"expected one Authorization field\",\"code\":\"bad_request\"}\n");
 }
 
 // What RFC 9110 has a server leave out: there are no ranges here and no dates of changes
@@ -240,9 +242,9 @@ TEST_F(RequestFieldsTest, AConditionOfAWriteIsReadOrRefused) {
   for (const char* name : {"If-Match", "If-None-Match"}) {
     const TestResponse response = Write(absl::StrCat(name, ": *\r\n"));
     EXPECT_EQ(response.status, 400);
-    EXPECT_EQ(response.body,
-              absl::StrCat("{\"error\":\"", name,
-                           ": conditions are in the body here, as \\\"if\\\" of the batch\"}\n"));
+    EXPECT_EQ(response.body, absl::StrCat("{\"error\":\"", name,
+                                          ": conditions are in the body here, as \\\"if\\\" of the "
+                                          "batch\",\"code\":\"bad_request\"}\n"));
     EXPECT_EQ(Value(), "1");
   }
 }

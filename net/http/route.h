@@ -22,6 +22,7 @@
 namespace kvarts {
 
 struct BatchWriteRequest;
+struct HttpRoute;
 
 // What the pages and metrics tell beyond the store. Constant while requests run.
 struct HttpServerInfo {
@@ -38,6 +39,7 @@ struct HttpServerInfo {
 struct HttpContext {
   Store* store = nullptr;  // null until the server is ready
   const HttpServerInfo* info = nullptr;
+  const HttpRoute* route = nullptr;
 };
 
 // One request on its way. Not thread-safe: the loop and a pool thread have it

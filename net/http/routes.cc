@@ -11,6 +11,7 @@ namespace {
 // A GET's body means nothing, yet some clients send one.
 constexpr uint64_t kIgnoredBody = 64 << 10;
 constexpr uint64_t kMaxBatchBody = 8 << 20;
+constexpr uint64_t kMaxScanBody = 1 << 20;  // some keys, percent-encoded
 
 using In = HttpParameter::In;
 
@@ -50,8 +51,17 @@ constexpr HttpParameter kPutParameters[] = {
      "The key is absent from this time on, in Unix milliseconds. Without either it stays."},
     kIfMatch,
     kIfAbsent};
+constexpr HttpParameter kBytesForm = {
+    "bytes", In::kQuery, R"({"type":"string","enum":["auto","base64"],"default":"auto"})",
+    "base64: all keys and values are {\"base64\": \"...\"}, so that their type does not change "
+    "with "
+    "the data."};
 constexpr HttpParameter kBatchParameters[] = {
-    {"etags", In::kQuery, kFlag, "With the ETag of each value, as /v1/batch/write takes it."}};
+    {"values", In::kQuery, R"({"type":"boolean","default":true})",
+     "false: only which keys are there, with their types and expiries."},
+    {"etags", In::kQuery, kFlag, "With the ETag of each value, as /v1/batch/write takes it."},
+    kBytesForm,
+};
 constexpr HttpParameter kCompactParameters[] = {
     {"start", In::kQuery, kText, "The first key; without it the range has no beginning."},
     {"end", In::kQuery, kText, "The key to stop before; empty: no end."}};
@@ -59,17 +69,34 @@ constexpr HttpParameter kCheckpointParameters[] = {
     {"name", In::kQuery, kText,
      "Its name in the store's directory for checkpoints: no slash, not . or .. Without it the "
      "store makes one of the time."}};
+constexpr HttpParameter kPrefix = {
+    "prefix", In::kQuery, kText,
+    "Only keys that begin with it. As in every query, + is a space and %2B a plus."};
+constexpr HttpParameter kStart = {"start", In::kQuery, kText, "The first key, in bytewise order."};
+constexpr HttpParameter kEnd = {"end", In::kQuery, kText, "The key to stop before; empty: no end."};
+constexpr HttpParameter kGreater = {"gt", In::kQuery, kText, "Only keys behind this one."};
+constexpr HttpParameter kUpTo = {"lte", In::kQuery, kText, "Only keys up to this one, and it too."};
+constexpr HttpParameter kRangeParameters[] = {kPrefix, kStart, kEnd, kGreater, kUpTo, kKeyEncoding};
 constexpr HttpParameter kScanParameters[] = {
-    {"prefix", In::kQuery, kText,
-     "Only keys that begin with it. As in every query, + is a space and %2B a plus."},
-    {"start", In::kQuery, kText, "The first key, in bytewise order."},
-    {"end", In::kQuery, kText, "The key to stop before; empty: no end."},
+    kPrefix,
+    kStart,
+    kEnd,
+    kGreater,
+    kUpTo,
     {"limit", In::kQuery, R"({"type":"integer","minimum":1,"maximum":10000,"default":100})",
-     "Entries in one answer."},
+     "Entries in one answer; of ndjson as many as one likes, and all without it."},
+    {"max_bytes", In::kQuery, R"({"type":"integer","minimum":1})",
+     "The answer ends with the entry that brings its keys and values to so many bytes, or before "
+     "it; it has one at the least."},
     {"cursor", In::kQuery, kText,
      "The cursor of the answer before, with all other parameters as they were."},
     {"keys_only", In::kQuery, kFlag, "Without values."},
     {"backward", In::kQuery, kFlag, "From the end of the range."},
+    {"etags", In::kQuery, kFlag, "With the ETag of each value."},
+    {"format", In::kQuery, R"({"type":"string","enum":["json","ndjson"],"default":"json"})",
+     "ndjson: each entry on a line of its own, and nothing else, so no cursor: go on with gt, or "
+     "lte and end when backward. Where it fails the answer breaks off."},
+    kBytesForm,
     kKeyEncoding,
 };
 constexpr HttpParameter kStatusParameters[] = {
@@ -150,7 +177,11 @@ constexpr HttpAnswer kScanAnswers[] = {
     {200,
      "Entries. `cursor` is null at the end of the range; else the next request gives it. With "
      "`error` the scan broke off, and may go on at the cursor.",
-     kJson, R"({"$ref":"#/components/schemas/ScanPage"})"}};
+     "application/json, application/x-ndjson", R"({"$ref":"#/components/schemas/ScanPage"})"}};
+constexpr HttpAnswer kDeleteRangeAnswers[] = {
+    {204, "None of them is there any more."},
+    kReadOnly,
+    {501, "The store deletes no ranges.", kJson, R"({"$ref":"#/components/schemas/Error"})"}};
 constexpr HttpAnswer kStatsAnswers[] = {
     {200, "The store's own figures.", kJson, R"({"$ref":"#/components/schemas/StoreStats"})"}};
 constexpr HttpAnswer kStatusAnswers[] = {
@@ -217,6 +248,9 @@ constexpr HttpBody kValueBody = {kValueTypes, kBinary,
 constexpr HttpBody kBatchBody = {kJson, R"({"$ref":"#/components/schemas/BatchKeys"})",
                                  "The keys, at most 10,000."};
 
+constexpr HttpBody kScanBody = {
+    "application/x-www-form-urlencoded", R"({"type":"object"})",
+    "More parameters, as a query has them: a cursor over long keys is too long for a query."};
 constexpr HttpBody kWriteBody = {kJson, R"({"$ref":"#/components/schemas/BatchWrite"})",
                                  "At most 10,000 mutations and 10,000 conditions, in 8 MiB."};
 
@@ -320,6 +354,15 @@ constexpr HttpRoute kRoutes[] = {
      "comes exactly once where the store's scans are ordered, else at least once.",  //
      kNeeded, false, false, false, kIgnoredBody, kScanParameters, kNoBody, kScanAnswers,
      Each<ScanKeys>},
+    {"POST", "/v1/scan", "scanKeysOfForm", "Data", "The same, with parameters in a form",
+     "For cursors and keys that are too long for a query.",  //
+     kNeeded, false, false, false, kMaxScanBody, kScanParameters, kScanBody, kScanAnswers,
+     Each<ScanKeysOfForm>},
+    {"DELETE", "/v1/scan", "deleteKeys", "Data", "Deletes all keys of a range",
+     "At once where the store can (capability delete_range: native), else one after the other, "
+     "while others read and write. Needs prefix, start or gt, so that none forgets to say which.",
+     kNeeded, false, true, false, kIgnoredBody, kRangeParameters, kNoBody, kDeleteRangeAnswers,
+     Each<DeleteKeys>},
     {"GET",
      "/v1/stats",
      "getStats",

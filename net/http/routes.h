@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
@@ -29,6 +30,11 @@ struct HttpMatch {
 // have, none twice. Under key_encoding=base64 the path's parameter is that.
 void MatchRoute(absl::Span<const HttpRoute> routes, absl::string_view method,
                 absl::string_view target, HttpMatch* match);
+
+// Adds the parameters of a query, "a=1&b=2", to `*query`, checked as MatchRoute() does.
+// kInvalidArgument calls it `what`.
+absl::Status AddQuery(const HttpRoute& route, absl::string_view text, absl::string_view what,
+                      std::vector<std::pair<std::string, std::string>>* query);
 
 // The methods of `path`, a route's: "GET, HEAD"; `reads_only` leaves out those
 // that write.

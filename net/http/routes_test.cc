@@ -40,7 +40,8 @@ TEST(MatchRouteTest, UnknownPathsAre404) {
     ASSERT_TRUE(match.error.has_value());
     EXPECT_EQ(match.error->status, 404) << target;
     EXPECT_EQ(match.error->body,
-              "{\"error\":\"there is no such path; /docs lists those there are\"}\n");
+              "{\"error\":\"there is no such path; /docs lists those there "
+              "are\",\"code\":\"no_such_path\"}\n");
   }
 }
 
@@ -68,8 +69,9 @@ TEST(MatchRouteTest, TheQueryIsDecodedAndHeldAgainstTheRoute) {
   using Query = std::vector<std::pair<std::string, std::string>>;
   EXPECT_EQ(match.query, (Query{{"prefix", "a&b=c"}, {"limit", "7"}, {"start", ""}}));
   EXPECT_EQ(Match("GET", "/v1/scan?limti=7").error->body,
-            "{\"error\":\"the query has \\\"limti\\\"; known here: prefix, start, end, limit, "
-            "cursor, keys_only, backward, key_encoding\"}\n");
+            "{\"error\":\"the query has \\\"limti\\\"; known here: prefix, start, end, gt, lte, "
+            "limit, max_bytes, cursor, keys_only, backward, etags, format, bytes, "
+            "key_encoding\",\"code\":\"bad_request\"}\n");
   EXPECT_EQ(Match("GET", "/v1/stats?x").error->status, 400);
   EXPECT_EQ(Match("GET", "/v1/scan?limit=1&limit=1").error->status, 400);
   EXPECT_EQ(Match("GET", "/v1/scan?limit=%1").error->status, 400);
@@ -97,7 +99,8 @@ TEST(MatchRouteTest, TheEmptyKeyIsSaidInBase64) {
       EXPECT_EQ(
           match.error->body,
           "{\"error\":\"the key is empty: the empty key needs ?key_encoding=base64, and so do "
-          "the keys \\\".\\\" and \\\"..\\\", which clients take out of a path\"}\n");
+          "the keys \\\".\\\" and \\\"..\\\", which clients take out of a "
+          "path\",\"code\":\"bad_request\"}\n");
     }
     const HttpMatch match = Match(method, "/v1/kv/?key_encoding=base64");
     ASSERT_NE(match.route, nullptr) << method;
@@ -148,7 +151,8 @@ TEST(StoreErrorTest, CodesHaveTheirStatus) {
   EXPECT_EQ(StoreError(absl::DeadlineExceededError("x")).status, 504);
   EXPECT_EQ(StoreError(absl::ResourceExhaustedError("x")).status, 507);
   EXPECT_EQ(StoreError(absl::UnavailableError("x")).status, 503);
-  EXPECT_EQ(StoreError(absl::FailedPreconditionError("x")).body, "{\"error\":\"x\"}\n");
+  EXPECT_EQ(StoreError(absl::FailedPreconditionError("x")).body,
+            "{\"error\":\"x\",\"code\":\"unavailable\"}\n");
 }
 
 TEST(JsonQuoteTest, AnyBytesGiveAnAsciiString) {

@@ -260,7 +260,8 @@ class HttpSession final : public Session {
   void Handle(size_t first, size_t count) {
     const StoreUse use = exchange_->route->store;
     StoreRunner* const runner = service_->runner();
-    exchange_->context = {runner == nullptr ? nullptr : runner->store(), &service_->info()};
+    exchange_->context = {runner == nullptr ? nullptr : runner->store(), &service_->info(),
+                          exchange_->route};
     exchange_->first = first;
     exchange_->count = count;
     const auto handle = [](Exchange* exchange) {
@@ -270,9 +271,9 @@ class HttpSession final : public Session {
       handle(exchange_.get());
       handled_ = true;
     } else if (runner == nullptr) {
-      Fail("not ready: the store is being opened");
+      Fail("not ready: the store is being opened", 503, "not_ready");
     } else if (runner->full()) {
-      Fail("too many requests are waiting; try again later");
+      Fail("too many requests are waiting; try again later", 503, "busy");
     } else if (use == StoreUse::kAside) {
       HandleAside(runner, handle);
     } else if (exchange_->route->steps == nullptr || !runner->no_wait() ||
@@ -332,9 +333,9 @@ class HttpSession final : public Session {
     return true;
   }
 
-  void Fail(absl::string_view message, int status = 503) {
+  void Fail(absl::string_view message, int status = 503, absl::string_view code = {}) {
     for (size_t i = 0; i < exchange_->count; ++i) {
-      SetHttpError(status, message, &exchange_->calls[exchange_->first + i].response);
+      SetHttpError(status, message, &exchange_->calls[exchange_->first + i].response, code);
     }
     handled_ = true;
   }

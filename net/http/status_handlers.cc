@@ -246,7 +246,7 @@ void Livez(const HttpContext&, HttpCall* call) { call->response.body = "ok\n"; }
 
 void Readyz(const HttpContext& context, HttpCall* call) {
   if (context.store == nullptr) {
-    SetHttpError(503, "not ready: the store is being opened", &call->response);
+    SetHttpError(503, "not ready: the store is being opened", &call->response, "not_ready");
   } else {
     call->response.body = "ok\n";
   }

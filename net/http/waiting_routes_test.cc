@@ -124,7 +124,7 @@ TEST_F(HttpWaitingTest, AFailedWriteIsTheErrorOfItsClientOnly) {
   EXPECT_EQ(good->Receive().status, 201);
   const TestResponse failed = bad->Receive();
   EXPECT_EQ(failed.status, 504);
-  EXPECT_EQ(failed.body, "{\"error\":\"the sync failed\"}\n");
+  EXPECT_EQ(failed.body, "{\"error\":\"the sync failed\",\"code\":\"deadline_exceeded\"}\n");
 }
 
 TEST_F(HttpWaitingTest, AClientMayLeaveWhileItsWriteIsWithTheStore) {
