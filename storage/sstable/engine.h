@@ -376,6 +376,7 @@ class Engine {
   std::atomic<uint64_t> dropped_tables_{0};
   std::atomic<uint64_t> shrunk_{0};
   std::atomic<uint64_t> ingested_tables_{0};
+  std::atomic<uint64_t> ingest_commit_us_{0};
   std::atomic<uint64_t> compacted_bytes_{0};
   std::atomic<uint64_t> memtable_waits_{0};
   std::atomic<uint64_t> memtable_wait_us_{0};

@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "storage/sstable/engine.h"
 
@@ -103,10 +103,14 @@ absl::StatusOr<Maintenance::IngestReport> Engine::Ingest(const SortedSource& sou
   absl::Status status;
   if (!options_.log || MeetsMemory(ingestion.tables)) status = Flush();
   if (status.ok()) {
+    const absl::Time start = absl::Now();
     Commit commit;
     commit.ingestion = &ingestion;
     queue_.Call(&commit);
     status = commit.status;
+    ingest_commit_us_.fetch_add(
+        static_cast<uint64_t>(absl::ToInt64Microseconds(absl::Now() - start)),
+        std::memory_order_relaxed);
   }
   if (inline_) RunInline();
   if (status.ok()) return report;
