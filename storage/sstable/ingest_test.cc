@@ -219,6 +219,29 @@ TEST_F(IngestTest, WhereNothingOverlapsNothingIsRewritten) {
   EXPECT_GT(more.size(), tables.size());
 }
 
+// Between the flush before it and the moment when it is part of the store.
+TEST_F(IngestTest, AWriteAtTheLastMomentIsOlder) {
+  SstableOptions options = SmallSstable(&fs_);
+  options.threads = true;
+  auto store = OpenSstable("threads", options);
+  ASSERT_TRUE(store.ok());
+  store_ = *std::move(store);
+  Put(Keys(0, 20, "old"));
+  bool done = false;
+  fs_.SetHook([&](Moment moment, const FileOperation& operation) {
+    if (moment == Moment::kAfter && operation.kind == FileOperation::Kind::kSync &&
+        absl::StrContains(operation.path, "MANIFEST-") && !std::exchange(done, true)) {
+      Put(Keys(12, 13, "late"));
+    }
+  });
+  const State now = Keys(10, 20, "new");
+  Ingest(now);
+  EXPECT_TRUE(done);
+  fs_.SetHook({});
+  ExpectHolds(Merged(now, Keys(0, 10, "old")));
+  store_ = nullptr;
+}
+
 // The tables of a compaction reach over gaps between those that it reads.
 TEST_F(IngestTest, ACompactionThatIsUnderWayIsNotInTheWay) {
   store_ = nullptr;
@@ -324,7 +347,7 @@ absl::Status RunHistory(Store* store, History* history) {
     const State change = Keys(from, to, absl::StrCat("i", history->begun));
     bool written = false;
     const auto report = store->maintenance()->Ingest(SourceOf(change, [&] {
-      if (!std::exchange(written, true)) first_error.Update(put(40, false));
+      if (!std::exchange(written, true)) first_error.Update(put(15, false));
     }));
     begin(change);
     if (report.ok()) history->synced = history->begun;
@@ -335,6 +358,9 @@ absl::Status RunHistory(Store* store, History* history) {
   ingest(0, 10);
   first_error.Update(put(3, false));
   ingest(20, 30);
+  // Nothing was flushed for it: what comes behind it goes on in the same log.
+  first_error.Update(put(12, true));
+  first_error.Update(put(13, false));
   first_error.Update(store->maintenance()->Flush());
   first_error.Update(put(4, true));
   ingest(2, 25);
