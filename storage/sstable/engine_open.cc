@@ -353,8 +353,10 @@ absl::Status Engine::Close() {
   // Whoever still waits for room makes it: the other thread too, which may commit a promise.
   inline_ = true;
   if (compact_thread_.joinable()) compact_thread_.join();
-  // A compaction of another thread ends before the directory is free; none begins any more.
+  // What another thread compacts or ingests ends before the directory is free; none begins any
+  // more.
   { MutexLock lock(&compaction_mu_); }
+  { MutexLock lock(&ingest_mu_); }
   if (!writable_ || poisoned_) {
     lock_ = nullptr;
     return absl::OkStatus();
