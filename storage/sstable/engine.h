@@ -22,12 +22,11 @@
 #include "storage/maintenance.h"
 #include "storage/sstable/commit_queue.h"
 #include "storage/sstable/disk_reserve.h"
-#include "storage/sstable/expiry_clock.h"
-#include "storage/sstable/floors.h"
 #include "storage/sstable/log_set.h"
 #include "storage/sstable/manifest.h"
 #include "storage/sstable/merge.h"
 #include "storage/sstable/options.h"
+#include "storage/sstable/read_core.h"
 #include "storage/sstable/view.h"
 #include "storage/store.h"
 
@@ -45,104 +44,6 @@ inline constexpr size_t kMaxMemtableRanges = 1024;
 inline std::string EndOf(const TableInfo& info) {
   return info.largest_open ? info.largest : info.largest + '\0';
 }
-
-// What a cursor or a snapshot holds of a store: enough to read, and nothing that keeps it open.
-// Thread-safe.
-class ReadCore {
- public:
-  ReadCore(const SstableOptions& options, std::string dir, size_t cache_bytes);
-
-  TableCache* tables() { return &tables_; }
-
-  // The sources and what is visible in them. The sources are taken first: what is visible then
-  // may be more than is in them, never less, so that a reader sees everything that was there when
-  // it began.
-  struct Now {
-    std::shared_ptr<const Sources> sources;
-    Sequence visible;
-  };
-  Now Take() const {
-    Now now;
-    {
-      MutexLock lock(&mu_);
-      now.sources = sources_;
-    }
-    now.visible = visible_.load(std::memory_order_acquire);
-    return now;
-  }
-  // Changes the sources by a function of the ones before.
-  template <typename Change>
-  void Update(const Change& change) {
-    std::shared_ptr<const Sources> old;  // is destroyed without the lock
-    MutexLock lock(&mu_);
-    auto next =
-        sources_ == nullptr ? std::make_shared<Sources>() : std::make_shared<Sources>(*sources_);
-    change(next.get());
-    old = std::exchange(sources_, std::move(next));
-  }
-
-  // The same, and what is visible with it, as one for who pins a state.
-  template <typename Change>
-  void UpdateTo(Sequence visible, const Change& change) {
-    MutexLock lock(&snapshots_mu_);
-    Update(change);
-    SetVisible(visible);
-  }
-
-  Sequence visible() const { return visible_.load(std::memory_order_acquire); }
-  void SetVisible(Sequence sequence) { visible_.store(sequence, std::memory_order_release); }
-
-  // Milliseconds, which never go back while the store is open: what has expired stays so.
-  int64_t NowMs() const { return clock_.NowMs(); }
-  uint64_t clock_steps() const { return clock_.steps(); }
-
-  // Pins what is visible now.
-  Sequence Pin();
-  void Unpin(Sequence sequence);
-  std::vector<Sequence> Pinned() const;  // upwards, each once
-
-  // Twice the sequence of the key's last put or deletion, and one where it is there; so a range
-  // deletion changes nothing of a key that was absent anyway. Of an absent key not below its
-  // bucket's floor, which what came and left no trace has raised: the key's own last trace to the
-  // stamp that it had.
-  Stamp StampOf(uint64_t key_hash, Sequence sequence, bool live) const {
-    return {live ? sequence * 2 + 1 : std::max(sequence, FloorOf(key_hash)) * 2, 0};
-  }
-  Sequence FloorOf(uint64_t key_hash) const {
-    return floors_[FloorBucket(key_hash)].load(std::memory_order_acquire);
-  }
-  // All of them, by bucket; none may be below what it was. Not beside another call of it.
-  void SetFloors(const std::vector<Sequence>& floors) {
-    for (size_t i = 0; i < floors_.size(); ++i) {
-      floors_[i].store(floors[i], std::memory_order_release);
-    }
-  }
-
- private:
-  TableCache tables_;
-  mutable ExpiryClock clock_;
-  mutable Mutex mu_;
-  std::shared_ptr<const Sources> sources_ ABSL_GUARDED_BY(mu_);
-  std::atomic<Sequence> visible_{0};
-  std::array<std::atomic<Sequence>, kFloorBuckets> floors_{};
-  mutable Mutex snapshots_mu_;
-  std::multiset<Sequence> snapshots_ ABSL_GUARDED_BY(snapshots_mu_);
-};
-
-// A state of the store, for as long as it lives.
-class SstableSnapshot final : public Snapshot {
- public:
-  explicit SstableSnapshot(std::shared_ptr<ReadCore> core)
-      : core_(std::move(core)), sequence_(core_->Pin()) {}
-  ~SstableSnapshot() override { core_->Unpin(sequence_); }
-
-  const ReadCore* core() const { return core_.get(); }
-  Sequence sequence() const { return sequence_; }
-
- private:
-  const std::shared_ptr<ReadCore> core_;
-  const Sequence sequence_;
-};
 
 // Tables that are to become part of the store: whole and durable, but for their names.
 struct Ingestion {
@@ -232,7 +133,6 @@ class Engine {
   void PromiseWhatIsSynced();  // by a thread of the background
   void Poison(const absl::Status& cause);
   absl::Status PoisonError() const;
-  absl::Status NoSpaceError() const;
   absl::Status SyncLogs();
 
   // engine_ingest.cc

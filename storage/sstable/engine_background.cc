@@ -230,7 +230,7 @@ absl::Status Engine::Install(VersionEdit edit, const std::vector<TableFilePtr>& 
                             sources->frozen.end());
     }
   };
-  to == 0 ? core_->Update(change) : core_->UpdateTo(to, change);
+  core_->Update(change, to);
   for (const TableFilePtr& file : obsolete) file->SetObsolete();
   for (const TableFilePtr& file : doubtful_) file->SetObsolete();
   doubtful_.clear();

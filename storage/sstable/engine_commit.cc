@@ -301,7 +301,8 @@ void Engine::CommitGroup(absl::Span<Commit* const> group) {
 void Engine::CommitGroup(absl::Span<Commit* const> group, bool full) {
   std::vector<Commit*> deleting;
   if (full) {
-    const absl::Status no_space = NoSpaceError();
+    const absl::Status no_space = absl::ResourceExhaustedError(absl::StrCat(
+        dir_, ": no space left on the disk, but for deletions; writes go on when there is"));
     for (Commit* commit : group) {
       if (Grows(*commit)) {
         Fail(commit, no_space).IgnoreError();
@@ -428,11 +429,6 @@ void Engine::Poison(const absl::Status& cause) {
   if (poisoned_) return;
   poison_ = cause;
   poisoned_ = true;
-}
-
-absl::Status Engine::NoSpaceError() const {
-  return absl::ResourceExhaustedError(absl::StrCat(
-      dir_, ": no space left on the disk, but for deletions; writes go on when there is"));
 }
 
 absl::Status Engine::PoisonError() const {

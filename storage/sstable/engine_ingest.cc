@@ -101,7 +101,7 @@ absl::StatusOr<Maintenance::IngestReport> Engine::Ingest(const SortedSource& sou
   Ingestion ingestion{std::move(merged->tables), false};
   // Most of what has to be flushed is, before writers have to wait for it.
   absl::Status status;
-  if (!options_.log || MeetsMemory(ingestion.tables)) status = Flush();
+  if (MeetsMemory(ingestion.tables)) status = Flush();
   if (status.ok()) {
     const absl::Time start = absl::Now();
     Commit commit;
@@ -122,7 +122,6 @@ absl::StatusOr<Maintenance::IngestReport> Engine::Ingest(const SortedSource& sou
 
 absl::Status Engine::CommitIngestion(Ingestion* ingestion) {
   if (closed_) return ClosedError();
-  if (reserve_.IsSpent()) return NoSpaceError();
   KVARTS_RETURN_IF_ERROR(MakeRoom(false));
   if (!begun_) KVARTS_RETURN_IF_ERROR(BeginLate());
   if (!options_.log || MeetsMemory(ingestion->tables)) KVARTS_RETURN_IF_ERROR(FlushAll());

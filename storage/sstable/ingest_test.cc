@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "storage/fs/memory.h"
+#include "storage/sstable/read_core.h"
 #include "storage/sstable/salvage.h"
 #include "storage/sstable/sstable.h"
 #include "storage/sstable/test_store.h"
@@ -98,7 +99,9 @@ class IngestTest : public testing::Test {
       ASSERT_TRUE(results[0].status.ok()) << results[0].status;
       const auto it = state.find(key);
       EXPECT_EQ(results[0].found, it != state.end()) << key;
-      if (results[0].found && it != state.end()) EXPECT_EQ(results[0].value, it->second) << key;
+      if (results[0].found && it != state.end()) {
+        EXPECT_EQ(results[0].value, it->second) << key;
+      }
     }
     const auto verified = store_->maintenance()->Verify();
     EXPECT_TRUE(verified.ok()) << verified.status();
@@ -114,7 +117,9 @@ TEST_F(IngestTest, WhatIsInMemoryInRunsAndOnLevelsIsReplaced) {
     const State old = Keys(0, 40, absl::StrCat("old", where));
     Put(old);
     if (where >= 1) Flush();
-    if (where == 2) ASSERT_TRUE(store_->maintenance()->Compact(KeyRange::All()).ok());
+    if (where == 2) {
+      ASSERT_TRUE(store_->maintenance()->Compact(KeyRange::All()).ok());
+    }
     if (where == 3) Put(Keys(50, 51, "in memory, elsewhere"));
     const State now = Keys(10, 30, absl::StrCat("new", where));
     State held = *ContentsOf(store_.get());
@@ -180,7 +185,9 @@ TEST_F(IngestTest, ASnapshotFromBeforeNeverSeesItAndOneFromBehindAlways) {
     ExpectHolds(at_meanwhile, meanwhile);
     ExpectHolds(after, behind);
     if (step == 0) Flush();
-    if (step == 1) ASSERT_TRUE(store_->maintenance()->Compact(KeyRange::All()).ok());
+    if (step == 1) {
+      ASSERT_TRUE(store_->maintenance()->Compact(KeyRange::All()).ok());
+    }
   }
 }
 
@@ -447,7 +454,9 @@ TEST(IngestFaultTest, AnErrorOfAnyOperationPutsAllOrNothing) {
           status = (*store)->maintenance()->Ingest(SourceOf(change)).status();
           if (!forever) {
             const auto now = ContentsOf(store->get());
-            if (now.ok()) EXPECT_EQ(*now, status.ok() ? both : old) << status;
+            if (now.ok()) {
+              EXPECT_EQ(*now, status.ok() ? both : old) << status;
+            }
             size_t tables = 0;
             for (int level = 0; level < 7; ++level) {
               tables += StatOf(store->get(), absl::StrCat("level_", level, "_tables"));
@@ -477,6 +486,51 @@ TEST(IngestFaultTest, AnErrorOfAnyOperationPutsAllOrNothing) {
     }
   }
   EXPECT_GT(failed, 30u);
+}
+
+// A take of what was before and of a number from behind would miss, among newer writes, what came
+// between.
+TEST(ReadCoreTest, WhatIsTakenIsOfOneMoment) {
+  MemoryFileSystem fs;
+  sstable::ReadCore core(SmallSstable(&fs), kTestDir, 1 << 20);
+  constexpr sstable::Sequence kRounds = 200000;
+  const auto set = [&](sstable::Sequence n) {
+    core.Update([&](sstable::Sources* sources) { sources->frozen.assign(n % 2, nullptr); }, n);
+  };
+  set(1);
+  std::thread writer([&] {
+    for (sstable::Sequence n = 2; n <= kRounds; ++n) set(n);
+  });
+  for (sstable::Sequence seen = 0; seen < kRounds;) {
+    const sstable::ReadCore::Now now = core.Take();
+    EXPECT_EQ(now.sources->frozen.size(), now.visible % 2) << now.visible;
+    seen = testing::Test::HasFailure() ? kRounds : now.visible;
+  }
+  writer.join();
+}
+
+// Its files would come into a directory that another process has by then.
+TEST(IngestThreadsTest, TheDirectoryIsNotFreeBeforeItHasEnded) {
+  MemoryFileSystem fs;
+  SstableOptions options = SmallSstable(&fs);
+  options.threads = true;
+  auto store = OpenSstable(kTestDir, options);
+  ASSERT_TRUE(store.ok());
+  std::thread closer;
+  const State change = Keys(0, 2, "x");
+  const auto report = (*store)->maintenance()->Ingest(SourceOf(change, [&] {
+    if (closer.joinable()) return;
+    closer = std::thread([&] { EXPECT_TRUE((*store)->Close().ok()); });
+    while ((*store)->Put("k", "v").ok()) std::this_thread::yield();
+    // Were it free at the end of Close(), one of these would open it.
+    for (int i = 0; i < 2000; ++i) {
+      ASSERT_FALSE(OpenSstable(kTestDir, options).ok()) << i;
+      std::this_thread::yield();
+    }
+  }));
+  EXPECT_FALSE(report.ok());
+  closer.join();
+  EXPECT_TRUE(OpenSstable(kTestDir, options).ok());
 }
 
 // With threads: each round replaces the same keys, all by one value. A read of them sees one round,
