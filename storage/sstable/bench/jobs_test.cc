@@ -154,7 +154,8 @@ TEST(ProgramTest, WritesTablesAndJson) {
   const std::string text = absl::StrCat(testing::TempDir(), "/tables");
   ASSERT_EQ(std::system(absl::StrCat(program,
                                      " --entries=2000 --synced=32 --rounds=2 --memory=4194304 "
-                                     "--quiet_ms=0 --space_back_ms=0 --json=",
+                                     "--quiet_ms=0 --space_back_ms=0 --loop_ms=50 "
+                                     "--reads_a_second=2000 --json=",
                                      json, " >", text)
                             .c_str()),
             0);
