@@ -80,6 +80,11 @@ absl::StatusOr<int> Main(const StoreFactories& stores, const std::vector<std::st
         "not all of ", dir, " could be read (", salvage.losses.size(),
         salvage.losses.size() == 1 ? " loss" : " losses", ", above); the rest is in the store"));
   };
+  options.open = [](absl::string_view dir) {
+    SstableOptions other;
+    other.read_only = true;
+    return OpenSstable(std::string(dir), other);
+  };
   options.greeting = absl::StrCat("kv_repl ", kVersion, " on ", ShownSpec(FLAGS_store),
                                   "; help shows the commands");
   return RunShell(store->get(), options);

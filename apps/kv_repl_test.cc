@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -80,6 +81,62 @@ TEST_F(KvReplTest, RunsCommands) {
   EXPECT_EQ(result.out, "OK\nOK\n1\ntwo words\n(absent)\n2\nOK\n(absent)\n");
   EXPECT_EQ(result.err, "kv_repl: line 6: scan: --limit=0x: expected a whole number from 1 on\n");
   EXPECT_EQ(result.exit_code, 1);
+}
+
+TEST_F(KvReplTest, IngestsWhatGroupByWrites) {
+  const std::string rows = "b\t1\na\t2\nb\t3\n";
+  ProcessOptions options = Options(rows);
+  const ProcessResult grouped = RunProcess(
+      {"apps/group_by", "--format=data", "--order=key", "--output=" + dir_ + "/groups"}, options);
+  ASSERT_EQ(grouped.exit_code, 0) << grouped.err;
+  const std::string store = "sstable:" + dir_ + "/store";
+  const std::string commands =
+      absl::StrCat("store a old\nstore c kept\ningest ", dir_, "/groups\nscan\nverify\n");
+  const ProcessResult result = Repl(commands, {}, store);
+  EXPECT_EQ(result.err, "");
+  EXPECT_THAT(result.out, MatchesRegex("OK\nOK\nOK: 2 entries, 1 files, [0-9]+ bytes\n"
+                                       "a 2\nb 1,3\nc kept\nOK: [^\n]*\n"));
+}
+
+TEST_F(KvReplTest, IngestNamesWhatIsWrongAndPutsNothing) {
+  const std::string file = dir_ + "/bad.data";
+  const std::string store = "sstable:" + dir_ + "/store";
+  const auto ingest = [&](const std::string& text) {
+    std::ofstream(file) << text;
+    const ProcessResult result = Repl(absl::StrCat("ingest ", file, "\ncount\n"), {}, store);
+    EXPECT_EQ(result.out, "0\n");
+    EXPECT_EQ(result.exit_code, 1);
+    return result.err;
+  };
+  EXPECT_EQ(ingest("a 1\nc 2\nb 3\n"),
+            absl::StrCat("kv_repl: line 1: ingest: ", file,
+                         ", line 3, offset 8: expected a key greater than that of the line before, "
+                         "as `group_by --order=key` writes them, each once\n"));
+  EXPECT_EQ(ingest("a 1\ntorn"),
+            absl::StrCat("kv_repl: line 1: ingest: ", file,
+                         ", line 2: expected a key, a space and a value (at offset 4)\n"));
+  const ProcessResult memory = Repl("ingest " + file, {}, "memory:");
+  EXPECT_EQ(memory.err,
+            "kv_repl: line 1: ingest: this store has no files of its own to add files to\n");
+}
+
+TEST_F(KvReplTest, MergesAClosedStoreIntoTheOpenOne) {
+  const std::string one = dir_ + "/one";
+  const std::string two = dir_ + "/two";
+  ASSERT_EQ(Repl("store a 1\nstore b 1\n", {}, "sstable:" + one).err, "");
+  ASSERT_EQ(
+      Repl("store b 2\nstore c 1\nstore c 2\nstore d 1\ndelete d\n", {}, "sstable:" + two).err, "");
+  const ProcessResult merged =
+      Repl(absl::StrCat("merge_store ", two, "\nscan\n"), {}, "sstable:" + one);
+  EXPECT_EQ(merged.err, "");
+  EXPECT_THAT(merged.out, MatchesRegex("OK: 2 entries, 1 files, [0-9]+ bytes\na 1\nb 2\nc 2\n"));
+  const ProcessResult same = Repl(absl::StrCat("merge_store ", one), {}, "sstable:" + one);
+  EXPECT_THAT(same.err, MatchesRegex("kv_repl: line 1: merge_store: [^\n]*/one: the store is open "
+                                     "already, in process [0-9]+\n"));
+  const ProcessResult none =
+      Repl(absl::StrCat("merge_store ", dir_, "/none"), {}, "sstable:" + one);
+  EXPECT_THAT(none.err, MatchesRegex("kv_repl: line 1: merge_store: [^\n]*none[^\n]*\n"));
+  EXPECT_EQ(Repl("scan", {}, "sstable:" + two).out, "b 2\nc 2\n");
 }
 
 TEST_F(KvReplTest, AnAbsentKeyIsNoError) {

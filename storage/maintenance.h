@@ -4,14 +4,26 @@
 #include "base/language.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "storage/cursor.h"
 #include "storage/key_range.h"
 
 namespace kvarts {
+
+class Store;
+
+// Gives entries in the order of their keys, each key once: the next one, whose bytes are good until
+// the next call; false behind the last one. An error ends it. Called by one thread at a time.
+using SortedSource = std::function<absl::StatusOr<bool>(ScanEntry* entry)>;
+
+// All that `from` holds now; it must outlive the source. kUnimplemented where it has no ordered
+// scan.
+absl::StatusOr<SortedSource> SortedEntriesOf(Store* from);
 
 // Thread-safe. The care of a store that keeps its data in files of its own: see
 // Store::maintenance(). All of it may run beside reads and writes, and may take long: call it
@@ -62,6 +74,22 @@ class Maintenance {
   // a table which is gone or another than it was is kFailedPrecondition with its name; nothing
   // is then taken. Tables that came since are read themselves.
   virtual absl::StatusOr<IndexReport> LoadIndexSnapshot(absl::string_view path);
+
+  struct IngestReport {
+    uint64_t entries = 0;
+    uint64_t files = 0;
+    uint64_t bytes = 0;  // of the files
+  };
+  // Puts all entries of `source` at once: they become sorted files of the store as they come, past
+  // its log and its memory, and then, in one moment, part of it, durably. As one atomic batch of
+  // puts does at that moment, they replace what is there under the same keys; no snapshot that
+  // was made before has them. Memory: the largest entry, and the index of one file. One call goes
+  // on at a time, others wait.
+  //
+  // kInvalidArgument where a key is not greater than the one before it, or an entry is not one
+  // that can be put; what `source` fails with; then, and on every other error, nothing is put, but
+  // for kDeadlineExceeded: it may be there once the store is opened anew.
+  virtual absl::StatusOr<IngestReport> Ingest(const SortedSource& source);
 };
 
 }  // namespace kvarts

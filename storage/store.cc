@@ -117,6 +117,34 @@ absl::StatusOr<Maintenance::IndexReport> Maintenance::LoadIndexSnapshot(absl::st
   return Absent("index to be loaded");
 }
 
+absl::StatusOr<Maintenance::IngestReport> Maintenance::Ingest(const SortedSource&) {
+  return Absent("way to ingest sorted entries");
+}
+
+absl::StatusOr<SortedSource> SortedEntriesOf(Store* from) {
+  if (!from->capabilities().has(from->capabilities().ordered_scan)) return Absent("ordered scan");
+  struct Scan {
+    std::unique_ptr<Cursor> cursor;
+    ScanPage page;
+    size_t next = 0;
+  };
+  const auto scan = std::make_shared<Scan>();
+  ScanOptions options;
+  if (from->capabilities().has(from->capabilities().snapshot)) {
+    KVARTS_ASSIGN_OR_RETURN(options.snapshot, from->GetSnapshot());
+  }
+  KVARTS_ASSIGN_OR_RETURN(scan->cursor, from->NewCursor(options));
+  return [scan](ScanEntry* entry) -> absl::StatusOr<bool> {
+    if (scan->next == scan->page.size()) {
+      KVARTS_RETURN_IF_ERROR(scan->cursor->Next(PageLimits(), &scan->page));
+      scan->next = 0;
+      if (scan->page.empty()) return false;
+    }
+    *entry = scan->page[scan->next++];
+    return true;
+  };
+}
+
 absl::StatusOr<std::optional<std::string>> Store::Get(absl::string_view key) {
   ReadResults results;
   Read(key, ReadOptions(), &results);

@@ -97,6 +97,7 @@ absl::StatusOr<bool> RecordReader::NextLine(absl::string_view* line) {
     newline = buffer_.size();  // the last line may lack its end
   }
   ++line_;
+  offset_ = bytes_read_ - (buffer_.size() - begin_);
   *line = absl::string_view(buffer_).substr(begin_, newline - begin_);
   begin_ = std::min(newline + 1, buffer_.size());
   return true;

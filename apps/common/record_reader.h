@@ -38,7 +38,8 @@ class RecordReader {
   // what was expected; kFailedPrecondition: see CheckTextStart().
   absl::StatusOr<bool> Next(Record* record);
 
-  uint64_t line() const { return line_; }  // of the last record, from 1 on
+  uint64_t line() const { return line_; }      // of the last record, from 1 on
+  uint64_t offset() const { return offset_; }  // of that line in the file
   uint64_t bytes_read() const { return bytes_read_; }
   uint64_t size() const { return size_; }  // of the file; 0: not known
   // How errors call it: the path, or "standard input".
@@ -64,6 +65,7 @@ class RecordReader {
   size_t begin_ = 0;  // of what is unread in buffer_
   bool at_end_ = false;
   uint64_t line_ = 0;
+  uint64_t offset_ = 0;
   uint64_t bytes_read_ = 0;
 };
 

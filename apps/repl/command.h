@@ -31,6 +31,8 @@ enum class Verb : unsigned char {
   kCheckpoint,
   kInspect,
   kRepair,
+  kIngest,
+  kMergeStore,
   kStats,
   kProperties,
   kHelp,

@@ -154,6 +154,29 @@ constexpr CommandInfo kCommands[] = {
      "earlier value; then the command has failed, though all else is there. In a shell on\n"
      "--store=sstable:mended:\n"
      "  repair damaged\n"},
+    {Verb::kIngest,
+     "ingest",
+     "FILE",
+     1,
+     1,
+     {},
+     false,
+     "puts all of a sorted file at once",
+     "FILE is a data file, or a dump as NDJSON, whose keys go upwards by their bytes, each once:\n"
+     "what `group_by --format=data --order=key` and `kv_client scan` write. Its lines become\n"
+     "tables past log and memory; all of them are there, or, after an error, none.\n"
+     "  ingest my.data\n"},
+    {Verb::kMergeStore,
+     "merge_store",
+     "DIR",
+     1,
+     1,
+     {},
+     false,
+     "puts all that another store holds into this one",
+     "DIR is that of an sstable: store that nobody has open. What it holds replaces what is here\n"
+     "under the same keys, all at once; it stays as it is.\n"
+     "  merge_store /var/other\n"},
     {Verb::kStats, "stats", "", 0, 0, {}, false, "shows how much there is, and counters", ""},
     {Verb::kProperties,
      "properties",

@@ -1,5 +1,6 @@
 #include "apps/repl/maintenance_commands.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "apps/common/record_reader.h"
 #include "apps/repl/interrupts.h"
 #include "apps/repl/quoting.h"
 #include "base/status_macros.h"
@@ -32,6 +34,9 @@ const char* Purpose(Verb verb) {
       return "load an index of";
     case Verb::kSaveIndexSnapshot:
       return "save an index of";
+    case Verb::kIngest:
+    case Verb::kMergeStore:
+      return "add files to";
     default:
       return nullptr;
   }
@@ -91,11 +96,60 @@ absl::Status ShowIndex(const absl::StatusOr<Maintenance::IndexReport>& report, a
   return absl::OkStatus();
 }
 
+absl::Status ShowIngested(const absl::StatusOr<Maintenance::IngestReport>& report, Reply* reply) {
+  if (!report.ok()) return report.status();
+  reply->Line(absl::StrCat("OK: ", report->entries, " entries, ", report->files, " files, ",
+                           report->bytes, " bytes"));
+  reply->Number("entries", report->entries);
+  reply->Number("files", report->files);
+  reply->Number("bytes", report->bytes);
+  return absl::OkStatus();
+}
+
+absl::Status Ingest(const Command& command, Maintenance* files, Reply* reply) {
+  if (command.args[0] == "-") {
+    return absl::InvalidArgumentError("FILE is a file; the commands come from standard input");
+  }
+  KVARTS_ASSIGN_OR_RETURN(const auto reader, RecordReader::Open(command.args[0], std::nullopt));
+  std::optional<std::string> last;
+  const auto where = [&] {
+    return absl::StrCat(reader->name(), ", line ", reader->line(), ", offset ", reader->offset());
+  };
+  return ShowIngested(files->Ingest([&](ScanEntry* entry) -> absl::StatusOr<bool> {
+    Record record;
+    const absl::StatusOr<bool> more = reader->Next(&record);
+    if (absl::IsInvalidArgument(more.status())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(more.status().message(), " (at offset ", reader->offset(), ")"));
+    }
+    if (!more.ok() || !*more) return more;
+    if (last.has_value() && record.key <= absl::string_view(*last)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where(),
+                       ": expected a key greater than that of the line before, as `group_by "
+                       "--order=key` writes them, each once"));
+    }
+    last = std::string(record.key);
+    *entry = {record.key, record.value, record.content_type, record.expires_at_ms};
+    return true;
+  }),
+                      reply);
+}
+
+absl::Status MergeStore(const Command& command, const OpenStoreFunction& open, Maintenance* files,
+                        Reply* reply) {
+  if (open == nullptr) return absl::UnimplementedError("this shell opens no other stores");
+  KVARTS_ASSIGN_OR_RETURN(const auto other, open(command.args[0]));
+  KVARTS_ASSIGN_OR_RETURN(const SortedSource source, SortedEntriesOf(other.get()));
+  return ShowIngested(files->Ingest(source), reply);
+}
+
 }  // namespace
 
 bool IsMaintenance(Verb verb) { return Purpose(verb) != nullptr; }
 
-absl::Status RunMaintenance(const Command& command, Store* store, Reply* reply) {
+absl::Status RunMaintenance(const Command& command, const OpenStoreFunction& open, Store* store,
+                            Reply* reply) {
   const Verb verb = command.info->verb;
   Maintenance* const files = store->maintenance();
   if (files == nullptr) {
@@ -115,6 +169,10 @@ absl::Status RunMaintenance(const Command& command, Store* store, Reply* reply) 
       return Verify(files, reply);
     case Verb::kCheckpoint:
       return Checkpoint(command, files, reply);
+    case Verb::kIngest:
+      return Ingest(command, files, reply);
+    case Verb::kMergeStore:
+      return MergeStore(command, open, files, reply);
     case Verb::kLoadIndex:
       return ShowIndex(files->LoadIndex(), begin, verb, reply);
     case Verb::kSaveIndexSnapshot:

@@ -13,7 +13,6 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "apps/repl/interrupts.h"
-#include "apps/repl/maintenance_commands.h"
 #include "apps/repl/quoting.h"
 #include "base/status_macros.h"
 
@@ -130,7 +129,9 @@ void Repl::Wait() {
 }
 
 absl::Status Repl::Execute(const Command& command, Reply* reply) {
-  if (IsMaintenance(command.info->verb)) return RunMaintenance(command, store_, reply);
+  if (IsMaintenance(command.info->verb)) {
+    return RunMaintenance(command, options_.open, store_, reply);
+  }
   switch (command.info->verb) {
     case Verb::kGet:
       return Get(command, reply);

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "apps/repl/command.h"
+#include "apps/repl/maintenance_commands.h"
 #include "apps/repl/reply.h"
 #include "apps/repl/write_queue.h"
 #include "storage/store.h"
@@ -27,6 +28,7 @@ struct ReplOptions {
   bool sync = true;         // see WriteOptions
   InspectFunction inspect;  // null: this shell inspects no files
   RepairFunction repair;    // null: this shell repairs no stores
+  OpenStoreFunction open;   // null: this shell opens no other stores
 };
 
 // Not thread-safe. Runs lines of commands on a store, whatever store it is: what it cannot do is

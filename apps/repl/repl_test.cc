@@ -168,8 +168,9 @@ TEST_F(ReplTest, SaysInALineWhatAStoreCannotDo) {
               absl::StrCat("! line 1: ", command, ": this store has no files of its own to ",
                            command, "\n"));
   }
-  for (const std::string command : {"load_index", "save_index_snapshot f", "load_index_snapshot f",
-                                    "checkpoint", "inspect f", "repair d"}) {
+  for (const std::string command :
+       {"load_index", "save_index_snapshot f", "load_index_snapshot f", "checkpoint", "inspect f",
+        "repair d", "ingest f", "merge_store d"}) {
     EXPECT_THAT(Run(store.get(), command), StartsWith("! line 1: ")) << command;
     EXPECT_TRUE(failed_);
   }

@@ -132,6 +132,7 @@ int RunShell(Store* store, const ShellOptions& options) {
   repl_options.sync = options.sync;
   repl_options.inspect = options.inspect;
   repl_options.repair = options.repair;
+  repl_options.open = options.open;
   int code = 0;
   {
     Repl repl(store, repl_options, &console);

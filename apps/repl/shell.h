@@ -13,6 +13,7 @@ struct ShellOptions {
   bool sync = true;         // see WriteOptions
   InspectFunction inspect;  // see ReplOptions
   RepairFunction repair;    // likewise
+  OpenStoreFunction open;   // likewise
   // The first line that is shown at a terminal.
   std::string greeting;
 };

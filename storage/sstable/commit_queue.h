@@ -17,6 +17,8 @@
 
 namespace kvarts::sstable {
 
+struct Ingestion;
+
 // One call that writes, from when it is made until it is answered.
 struct Commit {
   const WriteBatch* batch = nullptr;  // null: `modifier`, or neither
@@ -24,11 +26,12 @@ struct Commit {
   WriteResults* results = nullptr;
   absl::string_view key;  // for the modifier
   const Store::Modifier* modifier = nullptr;
-  bool sync = false;      // makes what was written before durable, too
-  bool freeze = false;    // ends the memtable, if there is anything in it
-  bool promise = false;   // writes down that all of the log is synced, if it is
-  bool begin = false;     // what the first write needs is made before it comes
-  Store::WriteDone done;  // of a submitted one
+  bool sync = false;               // makes what was written before durable, too
+  bool freeze = false;             // ends the memtable, if there is anything in it
+  bool promise = false;            // writes down that all of the log is synced, if it is
+  bool begin = false;              // what the first write needs is made before it comes
+  Ingestion* ingestion = nullptr;  // tables that become part of the store
+  Store::WriteDone done;           // of a submitted one
 
   absl::Status status;  // the answer
 

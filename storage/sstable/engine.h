@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -21,12 +22,11 @@
 #include "storage/maintenance.h"
 #include "storage/sstable/commit_queue.h"
 #include "storage/sstable/disk_reserve.h"
-#include "storage/sstable/expiry_clock.h"
-#include "storage/sstable/floors.h"
 #include "storage/sstable/log_set.h"
 #include "storage/sstable/manifest.h"
 #include "storage/sstable/merge.h"
 #include "storage/sstable/options.h"
+#include "storage/sstable/read_core.h"
 #include "storage/sstable/view.h"
 #include "storage/store.h"
 
@@ -40,94 +40,15 @@ std::optional<uint64_t> NumberOf(absl::string_view name, absl::string_view suffi
 // A memtable with so many range deletions is flushed: each one copies those before it.
 inline constexpr size_t kMaxMemtableRanges = 1024;
 
-// What a cursor or a snapshot holds of a store: enough to read, and nothing that keeps it open.
-// Thread-safe.
-class ReadCore {
- public:
-  ReadCore(const SstableOptions& options, std::string dir, size_t cache_bytes);
+// The end of a table's range: behind its last key.
+inline std::string EndOf(const TableInfo& info) {
+  return info.largest_open ? info.largest : info.largest + '\0';
+}
 
-  TableCache* tables() { return &tables_; }
-
-  // The sources and what is visible in them. The sources are taken first: what is visible then
-  // may be more than is in them, never less, so that a reader sees everything that was there when
-  // it began.
-  struct Now {
-    std::shared_ptr<const Sources> sources;
-    Sequence visible;
-  };
-  Now Take() const {
-    Now now;
-    {
-      MutexLock lock(&mu_);
-      now.sources = sources_;
-    }
-    now.visible = visible_.load(std::memory_order_acquire);
-    return now;
-  }
-  // Changes the sources by a function of the ones before.
-  template <typename Change>
-  void Update(const Change& change) {
-    std::shared_ptr<const Sources> old;  // is destroyed without the lock
-    MutexLock lock(&mu_);
-    auto next =
-        sources_ == nullptr ? std::make_shared<Sources>() : std::make_shared<Sources>(*sources_);
-    change(next.get());
-    old = std::exchange(sources_, std::move(next));
-  }
-
-  Sequence visible() const { return visible_.load(std::memory_order_acquire); }
-  void SetVisible(Sequence sequence) { visible_.store(sequence, std::memory_order_release); }
-
-  // Milliseconds, which never go back while the store is open: what has expired stays so.
-  int64_t NowMs() const { return clock_.NowMs(); }
-  uint64_t clock_steps() const { return clock_.steps(); }
-
-  // Pins what is visible now.
-  Sequence Pin();
-  void Unpin(Sequence sequence);
-  std::vector<Sequence> Pinned() const;  // upwards, each once
-
-  // Twice the sequence of the key's last put or deletion, and one where it is there; so a range
-  // deletion changes nothing of a key that was absent anyway. Of an absent key not below its
-  // bucket's floor, which what came and left no trace has raised: the key's own last trace to the
-  // stamp that it had.
-  Stamp StampOf(uint64_t key_hash, Sequence sequence, bool live) const {
-    return {live ? sequence * 2 + 1 : std::max(sequence, FloorOf(key_hash)) * 2, 0};
-  }
-  Sequence FloorOf(uint64_t key_hash) const {
-    return floors_[FloorBucket(key_hash)].load(std::memory_order_acquire);
-  }
-  // All of them, by bucket; none may be below what it was. Not beside another call of it.
-  void SetFloors(const std::vector<Sequence>& floors) {
-    for (size_t i = 0; i < floors_.size(); ++i) {
-      floors_[i].store(floors[i], std::memory_order_release);
-    }
-  }
-
- private:
-  TableCache tables_;
-  mutable ExpiryClock clock_;
-  mutable Mutex mu_;
-  std::shared_ptr<const Sources> sources_ ABSL_GUARDED_BY(mu_);
-  std::atomic<Sequence> visible_{0};
-  std::array<std::atomic<Sequence>, kFloorBuckets> floors_{};
-  mutable Mutex snapshots_mu_;
-  std::multiset<Sequence> snapshots_ ABSL_GUARDED_BY(snapshots_mu_);
-};
-
-// A state of the store, for as long as it lives.
-class SstableSnapshot final : public Snapshot {
- public:
-  explicit SstableSnapshot(std::shared_ptr<ReadCore> core)
-      : core_(std::move(core)), sequence_(core_->Pin()) {}
-  ~SstableSnapshot() override { core_->Unpin(sequence_); }
-
-  const ReadCore* core() const { return core_.get(); }
-  Sequence sequence() const { return sequence_; }
-
- private:
-  const std::shared_ptr<ReadCore> core_;
-  const Sequence sequence_;
+// Tables that are to become part of the store: whole and durable, but for their names.
+struct Ingestion {
+  std::vector<TableInfo> tables;
+  bool named = false;  // the manifest may name them: their files are not the caller's any more
 };
 
 // Thread-safe. The store's machinery; sstable.cc is its face.
@@ -135,6 +56,7 @@ class SstableSnapshot final : public Snapshot {
 // Locks, and the order in which they are taken:
 //   the commit queue's leadership: one thread commits; it alone touches the memtable that is
 //     written, the logs, and the numbers of mutations
+//   ingest_mu_: one ingestion at a time; taken before the leadership
 //   compaction_mu_, flush_mu_: one compaction, and one flush at a time
 //   manifest_mu_: the manifest, and with it the version in the sources
 //   work_mu_: what the background threads are to do, and who waits for them
@@ -164,6 +86,9 @@ class Engine {
   // engine_background.cc
   absl::Status Flush();
   absl::Status Compact(const KeyRange& range);
+
+  // engine_ingest.cc
+  absl::StatusOr<Maintenance::IngestReport> Ingest(const SortedSource& source);
 
   // engine_care.cc
   absl::StatusOr<uint64_t> ApproximateBytes(const KeyRange& range);
@@ -210,6 +135,16 @@ class Engine {
   absl::Status PoisonError() const;
   absl::Status SyncLogs();
 
+  // engine_ingest.cc
+  class SourceEntries;
+  // By who leads.
+  absl::Status CommitIngestion(Ingestion* ingestion);
+  absl::Status FlushAll();  // by who leads
+  bool MeetsMemory(const std::vector<TableInfo>& tables) const;
+  // The level for each table: the deepest where there is nothing of its range, nor on those above.
+  std::vector<int> PlacesOf(const std::vector<TableInfo>& tables)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(manifest_mu_);
+
   // engine_background.cc
   void FlushLoop();
   void CompactLoop();
@@ -231,7 +166,11 @@ class Engine {
                                 const std::vector<Sequence>& pinned);
   std::optional<Compaction> Pick(const Version& version, bool idle)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(compaction_mu_);
-  absl::Status Run(const Compaction& compaction);
+  // Picks by the version that there is, and carries it out. False where there is nothing to do.
+  absl::StatusOr<bool> PickAndRun(
+      absl::FunctionRef<std::optional<Compaction>(const Version& version)> pick)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(compaction_mu_);
+  absl::Status Run(const Compaction& compaction, const Version& version);
   // What was deleted reaches the tables, so that they can become smaller, or go.
   void FlushDeletions();
   // Writes one table without what newer tables hide of it, where that is a quarter of it or more: a
@@ -259,8 +198,9 @@ class Engine {
   static const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
     return result.status();
   }
+  // `visible`: becomes visible with it; 0: nothing does.
   absl::Status Install(VersionEdit edit, const std::vector<TableFilePtr>& obsolete,
-                       const std::shared_ptr<Memtable>& flushed)
+                       const std::shared_ptr<Memtable>& flushed, Sequence visible = 0)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(manifest_mu_);
   TableOptions TableOptionsFor(int level) const;
   uint64_t LevelTarget(int level) const;
@@ -299,7 +239,8 @@ class Engine {
   mutable Mutex poison_mu_;
   absl::Status poison_ ABSL_GUARDED_BY(poison_mu_);
 
-  Mutex flush_mu_;  // one flush at a time
+  Mutex ingest_mu_;  // one ingestion at a time
+  Mutex flush_mu_;   // one flush at a time
   Mutex compaction_mu_;
   // Where the last compaction of a level ended: the next one goes on behind it.
   std::array<std::string, kLevels> compacted_to_ ABSL_GUARDED_BY(compaction_mu_);
@@ -311,6 +252,9 @@ class Engine {
   std::unique_ptr<Manifest> manifest_ ABSL_PT_GUARDED_BY(manifest_mu_);
   // No version has these, but maybe a manifest whose writing failed has.
   std::vector<TableFilePtr> doubtful_ ABSL_GUARDED_BY(manifest_mu_);
+  // The compaction that is under way, from before its version is looked at: what comes to its
+  // output level meanwhile must not be where its tables will be.
+  const Compaction* compacting_ ABSL_GUARDED_BY(manifest_mu_) = nullptr;
 
   Mutex work_mu_;
   CondVar work_;      // for the threads
@@ -337,6 +281,8 @@ class Engine {
   std::atomic<uint64_t> moved_tables_{0};
   std::atomic<uint64_t> dropped_tables_{0};
   std::atomic<uint64_t> shrunk_{0};
+  std::atomic<uint64_t> ingested_tables_{0};
+  std::atomic<uint64_t> ingest_commit_us_{0};
   std::atomic<uint64_t> compacted_bytes_{0};
   std::atomic<uint64_t> memtable_waits_{0};
   std::atomic<uint64_t> memtable_wait_us_{0};

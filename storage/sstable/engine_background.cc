@@ -16,11 +16,6 @@ constexpr absl::Duration kRetry = absl::Milliseconds(500);
 // How often the memtable is flushed at most since range deletions in it hide all of a table.
 constexpr absl::Duration kBetweenRangeDrops = absl::Seconds(1);
 
-// The end of a table's range: behind its last key.
-std::string EndOf(const TableInfo& info) {
-  return info.largest_open ? info.largest : info.largest + '\0';
-}
-
 // The range from the first key of `files` to behind the last.
 void Widen(const std::vector<TableFilePtr>& files, bool* any, std::string* begin,
            std::string* end) {
@@ -203,7 +198,7 @@ void Engine::RunInline() {
 }
 
 absl::Status Engine::Install(VersionEdit edit, const std::vector<TableFilePtr>& obsolete,
-                             const std::shared_ptr<Memtable>& flushed) {
+                             const std::shared_ptr<Memtable>& flushed, Sequence to) {
   const auto is_new = [&](const VersionEdit::Added& added) {
     return std::none_of(edit.removed.begin(), edit.removed.end(), [&](const auto& removed) {
       return removed.second == added.file->info().number;
@@ -228,13 +223,14 @@ absl::Status Engine::Install(VersionEdit edit, const std::vector<TableFilePtr>& 
   }
   // Before a reader can miss what is gone.
   if (!edit.floors.empty()) core_->SetFloors(manifest_->state().floors);
-  core_->Update([&, version = manifest_->state().version](Sources* sources) {
+  const auto change = [&, version = manifest_->state().version](Sources* sources) {
     sources->version = version;
     if (flushed != nullptr) {
       sources->frozen.erase(std::remove(sources->frozen.begin(), sources->frozen.end(), flushed),
                             sources->frozen.end());
     }
-  });
+  };
+  core_->Update(change, to);
   for (const TableFilePtr& file : obsolete) file->SetObsolete();
   for (const TableFilePtr& file : doubtful_) file->SetObsolete();
   doubtful_.clear();
@@ -524,20 +520,41 @@ absl::StatusOr<bool> Engine::CompactOne(bool idle) {
   if (poisoned_ || cancelled_) return false;
   KVARTS_ASSIGN_OR_RETURN(const bool dropped, DropHidden());
   if (dropped) return true;
-  const std::shared_ptr<const Version> version = core_->Take().sources->version;
-  const std::optional<Compaction> compaction = Pick(*version, idle);
-  if (!compaction.has_value()) return false;
-  const absl::Status status = Run(*compaction);
-  if (absl::IsCancelled(status)) return false;
+  std::pair<int, TableFilePtr> last;
+  const auto pick = [&](const Version& version) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    std::optional<Compaction> picked = Pick(version, idle);
+    if (picked.has_value()) last = picked->moves ? picked->inputs.back() : picked->inputs.front();
+    return picked;
+  };
+  const absl::StatusOr<bool> done = PickAndRun(pick);
+  if (absl::IsCancelled(done.status())) return false;
+  KVARTS_RETURN_IF_ERROR(done.status());
+  const auto& [level, file] = last;
+  if (*done && level > 0) compacted_to_[static_cast<size_t>(level)] = file->info().smallest;
+  return *done;
+}
+
+absl::StatusOr<bool> Engine::PickAndRun(
+    absl::FunctionRef<std::optional<Compaction>(const Version& version)> pick) {
+  std::shared_ptr<const Version> version;
+  std::optional<Compaction> compaction;
+  {
+    MutexLock lock(&manifest_mu_);
+    version = manifest_->state().version;
+    compaction = pick(*version);
+    if (!compaction.has_value()) return false;
+    compacting_ = &*compaction;
+  }
+  const absl::Status status = Run(*compaction, *version);
+  {
+    MutexLock lock(&manifest_mu_);
+    compacting_ = nullptr;
+  }
   KVARTS_RETURN_IF_ERROR(status);
-  const auto& [level, file] =
-      compaction->moves ? compaction->inputs.back() : compaction->inputs.front();
-  if (level > 0) compacted_to_[static_cast<size_t>(level)] = file->info().smallest;
   return true;
 }
 
-absl::Status Engine::Run(const Compaction& compaction) {
-  const std::shared_ptr<const Version> version = core_->Take().sources->version;
+absl::Status Engine::Run(const Compaction& compaction, const Version& version) {
   const int output = compaction.output_level;
   VersionEdit edit;
   std::vector<TableFilePtr> inputs;
@@ -573,7 +590,7 @@ absl::Status Engine::Run(const Compaction& compaction) {
   job.input = NewMergingIterator(std::move(children));
   job.snapshots = core_->Pinned();
   job.is_bottom = [&](absl::string_view begin, absl::string_view end) {
-    return !version->HasBelow(output, begin, end);
+    return !version.HasBelow(output, begin, end);
   };
   job.now_ms = core_->NowMs();
   job.new_number = [this] { return NewNumber(); };
@@ -632,31 +649,32 @@ absl::Status Engine::Compact(const KeyRange& range) {
   if (range.empty()) return absl::OkStatus();
   MutexLock lock(&compaction_mu_);
   if (cancelled_) return ClosedError();
-  const std::shared_ptr<const Version> version = core_->Take().sources->version;
-  Compaction compaction;
-  std::string begin = range.begin;
-  std::string end = range.end;
-  // A table's tombstones reach as far as the table does: what it meets must come along.
-  while (true) {
-    std::vector<TableFilePtr> files;
-    compaction.inputs.clear();
-    for (int level = 0; level < kLevels; ++level) {
-      for (const TableFilePtr& file : version->Overlapping(level, begin, end)) {
-        compaction.inputs.emplace_back(level, file);
-        compaction.output_level = std::max(level, 1);
-        files.push_back(file);
+  const auto pick = [&](const Version& version) -> std::optional<Compaction> {
+    Compaction compaction;
+    std::string begin = range.begin;
+    std::string end = range.end;
+    // A table's tombstones reach as far as the table does: what it meets must come along.
+    while (true) {
+      std::vector<TableFilePtr> files;
+      compaction.inputs.clear();
+      for (int level = 0; level < kLevels; ++level) {
+        for (const TableFilePtr& file : version.Overlapping(level, begin, end)) {
+          compaction.inputs.emplace_back(level, file);
+          compaction.output_level = std::max(level, 1);
+          files.push_back(file);
+        }
       }
+      if (files.empty()) return std::nullopt;
+      bool any = true;
+      std::string wide_begin = begin;
+      std::string wide_end = end;
+      Widen(files, &any, &wide_begin, &wide_end);
+      if (wide_begin == begin && wide_end == end) return compaction;
+      begin = wide_begin;
+      end = wide_end;
     }
-    if (files.empty()) return absl::OkStatus();
-    bool any = true;
-    std::string wide_begin = begin;
-    std::string wide_end = end;
-    Widen(files, &any, &wide_begin, &wide_end);
-    if (wide_begin == begin && wide_end == end) break;
-    begin = wide_begin;
-    end = wide_end;
-  }
-  const absl::Status status = Run(compaction);
+  };
+  const absl::Status status = PickAndRun(pick).status();
   if (!absl::IsCancelled(status)) return status;
   if (cancelled_) return ClosedError();
   return absl::ResourceExhaustedError(

@@ -292,6 +292,8 @@ StoreStats Engine::Stats() {
   add("moved_tables", moved_tables_.load());
   add("dropped_tables", dropped_tables_.load());
   add("shrunk_tables", shrunk_.load());
+  add("ingested_tables", ingested_tables_.load());
+  add("ingest_commit_us", ingest_commit_us_.load());
   add("memtable_waits", memtable_waits_.load());
   add("memtable_wait_us", memtable_wait_us_.load());
   add("debt_waits", debt_waits_.load());

@@ -211,19 +211,8 @@ class Engine::Resolver {
       return absl::OkStatus();
     }
     char* const blob = bytes_.Allocate(8 + 1 + type.size() + value.size());
-    char* p = blob;
-    if (expires_at_ms != 0) {
-      kind |= kHasExpiry;
-      StoreLE64(p, static_cast<uint64_t>(expires_at_ms));
-      p += 8;
-    }
-    if (!type.empty()) {
-      kind |= kHasType;
-      *p++ = static_cast<char>(type.size());
-      p = std::copy(type.begin(), type.end(), p);
-    }
-    p = std::copy(value.begin(), value.end(), p);
-    Append(mutation.key, kind, absl::string_view(blob, static_cast<size_t>(p - blob)));
+    const char* const end = EncodePut(expires_at_ms, type, value, blob, &kind);
+    Append(mutation.key, kind, absl::string_view(blob, static_cast<size_t>(end - blob)));
     return absl::OkStatus();
   }
 
@@ -295,7 +284,18 @@ bool Grows(const Commit& commit) {
 
 void Engine::CommitGroup(absl::Span<Commit* const> group) {
   groups_.fetch_add(1, std::memory_order_relaxed);
-  CommitGroup(group, reserve_.IsSpent());
+  // Ingestions come behind the rest of their group, each for itself.
+  const auto ingests = [](const Commit* commit) { return commit->ingestion != nullptr; };
+  if (std::none_of(group.begin(), group.end(), ingests)) {
+    return CommitGroup(group, reserve_.IsSpent());
+  }
+  std::vector<Commit*> commits(group.begin(), group.end());
+  const auto first = std::stable_partition(commits.begin(), commits.end(),
+                                           [&](const Commit* commit) { return !ingests(commit); });
+  const auto others = static_cast<size_t>(first - commits.begin());
+  if (others > 0) CommitGroup(absl::MakeConstSpan(commits).first(others), reserve_.IsSpent());
+  for (auto it = first; it != commits.end(); ++it)
+    (*it)->status = CommitIngestion((*it)->ingestion);
 }
 
 void Engine::CommitGroup(absl::Span<Commit* const> group, bool full) {

@@ -34,33 +34,6 @@ std::optional<uint64_t> NumberOf(absl::string_view name, absl::string_view suffi
   return number;
 }
 
-ReadCore::ReadCore(const SstableOptions& options, std::string dir, size_t cache_bytes)
-    : tables_(options.fs, std::move(dir), cache_bytes),
-      clock_(options.clock, options.elapsed != nullptr || options.clock != Clock::Real()
-                                ? options.elapsed
-                                : ExpiryClock::BootTime) {}
-
-Sequence ReadCore::Pin() {
-  // Under the lock that Pinned() takes: a compaction either knows of the snapshot, or began with
-  // tables that have nothing newer than it.
-  MutexLock lock(&snapshots_mu_);
-  const Sequence sequence = visible();
-  snapshots_.insert(sequence);
-  return sequence;
-}
-
-void ReadCore::Unpin(Sequence sequence) {
-  MutexLock lock(&snapshots_mu_);
-  snapshots_.erase(snapshots_.find(sequence));
-}
-
-std::vector<Sequence> ReadCore::Pinned() const {
-  MutexLock lock(&snapshots_mu_);
-  std::vector<Sequence> pinned(snapshots_.begin(), snapshots_.end());
-  pinned.erase(std::unique(pinned.begin(), pinned.end()), pinned.end());
-  return pinned;
-}
-
 // Deletes files of tables when the last reader lets go of them, which may be after the store was
 // closed. Thread-safe.
 class Engine::Remover final : public TableRemover {
@@ -353,8 +326,10 @@ absl::Status Engine::Close() {
   // Whoever still waits for room makes it: the other thread too, which may commit a promise.
   inline_ = true;
   if (compact_thread_.joinable()) compact_thread_.join();
-  // A compaction of another thread ends before the directory is free; none begins any more.
+  // What another thread compacts or ingests ends before the directory is free; none begins any
+  // more.
   { MutexLock lock(&compaction_mu_); }
+  { MutexLock lock(&ingest_mu_); }
   if (!writable_ || poisoned_) {
     lock_ = nullptr;
     return absl::OkStatus();

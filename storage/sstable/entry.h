@@ -1,6 +1,7 @@
 #ifndef KVARTS_STORAGE_SSTABLE_ENTRY_H_
 #define KVARTS_STORAGE_SSTABLE_ENTRY_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -71,6 +72,24 @@ struct Entry {
                : 0;
   }
 };
+
+// Writes the blob of a put to `to`, which has room for value and type and 9 bytes more; returns
+// where it ends. `*kind` is what belongs into its trailer.
+inline char* EncodePut(int64_t expires_at_ms, absl::string_view type, absl::string_view value,
+                       char* to, unsigned char* kind) {
+  *kind = kPut;
+  if (expires_at_ms != 0) {
+    *kind |= kHasExpiry;
+    StoreLE64(to, static_cast<uint64_t>(expires_at_ms));
+    to += 8;
+  }
+  if (!type.empty()) {
+    *kind |= kHasType;
+    *to++ = static_cast<char>(type.size());
+    to = std::copy(type.begin(), type.end(), to);
+  }
+  return std::copy(value.begin(), value.end(), to);
+}
 
 // Below 0, 0 or above 0, as a is to b in the order of bytes. Keys are mostly short and alike for
 // some words, which a call of memcmp(3) costs more than.

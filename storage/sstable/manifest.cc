@@ -25,6 +25,7 @@ enum Tag : unsigned char {
   kFloors,       // count, for each: bucket, sequence
   kAddTable,     // level, run, number, size, id (8 bytes), info
   kRemoveTable,  // level, number
+  kAddIngested,  // as kAddTable, with the stored sequence in front of the info
 };
 
 void AppendNumbers(std::string* out, Tag tag, std::initializer_list<uint64_t> numbers) {
@@ -48,9 +49,10 @@ std::string Encode(const VersionEdit& edit) {
   }
   for (const VersionEdit::Added& added : edit.added) {
     const TableInfo& info = added.file->info();
-    AppendNumbers(&out, kAddTable,
+    AppendNumbers(&out, info.stored_sequence == 0 ? kAddTable : kAddIngested,
                   {static_cast<uint64_t>(added.level), added.file->run(), info.number, info.size});
     AppendLE64(&out, info.id);
+    if (info.stored_sequence != 0) AppendVarint(&out, info.stored_sequence);
     AppendTableInfo(&out, info);
   }
   return out;
@@ -61,7 +63,8 @@ bool Decode(absl::string_view bytes, const std::shared_ptr<TableRemover>& remove
             VersionEdit* edit) {
   ByteReader reader(bytes);
   while (reader.ok() && !reader.done()) {
-    switch (reader.Byte()) {
+    const unsigned char tag = reader.Byte();
+    switch (tag) {
       case kLog:
         edit->log_number = reader.Varint();
         edit->log_first_sequence = reader.Varint();
@@ -80,14 +83,21 @@ bool Decode(absl::string_view bytes, const std::shared_ptr<TableRemover>& remove
           edit->floors[static_cast<uint32_t>(bucket)] = reader.Varint();
         }
         break;
-      case kAddTable: {
+      case kAddTable:
+      case kAddIngested: {
         const uint64_t level = reader.Varint();
         const uint64_t run = reader.Varint();
         TableInfo info;
         info.number = reader.Varint();
         info.size = reader.Varint();
         info.id = reader.Fixed64();
+        if (tag == kAddIngested) info.stored_sequence = reader.Varint();
         if (!TakeTableInfo(&reader, &info) || level >= kLevels) return false;
+        // Else its entries would have two sequences, or none.
+        if (tag == kAddIngested &&
+            (info.stored_sequence == 0 || info.smallest_sequence != info.largest_sequence)) {
+          return false;
+        }
         edit->added.push_back(
             {static_cast<int>(level), std::make_shared<TableFile>(std::move(info), run, remover)});
         break;

@@ -139,7 +139,7 @@ void ResidentReads::LookInTables(Open* open) {
     Read& read = reads_[i];
     Entry point;
     if (!read.block->is_laid_out() && read.block->PaysToLayOut()) LayOut(read);
-    const bool has_point = read.block->Get(read.key, read.hash, SeekTrailer(at_), &point);
+    const bool has_point = read.table->GetFrom(*read.block, read.key, read.hash, at_, &point);
     read.settled = read.found.Settle(has_point, point, read.covering, for_stamp_);
     if (!read.settled) rest.Add(i);
   }

@@ -151,6 +151,10 @@ class SstableStore final : public Store, public Maintenance {
     KVARTS_RETURN_IF_ERROR(CheckCare(true));
     return engine_->Checkpoint(name);
   }
+  absl::StatusOr<IngestReport> Ingest(const SortedSource& source) override {
+    KVARTS_RETURN_IF_ERROR(CheckCare(true));
+    return engine_->Ingest(source);
+  }
   absl::StatusOr<IndexReport> LoadIndex() override {
     KVARTS_RETURN_IF_ERROR(CheckCare(false));
     return engine_->LoadIndex();

@@ -76,6 +76,46 @@ absl::StatusOr<std::string> ReadMeta(const RandomAccessFile& file, const std::st
   return meta;
 }
 
+// Not thread-safe. The entries of a block as they count in its table: see TableInfo::Shown().
+class ShownEntries final : public Iterator {
+ public:
+  ShownEntries(std::unique_ptr<Iterator> stored, const TableInfo& info)
+      : stored_(std::move(stored)), info_(info) {}
+
+  void Seek(absl::string_view key, Trailer trailer) override {
+    stored_->Seek(key, info_.Stored(trailer));
+    ShowIt();
+  }
+  void SeekBefore(absl::string_view key, Trailer trailer) override {
+    stored_->SeekBefore(key, info_.Stored(trailer));
+    ShowIt();
+  }
+  void SeekToLast() override {
+    stored_->SeekToLast();
+    ShowIt();
+  }
+  void Next() override {
+    stored_->Next();
+    ShowIt();
+  }
+  void Prev() override {
+    stored_->Prev();
+    ShowIt();
+  }
+  absl::Status status() const override { return stored_->status(); }
+  Pin pin() const override { return stored_->pin(); }
+
+ private:
+  void ShowIt() {
+    if (!stored_->valid()) return ShowNothing();
+    const Entry& entry = stored_->entry();
+    Show({entry.key, info_.Shown(entry.trailer), entry.blob});
+  }
+
+  const std::unique_ptr<Iterator> stored_;
+  const TableInfo& info_;
+};
+
 }  // namespace
 
 absl::StatusOr<TableInfo> Table::ReadInfo(FileSystem* fs, const std::string& path) {
@@ -276,7 +316,7 @@ absl::Status Table::Get(absl::string_view key, uint64_t hash, Sequence at, bool 
   }
   const size_t i = FindBlock(key);
   KVARTS_ASSIGN_OR_RETURN(*block, ReadBlock(i, no_wait, cache, counters));
-  *found = (*block)->Get(key, hash, SeekTrailer(at), entry);
+  *found = GetFrom(**block, key, hash, at, entry);
   return absl::OkStatus();
 }
 
@@ -300,7 +340,7 @@ class TableBlocks {
   absl::StatusOr<std::unique_ptr<Iterator>> Open(size_t i) {
     BlockCache::Pin pin = cache_ == nullptr ? nullptr : cache_->Find(table_->BlockKey(i));
     if (pin != nullptr) {
-      return Block::NewIterator(std::static_pointer_cast<const Block>(std::move(pin)));
+      return table_->NewBlockIterator(std::static_pointer_cast<const Block>(std::move(pin)));
     }
     const uint64_t begin = table_->offsets_[i];
     const uint64_t end = table_->offsets_[i + 1];
@@ -309,7 +349,7 @@ class TableBlocks {
     KVARTS_ASSIGN_OR_RETURN(
         auto block, table_->DecodeBlock(i, {ahead_.get() + (begin - ahead_begin_), end - begin}));
     if (cache_ != nullptr) table_->Keep(i, block, cache_);
-    return Block::NewIterator(std::move(block));
+    return table_->NewBlockIterator(std::move(block));
   }
   absl::Status Error(size_t i, const absl::Status&) const {
     return Damage(table_->path_, table_->offsets_[i], "a block that is none");
@@ -365,7 +405,13 @@ std::unique_ptr<Iterator> Table::NewIterator(std::shared_ptr<const Table> table,
 
 absl::StatusOr<std::unique_ptr<Iterator>> Table::OpenBlock(size_t i, ReadCounters* counters) const {
   KVARTS_ASSIGN_OR_RETURN(auto block, ReadBlock(i, false, nullptr, counters));
-  return Block::NewIterator(std::move(block));
+  return NewBlockIterator(std::move(block));
+}
+
+std::unique_ptr<Iterator> Table::NewBlockIterator(std::shared_ptr<const Block> block) const {
+  auto entries = Block::NewIterator(std::move(block));
+  if (info_.stored_sequence == 0) return entries;
+  return std::make_unique<ShownEntries>(std::move(entries), info_);
 }
 
 std::string Table::BlockBegin(size_t i) const {
@@ -402,7 +448,7 @@ absl::Status Table::Verify(const std::shared_ptr<const Table>& table, ReadCounte
     }
     last_key.assign(entry.key.data(), entry.key.size());
     last_trailer = entry.trailer;
-    hash += EntryHash(entry);
+    hash += EntryHash({entry.key, info.Stored(entry.trailer), entry.blob});
     ++entries;
   }
   KVARTS_RETURN_IF_ERROR(it->status());

@@ -44,6 +44,24 @@ struct TableInfo {
   int64_t rewrite_at_ms = 0;
   // The sum of the hashes of its entries: what was meant to be written.
   uint64_t entry_hash = 0;
+  // 0: each entry has its own sequence. Else what stands in all of them, from before it was known
+  // which one they would have: readers take the smallest above, which is also the largest.
+  Sequence stored_sequence = 0;
+
+  // The trailer that an entry of the table counts with, of the one that stands in it.
+  Trailer Shown(Trailer stored) const {
+    return stored_sequence == 0
+               ? stored
+               : MakeTrailer(smallest_sequence, static_cast<unsigned char>(stored));
+  }
+  // The other way round: what is before or behind the table's sequence stays so.
+  Trailer Stored(Trailer shown) const {
+    if (stored_sequence == 0) return shown;
+    if (SequenceOf(shown) != smallest_sequence) {
+      return SequenceOf(shown) < smallest_sequence ? 0 : ~Trailer{0};
+    }
+    return MakeTrailer(stored_sequence, static_cast<unsigned char>(shown));
+  }
 
   // These compare a key, or a range [begin, end) ("": no end), with the table's own range.
   bool Contains(absl::string_view key) const {
@@ -162,12 +180,20 @@ class Table final : public BlockCache::Piece {
   size_t FindBlock(absl::string_view key) const { return FindBlock(FindGroup(key), key); }
   BlockCache::Key BlockKey(size_t i) const { return {info_.number, offsets_[i]}; }
 
+  // What `block` of it has, as Block::Get().
+  bool GetFrom(const Block& block, absl::string_view key, uint64_t hash, Sequence at,
+               Entry* entry) const {
+    if (!block.Get(key, hash, info_.Stored(SeekTrailer(at)), entry)) return false;
+    entry->trailer = info_.Shown(entry->trailer);
+    return true;
+  }
+
   // Keeps `table`. Without a cache it reads ahead, for who reads all of it.
   static std::unique_ptr<Iterator> NewIterator(std::shared_ptr<const Table> table,
                                                BlockCache* cache, ReadCounters* counters);
 
-  // For who reads what a damaged table still has: the entries of block i, from the file, and a key
-  // that none of them is below.
+  // For who reads what a damaged table still has: the entries of block i, from the file, not beyond
+  // the table's life, and a key that none of them is below.
   absl::StatusOr<std::unique_ptr<Iterator>> OpenBlock(size_t i, ReadCounters* counters) const;
   std::string BlockBegin(size_t i) const;
 
@@ -187,6 +213,8 @@ class Table final : public BlockCache::Piece {
   absl::Status Parse();
   absl::StatusOr<std::shared_ptr<const Block>> ReadBlock(size_t i, bool no_wait, BlockCache* cache,
                                                          ReadCounters* counters) const;
+  // Not beyond the table's life.
+  std::unique_ptr<Iterator> NewBlockIterator(std::shared_ptr<const Block> block) const;
   absl::StatusOr<std::shared_ptr<const Block>> DecodeBlock(size_t i, absl::string_view raw) const;
   // Puts block i into the cache. Where nothing has to go for it, it is there to stay, and laid out
   // at once; else it may be gone before that has paid.

@@ -55,6 +55,14 @@ class BenchEngine {
   virtual std::unique_ptr<BenchReader> NewReader() = 0;
   // The keys k with begin <= k < end.
   virtual void DeleteRange(absl::string_view begin, absl::string_view end) = 0;
+  // Puts all that `next` gives, in the order of the keys, until it returns false; with sorted files
+  // of its own where the engine can. Returns the seconds of its last step, which other writers wait
+  // for; 0 where it has none.
+  using Source = absl::FunctionRef<bool(absl::string_view* key, absl::string_view* value)>;
+  virtual double Ingest(Source next) = 0;
+  // Keeps what tells where keys are for a later opening, and takes it, where the engine can.
+  virtual void SaveIndex() {}
+  virtual void LoadIndex() {}
   // What is in memory is in sorted files afterwards.
   virtual void Flush() = 0;
   // False while the engine says that flushes or compactions are due or under way. True is not yet

@@ -33,6 +33,8 @@ DEFINE_bool(compress, true, "LZ4; LevelDB has Snappy. False: none.");
 DEFINE_int32(rounds, 3, "Of each job; the tables have medians.");
 DEFINE_int32(quiet_ms, 300, "An engine is at rest when it did nothing for so long.");
 DEFINE_int32(space_back_ms, 15'000, "How long a deleted range may take to give its space back.");
+DEFINE_double(reads_a_second, 20'000, "Of readloop.");
+DEFINE_int32(loop_ms, 10'000, "How long each part of readloop and putloop takes.");
 DEFINE_string(engines, "", "Which, by commas; empty: all of the program.");
 DEFINE_string(jobs, "", "Which, by commas; empty: all. Most need fillrandom before them.");
 DEFINE_string(dir, "",
@@ -103,6 +105,8 @@ void RunOne() {
   options.compress = FLAGS_compress;
   options.quiet = absl::Milliseconds(FLAGS_quiet_ms);
   options.space_back = absl::Milliseconds(FLAGS_space_back_ms);
+  options.reads_a_second = FLAGS_reads_a_second;
+  options.loop = absl::Milliseconds(FLAGS_loop_ms);
   const BenchFigures figures =
       RunBenchJob(ChosenJobs().at(0), ChosenEngines().at(0), FLAGS_dir, options);
   std::ofstream out(FLAGS_run_to);
@@ -126,6 +130,8 @@ BenchFigures RunInProcess(const std::string& job, const std::string& engine,
       absl::StrCat("--compress=", FLAGS_compress ? "true" : "false"),
       absl::StrCat("--quiet_ms=", FLAGS_quiet_ms),
       absl::StrCat("--space_back_ms=", FLAGS_space_back_ms),
+      absl::StrCat("--reads_a_second=", FLAGS_reads_a_second),
+      absl::StrCat("--loop_ms=", FLAGS_loop_ms),
   };
   std::vector<char*> argv;
   for (std::string& arg : args) argv.push_back(arg.data());
@@ -239,6 +245,27 @@ void PrintTables(const AllRuns& runs, const std::vector<BenchEngineKind>& engine
     if (job.name == "fillsync" || job.name == "fillsync16") {
       absl::PrintF("\n%s: the disk alone takes %s us a sync\n", job.name,
                    each("sync_floor_us", Short));
+    }
+    if (job.name == "readloop" || job.name == "putloop") {
+      absl::PrintF(
+          "\n%s: waits without pauses of the machine, p99.9 %s, p99.99 %s, the longest %s us; with "
+          "them %s, %s, %s\n",
+          job.name, each("p99.9_us_unpaused", Short), each("p99.99_us_unpaused", Short),
+          each("max_us_unpaused", Short), each("p99.9_us", Short), each("p99.99_us", Short),
+          each("max_us", Short));
+    }
+    if (job.name == "readloop") {
+      absl::PrintF("readloop: the writer puts %s a second\n", each("writer_rate", Rate));
+    }
+    if (job.name == "putloop") {
+      absl::PrintF(
+          "putloop: a closed loop puts %s a second; the least second has %s of the mean, %s of the "
+          "seconds have 0.8\n",
+          each("sustained_rate", Rate), each("seconds_least", Short), each("seconds_even", Short));
+    }
+    if (job.name == "ingest") {
+      absl::PrintF("\n%s: the last step takes %s ms; the opening with its first read %s ms\n",
+                   job.name, each("commit_ms", Short), each("reopen_ms", Short));
     }
     if (job.name == "deleterange") {
       absl::PrintF("\n%s: MiB on disk %s; the space was back (1) %s, looked for %s s\n", job.name,

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "storage/fs/file_system.h"
 #include "storage/sstable/bench/counters.h"
+#include "storage/sstable/bench/open_loops.h"
 
 namespace kvarts {
 namespace {
@@ -23,6 +24,8 @@ BenchOptions Small() {
   options.memory = 4 << 20;  // some flushes
   options.quiet = absl::ZeroDuration();
   options.space_back = absl::ZeroDuration();
+  options.reads_a_second = 2000;
+  options.loop = absl::Milliseconds(100);
   return options;
 }
 
@@ -55,10 +58,45 @@ TEST(JobsTest, EachRunsAndCountsWhatItDid) {
       EXPECT_EQ(Figure(figures, "operations"), 12'000);
       EXPECT_GE(Figure(figures, "write_calls"), 1);  // nothing waits in user space
     }
-    if (job.name == "deleterange") {
+    if (job.name == "deleterange" || job.name == "reopenkilled") {
       EXPECT_EQ(Figure(figures, "operations"), 1);
     }
+    if (job.name == "readloop") {
+      // Those that were due, whatever became of the ones before; 200 in the mean.
+      EXPECT_GT(Figure(figures, "operations"), 100);
+      EXPECT_LT(Figure(figures, "operations"), 300);
+      EXPECT_GT(Figure(figures, "writer_rate"), 0);
+    }
+    if (job.name == "readloop" || job.name == "putloop") {
+      EXPECT_LE(Figure(figures, "waits_unpaused"), Figure(figures, "operations"));
+      EXPECT_LE(Figure(figures, "p99.9_us"), Figure(figures, "max_us"));
+    }
+    if (job.name == "ingest") {
+      EXPECT_EQ(Figure(figures, "operations"), 12'000);
+      EXPECT_GT(Figure(figures, "commit_ms"), 0);
+    }
   }
+}
+
+// A wait that meets a time in which the machine stood still is the machine's.
+TEST(OpenLoopsTest, WaitsInPausesAreCountedApart) {
+  BenchFigures figures;
+  AddWaits({{0, 1000}, {2000, 9000}, {8000, 30'000}, {20'000, 22'000}, {30'000, 34'000}},
+           {{8500, 10'000}, {12'000, 20'000}}, &figures);
+  EXPECT_EQ(Figure(figures, "max_us"), 22);
+  EXPECT_EQ(Figure(figures, "waits_unpaused"), 3);
+  EXPECT_EQ(Figure(figures, "max_us_unpaused"), 4);
+  EXPECT_EQ(Figure(figures, "p50_us_unpaused"), 2);
+}
+
+TEST(OpenLoopsTest, SecondsAreComparedWithTheirMean) {
+  BenchFigures figures;
+  AddSeconds({100}, &figures);
+  EXPECT_TRUE(figures.empty());
+  AddSeconds({100, 50, 150, 100}, &figures);
+  EXPECT_EQ(Figure(figures, "second_0003"), 150);
+  EXPECT_EQ(Figure(figures, "seconds_least"), 0.5);
+  EXPECT_EQ(Figure(figures, "seconds_even"), 0.75);
 }
 
 BenchJob JobNamed(const std::string& name) {
@@ -116,7 +154,8 @@ TEST(ProgramTest, WritesTablesAndJson) {
   const std::string text = absl::StrCat(testing::TempDir(), "/tables");
   ASSERT_EQ(std::system(absl::StrCat(program,
                                      " --entries=2000 --synced=32 --rounds=2 --memory=4194304 "
-                                     "--quiet_ms=0 --space_back_ms=0 --json=",
+                                     "--quiet_ms=0 --space_back_ms=0 --loop_ms=50 "
+                                     "--reads_a_second=2000 --json=",
                                      json, " >", text)
                             .c_str()),
             0);

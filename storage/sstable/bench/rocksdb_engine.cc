@@ -1,13 +1,21 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
 #include "storage/sstable/bench/bench_engine.h"
 
 namespace kvarts {
 namespace {
+
+constexpr uint64_t kTableBytes = 8 << 20;
 
 void Require(const rocksdb::Status& status) { RequireBench(status.ok(), status.ToString()); }
 
@@ -74,7 +82,7 @@ class Reader final : public BenchReader {
 
 class Engine final : public BenchEngine {
  public:
-  Engine(const std::string& dir, const BenchEngineOptions& bench) {
+  Engine(const std::string& dir, const BenchEngineOptions& bench) : dir_(dir) {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(bench.cache_bytes);
     // As with the others indexes and filters are within the budget of the cache.
@@ -85,7 +93,7 @@ class Engine final : public BenchEngine {
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     options.write_buffer_size = bench.memtable_bytes;
     options.max_write_buffer_number = bench.memtables;
-    options.target_file_size_base = 8 << 20;
+    options.target_file_size_base = kTableBytes;
     options.max_bytes_for_level_base = std::max<uint64_t>(4 * bench.memtable_bytes, 16 << 20);
     options.max_background_jobs = 2;  // one flush and one compaction
     options.compression = bench.compress ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
@@ -114,6 +122,27 @@ class Engine final : public BenchEngine {
         db_->DeleteRange(Options(false), db_->DefaultColumnFamily(), SliceOf(begin), SliceOf(end)));
   }
 
+  double Ingest(Source next) override {
+    std::vector<std::string> files;
+    absl::string_view key;
+    absl::string_view value;
+    for (bool more = next(&key, &value); more;) {
+      files.push_back(absl::StrCat(dir_, "/ingested", files.size(), ".sst"));
+      rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), db_->GetOptions());
+      Require(writer.Open(files.back()));
+      while (more && writer.FileSize() < kTableBytes) {
+        Require(writer.Put(SliceOf(key), SliceOf(value)));
+        more = next(&key, &value);
+      }
+      Require(writer.Finish());
+    }
+    rocksdb::IngestExternalFileOptions options;
+    options.move_files = true;
+    const auto start = std::chrono::steady_clock::now();
+    Require(db_->IngestExternalFile(files, options));
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+
   void Flush() override { Require(db_->Flush(rocksdb::FlushOptions())); }
 
   bool MayBeAtRest() override {
@@ -134,6 +163,7 @@ class Engine final : public BenchEngine {
     return options;
   }
 
+  const std::string dir_;
   std::unique_ptr<rocksdb::DB> db_;
 };
 

@@ -67,7 +67,7 @@ class Reader final : public BenchReader {
 
 class Engine final : public BenchEngine {
  public:
-  Engine(const std::string& dir, const BenchEngineOptions& bench) {
+  Engine(const std::string& dir, const BenchEngineOptions& bench) : index_(dir + ".index") {
     SstableOptions options;
     options.memtable_bytes = bench.memtable_bytes;
     options.cache = bench.cache_bytes;
@@ -105,21 +105,34 @@ class Engine final : public BenchEngine {
     Write(batch, false);
   }
 
+  double Ingest(Source next) override {
+    const auto report = store_->maintenance()->Ingest(
+        [&](ScanEntry* entry) { return next(&entry->key, &entry->value); });
+    Require(report.status());
+    return static_cast<double>(Detail("ingest_commit_us")) / 1e6;
+  }
+
+  void SaveIndex() override { Require(store_->maintenance()->SaveIndexSnapshot(index_).status()); }
+  void LoadIndex() override { Require(store_->maintenance()->LoadIndexSnapshot(index_).status()); }
+
   void Flush() override { Require(store_->maintenance()->Flush()); }
 
   bool MayBeAtRest() override {
-    const auto stats = store_->Stats();
-    Require(stats.status());
-    uint64_t runs = 0;
-    uint64_t frozen = 0;
-    for (const auto& [name, value] : stats->details) {
-      if (name == "level_0_runs") RequireBench(absl::SimpleAtoi(value, &runs), name);
-      if (name == "frozen_memtables") RequireBench(absl::SimpleAtoi(value, &frozen), name);
-    }
-    return runs < 4 && frozen == 0;
+    return Detail("level_0_runs") < 4 && Detail("frozen_memtables") == 0;
   }
 
  private:
+  // A number that the store tells of itself.
+  uint64_t Detail(absl::string_view wanted) {
+    const auto stats = store_->Stats();
+    Require(stats.status());
+    uint64_t number = 0;
+    for (const auto& [name, value] : stats->details) {
+      if (name == wanted) RequireBench(absl::SimpleAtoi(value, &number), name);
+    }
+    return number;
+  }
+
   void Write(const WriteBatch& batch, bool sync) {
     WriteOptions options;
     options.sync = sync;
@@ -128,6 +141,7 @@ class Engine final : public BenchEngine {
     Require(store_->Write(batch, options, nullptr));
   }
 
+  const std::string index_;  // where a snapshot of it lies
   std::unique_ptr<Store> store_;
 };
 
