@@ -66,7 +66,7 @@ class BenchEngine {
   // What is in memory is in sorted files afterwards.
   virtual void Flush() = 0;
   // False while the engine says that flushes or compactions are due or under way. True is not yet
-  // rest: see WaitForRest() in jobs.h.
+  // rest: see WaitForRest() in open_loops.h.
   virtual bool MayBeAtRest() = 0;
 };
 

@@ -259,7 +259,8 @@ void PrintTables(const AllRuns& runs, const std::vector<BenchEngineKind>& engine
     }
     if (job.name == "putloop") {
       absl::PrintF(
-          "putloop: a closed loop puts %s a second; the least second has %s of the mean, %s of the "
+          "putloop: a closed loop puts %s a second to rest; the least second has %s of the mean, "
+          "%s of the "
           "seconds have 0.8\n",
           each("sustained_rate", Rate), each("seconds_least", Short), each("seconds_even", Short));
     }

@@ -331,32 +331,6 @@ void AwaitSpace(JobRun* run, SteadyClock::time_point start, uint64_t before) {
   run->figures["space_back_seconds"] = SecondsBetween(start, SteadyClock::now());
 }
 
-// When the engine did something for the last time.
-SteadyClock::time_point WaitForRest(BenchEngine* engine, absl::Duration quiet) {
-  const auto needed = absl::ToChronoNanoseconds(quiet);
-  const auto step = std::max<std::chrono::nanoseconds>(needed / 30, std::chrono::milliseconds(1));
-  auto active = SteadyClock::now();
-  auto looked = active;
-  ProcessCounters before = CountProcess();
-  while (true) {
-    const bool may_rest = engine->MayBeAtRest();
-    const auto now = SteadyClock::now();
-    const ProcessCounters counters = CountProcess();
-    // This loop itself takes some of the processor.
-    const bool worked =
-        counters.cpu_seconds - before.cpu_seconds > 0.2 * SecondsBetween(looked, now) + 0.0005 ||
-        counters.written_bytes != before.written_bytes;
-    if (!may_rest || (quiet != absl::ZeroDuration() && worked)) {
-      active = now;
-    } else if (now - active >= needed) {
-      return active;
-    }
-    before = counters;
-    looked = now;
-    std::this_thread::sleep_for(step);
-  }
-}
-
 enum class CacheFor : unsigned char {
   kShare = 0,  // as when writing
   kAll,        // more than the data, which is read once before

@@ -32,8 +32,11 @@ void AddSeconds(const std::vector<uint64_t>& done, BenchFigures* figures);
 // puts as fast as it can. Returns how many gets.
 uint64_t ReadsBesideAWriter(JobRun* run);
 
-// Puts at four fifths of the rate that a closed loop had just before, in an open loop. Returns how
-// many puts, of both loops.
+// When the engine did something for the last time: since then nothing for so long.
+SteadyClock::time_point WaitForRest(BenchEngine* engine, absl::Duration quiet);
+
+// Puts at four fifths of the rate that a closed loop had just before, until all was at rest, in an
+// open loop. Returns how many puts, of both loops.
 uint64_t PutsInAnOpenLoop(JobRun* run);
 
 }  // namespace kvarts
