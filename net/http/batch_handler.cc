@@ -21,6 +21,7 @@ class BatchSource final : public HttpBodySource {
     bool values = true;
     bool etags = false;
     bool base64 = false;  // of keys and values, whatever they are
+    std::shared_ptr<const Snapshot> snapshot = nullptr;
   };
 
   BatchSource(Store* store, std::vector<std::string> keys, const Shape& shape)
@@ -68,6 +69,7 @@ class BatchSource final : public HttpBodySource {
         keys_.begin() + static_cast<ptrdiff_t>(first_ + read_));
     ReadOptions options;
     options.value = shape_.values || shape_.etags;
+    options.snapshot = shape_.snapshot;
     store_->MultiGet(keys, options, &results_);
     pace_.Learn(results_);
   }
@@ -140,6 +142,7 @@ void GetBatch(const HttpContext& context, HttpCall* call) {
   if (!read.ok()) return SetHttpError(400, read.message(), &call->response);
   absl::StatusOr<std::vector<std::string>> keys = ParseBatchKeys(call->request.body);
   if (!keys.ok()) return SetHttpError(400, keys.status().message(), &call->response);
+  if (!ReadSnapshot(context, call, &shape.snapshot)) return;
   call->request.body = std::string();  // lets go of its memory
   AnswerFrom(std::make_unique<BatchSource>(context.store, *std::move(keys), shape), call);
 }

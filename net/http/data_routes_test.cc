@@ -18,6 +18,11 @@ namespace {
 
 namespace json = boost::json;
 
+// Of an answer that is not 200.
+json::object BodyOf(const TestResponse& response) { return json::parse(response.body).as_object(); }
+
+constexpr char kJsonType[] = "Content-Type: application/json\r\n";
+
 // --- /v1/kv -------------------------------------------------------------------
 
 TEST_F(DataRoutesTest, TheEtagIsOfTheValueAlone) {
@@ -360,6 +365,56 @@ TEST_F(DataRoutesTest, WithoutRangeDeletionItIs501) {
   capabilities.delete_range = Support::kAbsent;
   SetModelStore(capabilities);
   EXPECT_EQ(Connect()->WithBody("DELETE", "/v1/scan?prefix=a", "").status, 501);
+}
+
+TEST_F(DataRoutesTest, PagesAndBatchesMayBeOfOneState) {
+  SetModelStore();
+  auto client = Connect();
+  for (const char* key : {"s1", "s2", "s3"}) ASSERT_TRUE(store_->Put(key, "old").ok());
+  const TestResponse made = client->WithBody("POST", "/v1/snapshots", "{}", kJsonType);
+  EXPECT_EQ(made.status, 201);
+  const std::string name(BodyOf(made).at("snapshot").as_string());
+  EXPECT_EQ(BodyOf(made).at("lease_ms").as_int64(), 60'000);
+  for (const char* key : {"s2", "s4"}) ASSERT_TRUE(store_->Put(key, "new").ok());
+  ASSERT_TRUE(store_->Delete("s3").ok());
+  const auto lines = [&](absl::string_view query) {
+    return client->Get(absl::StrCat("/v1/scan?prefix=s&format=ndjson", query)).body;
+  };
+  EXPECT_EQ(lines(absl::StrCat("&snapshot=", name)),
+            "{\"key\":\"s1\",\"value\":\"old\"}\n{\"key\":\"s2\",\"value\":\"old\"}\n"
+            "{\"key\":\"s3\",\"value\":\"old\"}\n");
+  EXPECT_EQ(lines("&keys_only=true"), "{\"key\":\"s1\"}\n{\"key\":\"s2\"}\n{\"key\":\"s4\"}\n");
+  const json::object batch = Parsed(client->WithBody(
+      "POST", absl::StrCat("/v1/batch/get?snapshot=", name), R"({"keys":["s2","s4"]})"));
+  EXPECT_EQ(batch.at("results").at(0).at("value").as_string(), "old");
+  EXPECT_FALSE(batch.at("results").at(1).at("found").as_bool());
+
+  EXPECT_EQ(client->WithBody("DELETE", absl::StrCat("/v1/snapshots/", name), "").status, 204);
+  const TestResponse gone = client->Get(absl::StrCat("/v1/scan?snapshot=", name));
+  EXPECT_EQ(gone.status, 410);
+  EXPECT_EQ(BodyOf(gone).at("code").as_string(), "snapshot_gone");
+  EXPECT_EQ(client->Get("/v1/scan?snapshot=x").status, 410);
+  EXPECT_EQ(client->WithBody("DELETE", "/v1/snapshots/x", "").status, 204);
+}
+
+// They hold back what the store would free.
+TEST_F(DataRoutesTest, SnapshotsAreAskedForInWordsAndNotWithoutEnd) {
+  SetModelStore();
+  auto client = Connect();
+  EXPECT_EQ(client->WithBody("POST", "/v1/snapshots", "").status, 415) << "as a page could";
+  for (size_t i = 0; i < HttpOptions().max_snapshots; ++i) {
+    ASSERT_EQ(client->WithBody("POST", "/v1/snapshots", "{}", kJsonType).status, 201);
+  }
+  const TestResponse refused = client->WithBody("POST", "/v1/snapshots", "{}", kJsonType);
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(BodyOf(refused).at("code").as_string(), "too_many_snapshots");
+}
+
+TEST_F(DataRoutesTest, WithoutSnapshotsTheyAre501) {
+  Capabilities capabilities = ModelCapabilities();
+  capabilities.snapshot = Support::kAbsent;
+  SetModelStore(capabilities);
+  EXPECT_EQ(Connect()->WithBody("POST", "/v1/snapshots", "{}", kJsonType).status, 501);
 }
 
 TEST_F(DataRoutesTest, APlusInAQueryIsASpace) {

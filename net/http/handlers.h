@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "net/cluster_map.h"
 #include "net/http/route.h"
+#include "storage/cursor.h"
 
 namespace kvarts {
 
@@ -34,6 +35,10 @@ extern const HttpSteps kWriteManySteps;
 void ScanKeys(const HttpContext& context, HttpCall* call);
 void ScanKeysOfForm(const HttpContext& context, HttpCall* call);
 void DeleteKeys(const HttpContext& context, HttpCall* call);
+
+// snapshot_handlers.cc
+void MakeSnapshot(const HttpContext& context, HttpCall* call);
+void ReleaseSnapshot(const HttpContext& context, HttpCall* call);
 
 // admin_handlers.cc
 void FlushStore(const HttpContext& context, HttpCall* call);
@@ -104,6 +109,11 @@ void AnswerBusy(HttpCall* call);
 absl::Status ReadFlag(const HttpCall& call, const char* name, bool* flag);
 // The parameter "bytes": whether all keys and values are to be base64 in JSON.
 absl::Status ReadBytesForm(const HttpCall& call, bool* base64);
+
+// The parameter "snapshot": the state to read, kept for a further lease. False, and the call is
+// answered: it is no longer lent.
+bool ReadSnapshot(const HttpContext& context, HttpCall* call,
+                  std::shared_ptr<const Snapshot>* snapshot);
 
 // Base64 of a URL, in either alphabet, padded or not; without white space.
 bool DecodeBase64(absl::string_view text, std::string* bytes);

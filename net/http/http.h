@@ -22,6 +22,7 @@
 namespace kvarts {
 
 struct HttpServerInfo;
+class Leases;
 
 struct HttpOptions {
   // For the head of a request, from its first byte to its last.
@@ -50,6 +51,10 @@ struct HttpOptions {
   // a registry of the service's own. `metrics` and `history` must outlive it.
   Metrics* metrics = nullptr;
   const MetricsHistory* history = nullptr;
+  // How long a snapshot is lent after each request that names it, and how many at once. They hold
+  // back what the store would free.
+  absl::Duration snapshot_lease = absl::Seconds(60);
+  size_t max_snapshots = 64;
   // Null: no cluster. Else the store is a node's, and requests for keys of other nodes are sent
   // there. Outlives the service.
   const ClusterView* cluster = nullptr;
@@ -78,6 +83,7 @@ class HttpService {
   const HttpServerInfo& info() const { return *info_; }
   StoreRunner* runner() const { return runner_.load(std::memory_order_acquire); }
   ProtocolMetrics* metrics() const { return metrics_; }
+  Leases* leases() const { return leases_.get(); }
   // What all sessions hold of requests and answers, large ones only.
   std::atomic<int64_t>& buffered() { return buffered_; }
 
@@ -86,6 +92,7 @@ class HttpService {
   const std::unique_ptr<Metrics> own_metrics_;
   ProtocolMetrics* const metrics_;
   const std::unique_ptr<const HttpServerInfo> info_;
+  const std::unique_ptr<Leases> leases_;
   std::atomic<StoreRunner*> runner_{nullptr};
   std::atomic<int64_t> buffered_{0};
 };

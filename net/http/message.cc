@@ -35,6 +35,8 @@ absl::string_view StatusLine(int status) {
       return "HTTP/1.1 408 Request Timeout\r\n";
     case 409:
       return "HTTP/1.1 409 Conflict\r\n";
+    case 410:
+      return "HTTP/1.1 410 Gone\r\n";
     case 412:
       return "HTTP/1.1 412 Precondition Failed\r\n";
     case 413:
@@ -112,6 +114,7 @@ absl::string_view HttpErrorCode(int status) {
       {406, "not_acceptable"},
       {408, "request_timeout"},
       {409, "conflict"},
+      {410, "snapshot_gone"},
       {411, "length_required"},
       {412, "precondition_failed"},
       {413, "body_too_large"},

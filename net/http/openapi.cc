@@ -96,6 +96,9 @@ constexpr char kSchemas[] = R"json({
  "cursor":{"type":["string","null"]},
  "error":{"type":"string"},
  "code":{"$ref":"#/components/schemas/Code"}}},
+"Snapshot":{"type":"object","required":["snapshot","lease_ms"],"properties":{
+ "snapshot":{"type":"string","description":"Its name."},
+ "lease_ms":{"type":"integer","description":"Milliseconds."}}},
 "StoreStats":{"type":"object","properties":{
  "entries":{"type":"integer"},
  "entries_exact":{"type":"boolean"},

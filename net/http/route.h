@@ -23,6 +23,7 @@ namespace kvarts {
 
 struct BatchWriteRequest;
 struct HttpRoute;
+class Leases;
 
 // What the pages and metrics tell beyond the store. Constant while requests run.
 struct HttpServerInfo {
@@ -40,6 +41,7 @@ struct HttpContext {
   Store* store = nullptr;  // null until the server is ready
   const HttpServerInfo* info = nullptr;
   const HttpRoute* route = nullptr;
+  Leases* leases = nullptr;
 };
 
 // One request on its way. Not thread-safe: the loop and a pool thread have it

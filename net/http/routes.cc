@@ -56,11 +56,18 @@ constexpr HttpParameter kBytesForm = {
     "base64: all keys and values are {\"base64\": \"...\"}, so that their type does not change "
     "with "
     "the data."};
+constexpr HttpParameter kSnapshotInQuery = {
+    "snapshot", In::kQuery, kText,
+    "Of the state that POST /v1/snapshots has named; each such request keeps it for a further "
+    "lease."};
+constexpr HttpParameter kSnapshotParameters[] = {
+    {"snapshot", In::kPath, kText, "As POST /v1/snapshots has named it."}};
 constexpr HttpParameter kBatchParameters[] = {
     {"values", In::kQuery, R"({"type":"boolean","default":true})",
      "false: only which keys are there, with their types and expiries."},
     {"etags", In::kQuery, kFlag, "With the ETag of each value, as /v1/batch/write takes it."},
     kBytesForm,
+    kSnapshotInQuery,
 };
 constexpr HttpParameter kCompactParameters[] = {
     {"start", In::kQuery, kText, "The first key; without it the range has no beginning."},
@@ -97,6 +104,7 @@ constexpr HttpParameter kScanParameters[] = {
      "ndjson: each entry on a line of its own, and nothing else, so no cursor: go on with gt, or "
      "lte and end when backward. Where it fails the answer breaks off."},
     kBytesForm,
+    kSnapshotInQuery,
     kKeyEncoding,
 };
 constexpr HttpParameter kStatusParameters[] = {
@@ -117,6 +125,9 @@ constexpr HttpAnswer kReadOnly = {405, "The store is read-only.", kJson,
                                   R"({"$ref":"#/components/schemas/Error"})"};
 constexpr HttpAnswer kNoSuchFile = {404, "There is no such file.", kJson,
                                     R"({"$ref":"#/components/schemas/Error"})"};
+
+constexpr HttpAnswer kGone = {410, "The snapshot was let go, or was never made.", kJson,
+                              R"({"$ref":"#/components/schemas/Error"})"};
 
 constexpr HttpAnswer kBadBody = {
     415, "The body has a Content-Encoding, or is JSON of another charset than UTF-8.", kJson,
@@ -163,6 +174,7 @@ constexpr HttpAnswer kDeleteAnswers[] = {{204, "Deleted."}, kNoSuchKey, kReadOnl
                                          kPrecondition,     kMoved,     kMisdirected};
 constexpr HttpAnswer kBatchAnswers[] = {{200, "A result for each key, in the order asked.", kJson,
                                          R"({"$ref":"#/components/schemas/BatchResults"})"},
+                                        kGone,
                                         kBadBody};
 constexpr HttpAnswer kWriteAnswers[] = {
     {200, "A result for each mutation, in the order given.", kJson,
@@ -177,7 +189,15 @@ constexpr HttpAnswer kScanAnswers[] = {
     {200,
      "Entries. `cursor` is null at the end of the range; else the next request gives it. With "
      "`error` the scan broke off, and may go on at the cursor.",
-     "application/json, application/x-ndjson", R"({"$ref":"#/components/schemas/ScanPage"})"}};
+     "application/json, application/x-ndjson", R"({"$ref":"#/components/schemas/ScanPage"})"},
+    kGone};
+constexpr HttpAnswer kSnapshotAnswers[] = {
+    {201, "It is lent, until no request has named it for so long.", kJson,
+     R"({"$ref":"#/components/schemas/Snapshot"})"},
+    {415, "The Content-Type is not application/json.", kJson,
+     R"({"$ref":"#/components/schemas/Error"})"},
+    {501, "The store has no snapshots.", kJson, R"({"$ref":"#/components/schemas/Error"})"}};
+constexpr HttpAnswer kReleaseAnswers[] = {{204, "It is not lent any more."}};
 constexpr HttpAnswer kDeleteRangeAnswers[] = {
     {204, "None of them is there any more."},
     kReadOnly,
@@ -358,6 +378,25 @@ constexpr HttpRoute kRoutes[] = {
      "For cursors and keys that are too long for a query.",  //
      kNeeded, false, false, false, kMaxScanBody, kScanParameters, kScanBody, kScanAnswers,
      Each<ScanKeysOfForm>},
+    {"POST",
+     "/v1/snapshots",
+     "makeSnapshot",
+     "Data",
+     "Names the state of now, to be read from by several requests",
+     "/v1/scan and /v1/batch/get take it: pages of one state, and batches that are one. It holds "
+     "back what the store would free: delete it when it is not needed.",
+     kNeeded,
+     false,
+     false,
+     false,
+     kIgnoredBody,
+     {},
+     kAdminBody,
+     kSnapshotAnswers,
+     Each<MakeSnapshot>},
+    {"DELETE", "/v1/snapshots/{snapshot}", "releaseSnapshot", "Data", "Lets a snapshot go", "",
+     kNeeded, false, false, false, kIgnoredBody, kSnapshotParameters, kNoBody, kReleaseAnswers,
+     Each<ReleaseSnapshot>},
     {"DELETE", "/v1/scan", "deleteKeys", "Data", "Deletes all keys of a range",
      "At once where the store can (capability delete_range: native), else one after the other, "
      "while others read and write. Needs prefix, start or gt, so that none forgets to say which.",

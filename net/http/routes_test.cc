@@ -71,7 +71,7 @@ TEST(MatchRouteTest, TheQueryIsDecodedAndHeldAgainstTheRoute) {
   EXPECT_EQ(Match("GET", "/v1/scan?limti=7").error->body,
             "{\"error\":\"the query has \\\"limti\\\"; known here: prefix, start, end, gt, lte, "
             "limit, max_bytes, cursor, keys_only, backward, etags, format, bytes, "
-            "key_encoding\",\"code\":\"bad_request\"}\n");
+            "snapshot, key_encoding\",\"code\":\"bad_request\"}\n");
   EXPECT_EQ(Match("GET", "/v1/stats?x").error->status, 400);
   EXPECT_EQ(Match("GET", "/v1/scan?limit=1&limit=1").error->status, 400);
   EXPECT_EQ(Match("GET", "/v1/scan?limit=%1").error->status, 400);

@@ -251,6 +251,7 @@ absl::Status ReadBytesForm(const HttpCall& call, bool* base64) {
 void ScanKeys(const HttpContext& context, HttpCall* call) {
   absl::StatusOr<Scan> scan = ReadScan(*call);
   if (!scan.ok()) return SetHttpError(400, scan.status().message(), &call->response);
+  if (!ReadSnapshot(context, call, &scan->options.snapshot)) return;
   absl::StatusOr<std::unique_ptr<Cursor>> cursor = context.store->NewCursor(scan->options);
   if (!cursor.ok()) {
     call->response = StoreError(cursor.status());

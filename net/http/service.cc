@@ -5,6 +5,7 @@
 #include "net/http/http.h"
 #include "net/http/request_parser.h"
 #include "net/http/route.h"
+#include "net/leases.h"
 
 namespace kvarts {
 namespace {
@@ -46,7 +47,9 @@ HttpService::HttpService(HttpOptions options)
     : options_(std::move(options)),
       own_metrics_(options_.metrics == nullptr ? std::make_unique<Metrics>() : nullptr),
       metrics_(Registry(options_, own_metrics_.get())->protocol("http")),
-      info_(MakeInfo(options_, Registry(options_, own_metrics_.get()))) {}
+      info_(MakeInfo(options_, Registry(options_, own_metrics_.get()))),
+      leases_(std::make_unique<Leases>(options_.snapshot_lease, options_.max_snapshots,
+                                       options_.clock)) {}
 
 HttpService::~HttpService() = default;
 

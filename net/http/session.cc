@@ -261,7 +261,7 @@ class HttpSession final : public Session {
     const StoreUse use = exchange_->route->store;
     StoreRunner* const runner = service_->runner();
     exchange_->context = {runner == nullptr ? nullptr : runner->store(), &service_->info(),
-                          exchange_->route};
+                          exchange_->route, service_->leases()};
     exchange_->first = first;
     exchange_->count = count;
     const auto handle = [](Exchange* exchange) {

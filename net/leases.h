@@ -1,5 +1,5 @@
-#ifndef KVARTS_NET_NATIVE_LEASES_H_
-#define KVARTS_NET_NATIVE_LEASES_H_
+#ifndef KVARTS_NET_LEASES_H_
+#define KVARTS_NET_LEASES_H_
 
 #include <cstdint>
 #include <memory>
@@ -17,7 +17,6 @@
 #include "storage/cursor.h"
 
 namespace kvarts {
-namespace native {
 
 // Thread-safe. Snapshots lent to clients until a lease ends, which its holder
 // renews. They belong to the server, not to a connection: a client that comes
@@ -60,7 +59,6 @@ class Leases {
   std::thread thread_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace native
 }  // namespace kvarts
 
-#endif  // KVARTS_NET_NATIVE_LEASES_H_
+#endif  // KVARTS_NET_LEASES_H_

@@ -1,4 +1,4 @@
-#include "net/native/leases.h"
+#include "net/leases.h"
 
 #include <algorithm>
 #include <utility>
@@ -9,7 +9,6 @@
 #include "base/thread.h"
 
 namespace kvarts {
-namespace native {
 namespace {
 
 absl::Status Expired() {
@@ -95,5 +94,4 @@ void Leases::Expire() {
   }
 }
 
-}  // namespace native
 }  // namespace kvarts
