@@ -64,6 +64,8 @@ class Block final : public BlockCache::Piece, public std::enable_shared_from_thi
   bool PaysToLayOut() const {
     return reads_.fetch_add(1, std::memory_order_relaxed) == kReadsBeforeLayOut;
   }
+  // From now on one more read is enough for it.
+  void LayOutAtNextRead() const { reads_.store(kReadsBeforeLayOut, std::memory_order_relaxed); }
   std::shared_ptr<const Block> LayOut() const;
   // Keeps `block`.
   static std::unique_ptr<Iterator> NewIterator(std::shared_ptr<const Block> block);

@@ -294,13 +294,17 @@ absl::StatusOr<std::shared_ptr<const Block>> Table::ReadBlock(size_t i, bool no_
   const auto raw = std::make_unique_for_overwrite<char[]>(size);
   KVARTS_RETURN_IF_ERROR(ReadTo(*file_, path_, offsets_[i], size, raw.get()));
   KVARTS_ASSIGN_OR_RETURN(auto block, DecodeBlock(i, {raw.get(), size}));
-  if (cache != nullptr) Keep(i, block, cache);
+  if (cache != nullptr) Keep(i, block, ReadFor::kKey, cache);
   return block;
 }
 
-void Table::Keep(size_t i, std::shared_ptr<const Block> block, BlockCache* cache) const {
+void Table::Keep(size_t i, std::shared_ptr<const Block> block, ReadFor why,
+                 BlockCache* cache) const {
   const BlockCache::Key key = BlockKey(i);
-  if (cache->HasRoom(key, block->memory_bytes())) block = block->LayOut();
+  if (cache->HasRoom(key, block->memory_bytes())) {
+    if (why == ReadFor::kScan) block = block->LayOut();
+    if (why == ReadFor::kKey) block->LayOutAtNextRead();
+  }
   const size_t bytes = block->memory_bytes();
   cache->Insert(key, std::move(block), bytes);
 }
@@ -348,7 +352,7 @@ class TableBlocks {
     last_ = i;
     KVARTS_ASSIGN_OR_RETURN(
         auto block, table_->DecodeBlock(i, {ahead_.get() + (begin - ahead_begin_), end - begin}));
-    if (cache_ != nullptr) table_->Keep(i, block, cache_);
+    if (cache_ != nullptr) table_->Keep(i, block, Table::ReadFor::kScan, cache_);
     return table_->NewBlockIterator(std::move(block));
   }
   absl::Status Error(size_t i, const absl::Status&) const {

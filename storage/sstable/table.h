@@ -216,9 +216,11 @@ class Table final : public BlockCache::Piece {
   // Not beyond the table's life.
   std::unique_ptr<Iterator> NewBlockIterator(std::shared_ptr<const Block> block) const;
   absl::StatusOr<std::shared_ptr<const Block>> DecodeBlock(size_t i, absl::string_view raw) const;
-  // Puts block i into the cache. Where nothing has to go for it, it is there to stay, and laid out
-  // at once; else it may be gone before that has paid.
-  void Keep(size_t i, std::shared_ptr<const Block> block, BlockCache* cache) const;
+  // Puts block i into the cache. Where nothing has to go for it, it is there to stay, and laid out:
+  // of a scan at once, which comes by once; of a single key when it is read again, since of a large
+  // store most blocks are not. Else it may be gone before that has paid.
+  enum class ReadFor : unsigned char { kKey, kScan };
+  void Keep(size_t i, std::shared_ptr<const Block> block, ReadFor why, BlockCache* cache) const;
 
   const std::string path_;
   TableInfo info_;
