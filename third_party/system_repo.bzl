@@ -8,6 +8,24 @@ _VISIBLE = 'package(default_visibility = ["//visibility:public"])\n'
 # stay shared, because Debian's libglog.so shares libgflags.so with the program.
 _STATIC_PREFIXES = ("-labsl_", "-lprotobuf")
 
+# --config=static: all others too, but for those of libc. An archive does not say which others it
+# needs, and Debian's .pc files do not all say it either.
+_LIBC = ["-lc", "-ldl", "-lm", "-lpthread", "-lrt", "-latomic"]
+_ARCHIVES_BEHIND = {
+    "-ledit": ["-ltinfo", "-lbsd", "-lmd"],
+    # libgcc's unwinder in front: libunwind has some functions of it too.
+    "-lglog": ["-lgflags", "-lgcc_eh", "-lunwind", "-llzma"],
+}
+
+def _archives(flags):
+    """The same libraries as archives, where they are none of libc's."""
+    archives = []
+    for flag in flags:
+        is_library = flag.startswith("-l") and not flag.startswith("-l:") and flag not in _LIBC
+        for one in [flag] + (_ARCHIVES_BEHIND.get(flag, []) if is_library else []):
+            archives.append("-l:lib%s.a" % one[2:] if is_library else one)
+    return archives
+
 def _link_flags(ctx, modules):
     """Link flags for pkg-config modules, or None where one is not installed."""
     result = ctx.execute(["pkg-config", "--libs"] + modules)
@@ -91,6 +109,8 @@ def _system_repository_impl(ctx):
             rules.append("# %s: not on this system (pkg-config: %s).\n" % (target, modules))
             continue
         flags = ctx.attr.extra_linkopts.get(label, []) + flags
+        if ctx.os.environ.get("KVARTS_LINK") == "static":
+            flags = _archives(flags)
         rules.append("cc_library(\n    name = %s,\n    linkopts = %s,\n)\n" % (
             repr(target),
             repr(flags),
@@ -111,7 +131,7 @@ system_repository = repository_rule(
         "overlay": attr.string(values = ["", "protobuf"]),
     },
     configure = True,
-    environ = ["PKG_CONFIG_PATH"],
+    environ = ["KVARTS_LINK", "PKG_CONFIG_PATH"],
     local = True,
     doc = "Targets named as upstream names them, which link Debian's libraries.",
 )
