@@ -305,6 +305,9 @@ absl::StatusOr<Flags> ReadFlags(const std::vector<std::string>& args) {
                                      ": other nodes send clients here, by host and port"));
     }
     if (value.empty() && std::string(flag) != "internal") continue;
+    if (const absl::Status host = CheckHost(value); !host.ok()) {
+      return UsageError(absl::StrCat("--", flag, "=", value, ": ", host.message()));
+    }
     const HostAndPort at = Split(ToAddress(value));
     if (!IsAnyAddress(Reached(flags.advertised, protocol, at).host)) continue;
     return UsageError(absl::StrCat("--", flag, "=", value, " is no address that ",

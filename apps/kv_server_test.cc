@@ -427,7 +427,7 @@ TEST_F(KvServerTest, BadUsageIsOneLineAndExit2) {
            {kNative, kHttp, "data", "--store=bisect:data"},
            {kNative, kHttp, ""},
            {kNative, kHttp, "--store=data"},
-           {kNative, kHttp, "--store=redis:data"},
+           {kNative, kHttp, "--store=riddles:data"},
            {kNative, kHttp, "--store=bisect:data?x=1"},
            {kNative, kHttp, "--store=bisect:"},
            {"--listen=", "--http=", "data"},

@@ -56,6 +56,9 @@ absl::Status Check(const ServingOptions& options) {
   for (const auto& [flag, address] :
        {std::make_pair("--listen=", options.listen), std::make_pair("--resp=", options.resp),
         std::make_pair("--http=", options.http)}) {
+    if (const absl::Status host = CheckHost(address); !host.ok()) {
+      return UsageError(absl::StrCat(flag, address, ": ", host.message()));
+    }
     if (address.empty() || IsLocal(ToAddress(address))) continue;
     if (!options.password.empty() || options.insecure_listen) continue;
     return UsageError(absl::StrCat(flag, address,
