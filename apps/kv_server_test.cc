@@ -472,7 +472,7 @@ TEST_F(KvServerTest, ServesWithTlsToClientsThatTrustItsCertificate) {
   Write("password", "secret\n");
   const auto server = Start({kNative, kHttp, "--tls_cert=good.pem", "--tls_key=good.key",
                              "--tls=listen", "--password_file=password", "data"});
-  const std::string host = std::string(absl::StripPrefix(server->native, "tcp://"));
+  const std::string host = std::string(absl::StripPrefix(server->native, "tls://"));
   const auto client = [&](const std::string& store) {
     ProcessOptions options;
     options.directory = dir_;
