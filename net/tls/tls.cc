@@ -72,12 +72,9 @@ absl::Status UseCertificate(SSL_CTX* c, const std::string& certificate_file,
 
 // Whose certificates this end lets in.
 absl::Status AskClients(SSL_CTX* c, const std::string& ca_file) {
-  STACK_OF(X509_NAME)* const names = SSL_load_client_CA_file(ca_file.c_str());
-  if (names == nullptr || SSL_CTX_load_verify_file(c, ca_file.c_str()) != 1) {
-    sk_X509_NAME_pop_free(names, X509_NAME_free);
+  if (SSL_CTX_load_verify_file(c, ca_file.c_str()) != 1) {
     return FileError(ca_file, "expected certificates in PEM");
   }
-  SSL_CTX_set_client_CA_list(c, names);  // which owns them now
   SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   return absl::OkStatus();
 }

@@ -407,6 +407,7 @@ TEST_F(TlsTest, ClientsMustHaveACertificateWhereTheServerAsks) {
       EXPECT_TRUE(reading->Await().ok());
     } else {
       EXPECT_THAT(client.Read(5).status().message(), HasSubstr(c.client));
+      EXPECT_EQ(reading->outcome.Get().callbacks, 0) << "it ended before its client";
       client.Destroy();
       EXPECT_THAT(reading->Await().message(), HasSubstr(c.server));
     }
