@@ -12,7 +12,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "apps/testing/process.h"
 #include "apps/testing/programs.h"
 #include "bench/flat_json.h"
@@ -197,8 +196,7 @@ TEST_F(KvBenchTest, MeasuresAServerWithTlsAndAPassword) {
   WriteTestFile(Path("password"), "secret\n");
   const auto server =
       Serve({"--tls_cert=good.pem", "--tls_key=good.key", "--password_file=password"});
-  const std::string store =
-      absl::StrCat("--store=tls://", absl::StripPrefix(server->native, "tcp://"), "?ca=good.pem");
+  const std::string store = absl::StrCat("--store=", server->native, "?ca=good.pem");
   const auto fields = Json({absl::StrCat(store, "&password_file=password"), "--records=100",
                             "--requests=500", "--connections=3"});
   EXPECT_EQ(fields.at("hits"), "500");

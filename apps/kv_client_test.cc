@@ -293,7 +293,7 @@ TEST_F(KvClientTest, BadUsageIsOneLineAndExit2) {
            {"load", "--format=csv", "dump"},
            {"scan", "--limit=x"},
            {"get", "a", "--store=nonsense"},
-           {"get", "a", "--store=redis:x"},
+           {"get", "a", "--store=riddles:x"},
            {"get", "a", "--store=bisect:x?y=1"},
            {"get", "a", "--store=tcp://x"},
        }) {

@@ -58,6 +58,10 @@ DEFINE_string(password_file, "",
 DEFINE_string(ca, "",
               "Where nodes serve clients with TLS: the roots of their certificates, in PEM, to "
               "count keys; empty: the system's.");
+DEFINE_string(cert, "",
+              "Where nodes ask clients for a certificate (--tls_client_ca): the one to show them, "
+              "in PEM, to count keys.");
+DEFINE_string(key, "", "The private key of --cert, in PEM without a passphrase.");
 DEFINE_int32(slots, 0,
              "For skew: show so many of the heaviest and of the busiest slots too. All entries are "
              "read for it.");
@@ -233,6 +237,8 @@ class Commands {
     if (info.native_tls) {
       TlsOptions tls;
       tls.ca_file = FLAGS_ca;
+      tls.client_certificate_file = FLAGS_cert;
+      tls.client_key_file = FLAGS_key;
       KVARTS_ASSIGN_OR_RETURN(remote.own_transport, NewTlsTransport(transport_, tls));
     }
     return OpenRemoteStore(info.native_tls ? remote.own_transport.get() : transport_,

@@ -87,6 +87,11 @@ DEFINE_string(tls_cert, "",
               "Serve clients with TLS: a file in PEM with the certificate and those that lead to "
               "its root.");
 DEFINE_string(tls_key, "", "The private key of --tls_cert, in PEM without a passphrase.");
+DEFINE_string(
+    tls_client_ca, "",
+    "With --tls_cert: let in only clients that have a certificate which those of this "
+    "file, in PEM, vouch for; empty: any. Clients: ?cert=PATH&key=PATH in a store's name; "
+    "with --cross_slot=ask nodes show each other --tls_cert.");
 DEFINE_string(tls, "listen,resp,http",
               "With --tls_cert: which of --listen, --resp and --http are served with TLS.");
 DEFINE_string(
@@ -120,7 +125,7 @@ constexpr char kUsage[] =
     "Prints a line that begins with \"ready\" once it is in the cluster. SIGTERM: a node in "
     "memory\n"
     "gives its slots away first (--drain_timeout); one with a durable store stops at once, and\n"
-    "serves the same slots when it comes back.";
+    "serves the same slots when it comes back. SIGHUP: --tls_cert and --tls_key are read again.";
 
 // For requests under way at the end.
 constexpr absl::Duration kDrainTime = absl::Seconds(25);
@@ -305,6 +310,9 @@ absl::StatusOr<Flags> ReadFlags(const std::vector<std::string>& args) {
                                      ": other nodes send clients here, by host and port"));
     }
     if (value.empty() && std::string(flag) != "internal") continue;
+    if (const absl::Status host = CheckHost(value); !host.ok()) {
+      return UsageError(absl::StrCat("--", flag, "=", value, ": ", host.message()));
+    }
     const HostAndPort at = Split(ToAddress(value));
     if (!IsAnyAddress(Reached(flags.advertised, protocol, at).host)) continue;
     return UsageError(absl::StrCat("--", flag, "=", value, " is no address that ",
@@ -346,6 +354,7 @@ absl::StatusOr<Flags> ReadFlags(const std::vector<std::string>& args) {
   serving.tls_cert = FLAGS_tls_cert;
   serving.tls_key = FLAGS_tls_key;
   serving.tls = FLAGS_tls;
+  serving.tls_client_ca = FLAGS_tls_client_ca;
   serving.served = FLAGS_store;
   serving.allow_flush = true;
   if (!FLAGS_password_file.empty()) {
@@ -523,6 +532,10 @@ absl::Status AskAllNodes(const ClusterMap& map, const Flags& flags, Serving* ser
   if (myself.native_tls) {
     TlsOptions tls;
     tls.ca_file = FLAGS_tls_ca;
+    if (!FLAGS_tls_client_ca.empty()) {
+      tls.client_certificate_file = FLAGS_tls_cert;
+      tls.client_key_file = FLAGS_tls_key;
+    }
     KVARTS_ASSIGN_OR_RETURN(options.own_transport, NewTlsTransport(serving->transport(), tls));
   }
   KVARTS_ASSIGN_OR_RETURN(
@@ -535,13 +548,17 @@ absl::Status AskAllNodes(const ClusterMap& map, const Flags& flags, Serving* ser
 
 absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   KVARTS_ASSIGN_OR_RETURN(Flags flags, ReadFlags(args));
-  KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<StopSignal> stop, StopSignal::New([] {
-                            Say("SIGHUP: there is nothing to be opened again");
-                          }));
+  Serving* reloading = nullptr;
+  KVARTS_ASSIGN_OR_RETURN(
+      const std::unique_ptr<StopSignal> stop, StopSignal::New([&reloading] {
+        const std::string certificate = reloading->ReloadCertificate();
+        Say(certificate.empty() ? "SIGHUP: there is nothing to be opened again" : certificate);
+      }));
   absl::StatusOr<std::unique_ptr<Store>> under = absl::UnknownError("not opened");
   LateView view;
   flags.serving.cluster = &view;
   KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<Serving> serving, Serving::New(flags.serving));
+  reloading = serving.get();
   KVARTS_RETURN_IF_ERROR(serving->Listen());
 
   StoresOptions stores_options;

@@ -145,6 +145,7 @@ TEST_F(KvNodeTest, NodesWithAPasswordAndTlsAskEachOther) {
                                     "--tls=listen",
                                     "--tls_cert=" + certificate.certificate_file,
                                     "--tls_key=" + certificate.key_file,
+                                    "--tls_client_ca=" + certificate.certificate_file,
                                     "--tls_ca=" + certificate.certificate_file};
   const auto one = Start("memory:", flags);
   const auto two = Start("memory:", flags);
@@ -331,16 +332,21 @@ TEST_F(KvNodeTest, ClientsAreServedWithTlsAndSentToIt) {
   Create();
   const TestCertificate certificate =
       WriteTestCertificate(absl::StrCat(dir_, "/server"), "IP:127.0.0.1");
+  const TestCertificate mine = WriteTestCertificate(absl::StrCat(dir_, "/mine"), "DNS:client");
   const std::vector<std::string> tls = {absl::StrCat("--tls_cert=", certificate.certificate_file),
                                         absl::StrCat("--tls_key=", certificate.key_file),
-                                        "--tls=listen,http"};
+                                        "--tls=listen,http",
+                                        absl::StrCat("--tls_client_ca=", mine.certificate_file)};
   const auto one = Start("memory:", tls);
   const auto two = Start("memory:", tls);
   ASSERT_NE(two->ready, "") << two->process.Errors();
-  cluster_flags_ = {absl::StrCat("--ca=", certificate.certificate_file)};
+  cluster_flags_ = {absl::StrCat("--ca=", certificate.certificate_file),
+                    absl::StrCat("--cert=", mine.certificate_file),
+                    absl::StrCat("--key=", mine.key_file)};
   AwaitEven(2);
   const std::string spec = absl::StrCat("--store=cluster:file:", dir_, "/table");
-  const std::string ca = absl::StrCat("?ca=", certificate.certificate_file);
+  const std::string ca = absl::StrCat("?ca=", certificate.certificate_file,
+                                      "&cert=", mine.certificate_file, "&key=", mine.key_file);
   for (int i = 0; i < 20; ++i) {
     const ProcessResult put =
         RunProcess({"apps/kv_client", spec + ca, "put", TestKey(i), TestValue(i)});
@@ -352,11 +358,18 @@ TEST_F(KvNodeTest, ClientsAreServedWithTlsAndSentToIt) {
   }
   EXPECT_EQ(SumOfKeys(Cluster("status", {"--json"}).out), 20);
   EXPECT_EQ(RunProcess({"apps/kv_client", spec, "get", TestKey(0)}).exit_code, 1);
+  const std::string only_ca = absl::StrCat("?ca=", certificate.certificate_file);
+  EXPECT_EQ(RunProcess({"apps/kv_client", spec + only_ca, "get", TestKey(0)}).exit_code, 1);
   EXPECT_THAT(Ask(one->resp, "GET foo") + Ask(two->resp, "GET foo"), HasSubstr("-MOVED 12182"));
+  one->process.Signal(SIGHUP);
+  while (!absl::StrContains(one->process.Errors(), "what connects from now on is shown it")) {
+    std::this_thread::yield();
+  }
   const ProcessResult map = RunProcess({"curl", "-s", "--cacert", certificate.certificate_file,
-                                        absl::StrCat("https://", one->http, "/v1/cluster")});
+                                        "--cert", mine.certificate_file, "--key", mine.key_file,
+                                        absl::StrCat(one->http, "/v1/cluster")});
   if (map.exit_code == 127) return;  // without curl
-  EXPECT_THAT(map.out, HasSubstr(absl::StrCat("\"http\":\"https://", two->http, "\"")));
+  EXPECT_THAT(map.out, HasSubstr(absl::StrCat("\"http\":\"", two->http, "\"")));
 }
 
 TEST_F(KvNodeTest, SlotsOfADeadNodeInMemoryAreDownUntilTheLossIsAccepted) {

@@ -65,6 +65,10 @@ DEFINE_string(tls_cert, "",
               "Serve with TLS: a file in PEM of the server's certificate and those that lead to "
               "its root. Clients: tls://HOST:PORT, https://, rediss://.");
 DEFINE_string(tls_key, "", "The private key of --tls_cert, in PEM without a passphrase.");
+DEFINE_string(
+    tls_client_ca, "",
+    "With --tls_cert: let in only clients that have a certificate which those of this "
+    "file, in PEM, vouch for; empty: any. Clients: ?cert=PATH&key=PATH in a store's name.");
 DEFINE_string(tls, "listen,resp,http",
               "With --tls_cert: which of --listen, --resp and --http are served with TLS.");
 DEFINE_bool(insecure_listen, false, "Allow listening wider than this machine without a password.");
@@ -103,7 +107,8 @@ constexpr char kUsage[] =
     "  redis-cli -p 7379 GET KEY\n"
     "SIGTERM, SIGINT and SIGQUIT let requests under way end; SIGHUP opens a data file again, as "
     "its\n"
-    "replacement by another (mv NEW DATA_FILE) does: no request fails meanwhile.\n"
+    "replacement by another (mv NEW DATA_FILE) does, and reads --tls_cert and --tls_key again: no\n"
+    "request fails meanwhile.\n"
     "\n"
     "Limits of a connection, beside --max_clients and --idle_timeout: requests of 80 MiB over\n"
     "RESP and the native protocol, before the password 10 arguments of 16 KiB; over HTTP targets\n"
@@ -184,6 +189,7 @@ absl::StatusOr<ServingOptions> OptionsFromFlags(const std::string& spec) {
   options.tls_cert = FLAGS_tls_cert;
   options.tls_key = FLAGS_tls_key;
   options.tls = FLAGS_tls;
+  options.tls_client_ca = FLAGS_tls_client_ca;
   options.insecure_listen = FLAGS_insecure_listen;
   options.served = ShownSpec(spec);
   options.allow_flush = FLAGS_allow_flush || absl::StartsWith(spec, "memory:");
@@ -231,15 +237,23 @@ absl::Status PrintBenchmark(Store* store, absl::Duration opening) {
   return absl::OkStatus();
 }
 
+// What SIGHUP asks for.
+void ReadAgain(Serving* serving, Reloader* reloader) {
+  if (reloader != nullptr) reloader->Request();
+  const std::string certificate = serving->ReloadCertificate();
+  if (!certificate.empty()) return Say(certificate);
+  if (reloader == nullptr) Say("SIGHUP: there is no data file to be opened again");
+}
+
 absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   KVARTS_ASSIGN_OR_RETURN(const std::string spec, ChooseStore(args));
   KVARTS_ASSIGN_OR_RETURN(const ServingOptions options, OptionsFromFlags(spec));
   Reloader* reloading = nullptr;
-  KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<StopSignal> stop, StopSignal::New([&reloading] {
-                            if (reloading != nullptr) return reloading->Request();
-                            Say("SIGHUP: there is no data file to be opened again");
-                          }));
+  Serving* listening = nullptr;
+  KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<StopSignal> stop,
+                          StopSignal::New([&] { ReadAgain(listening, reloading); }));
   KVARTS_ASSIGN_OR_RETURN(std::unique_ptr<Serving> serving, Serving::New(options));
+  listening = serving.get();
   const std::unique_ptr<ProgressBar> bar = ProgressBar::OnStderr();
   StoresOptions stores_options;
   stores_options.transport = serving->transport();

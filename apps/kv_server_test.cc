@@ -427,7 +427,7 @@ TEST_F(KvServerTest, BadUsageIsOneLineAndExit2) {
            {kNative, kHttp, "data", "--store=bisect:data"},
            {kNative, kHttp, ""},
            {kNative, kHttp, "--store=data"},
-           {kNative, kHttp, "--store=redis:data"},
+           {kNative, kHttp, "--store=riddles:data"},
            {kNative, kHttp, "--store=bisect:data?x=1"},
            {kNative, kHttp, "--store=bisect:"},
            {"--listen=", "--http=", "data"},
@@ -472,7 +472,7 @@ TEST_F(KvServerTest, ServesWithTlsToClientsThatTrustItsCertificate) {
   Write("password", "secret\n");
   const auto server = Start({kNative, kHttp, "--tls_cert=good.pem", "--tls_key=good.key",
                              "--tls=listen", "--password_file=password", "data"});
-  const std::string host = std::string(absl::StripPrefix(server->native, "tcp://"));
+  const std::string host = std::string(absl::StripPrefix(server->native, "tls://"));
   const auto client = [&](const std::string& store) {
     ProcessOptions options;
     options.directory = dir_;

@@ -240,28 +240,96 @@ OpenResult OpenNullSpec(StoreSpec& spec) {
   return NewNullStore();
 }
 
-// Of a spec whose scheme is tcp, tls, unix or resp; takes its options.
+absl::Status BadSpec(const StoreSpec& spec, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("store \"", spec.text(), "\": ", what));
+}
+
+// Of a server that is reached by TLS: which roots it is trusted by, and what it is shown.
+absl::StatusOr<TlsOptions> TakeTls(StoreSpec& spec) {
+  TlsOptions tls;
+  tls.ca_file = spec.Take("ca");
+  tls.client_certificate_file = spec.Take("cert");
+  tls.client_key_file = spec.Take("key");
+  if (tls.client_certificate_file.empty() != tls.client_key_file.empty()) {
+    return BadSpec(spec, "\"cert\" and \"key\" are given together");
+  }
+  return tls;
+}
+
+constexpr int kRedisPort = 6379;
+
+// What stands in a spec of redis: or rediss:, as redis-cli -u takes it:
+// [[USER:]PASSWORD@]HOST[:PORT][/DATABASE]. No error shows a part of it, which may be the password.
+absl::Status ReadRedisUrl(const StoreSpec& spec, NetworkServer* server) {
+  absl::string_view host = spec.target();
+  if (const size_t at = host.rfind('@'); at != absl::string_view::npos) {
+    absl::string_view password = host.substr(0, at);
+    host.remove_prefix(at + 1);
+    const size_t colon = password.find(':');
+    if (colon != absl::string_view::npos) {
+      const absl::string_view user = password.substr(0, colon);
+      if (!user.empty() && user != "default") {
+        return BadSpec(spec, "no user but \"default\" is known: redis://:PASSWORD@HOST:PORT");
+      }
+      password.remove_prefix(colon + 1);
+    }
+    absl::StatusOr<std::string> decoded = PercentDecode(password);
+    if (!decoded.ok()) return BadSpec(spec, "the password is not percent-encoded");
+    server->password = *std::move(decoded);
+  }
+  const size_t slash = host.find('/');
+  if (slash != absl::string_view::npos) {
+    const absl::string_view database = host.substr(slash + 1);
+    if (!database.empty() && database != "0") {
+      return BadSpec(spec, "no database but 0 is a store: redis://HOST:PORT/0");
+    }
+    host = host.substr(0, slash);
+  }
+  if (host.empty()) return BadSpec(spec, "expected redis://HOST:PORT");
+  // An IPv6 address ends with its bracket.
+  const size_t colon = host.find(':', host.front() == '[' ? host.find(']') : 0);
+  const bool has_port = colon != absl::string_view::npos;
+  server->address = absl::StrCat("tcp://", host, has_port ? "" : absl::StrCat(":", kRedisPort));
+  return absl::OkStatus();
+}
+
+bool IsRedisUrl(const StoreSpec& spec) {
+  return spec.scheme() == "redis" || spec.scheme() == "rediss";
+}
+
+// Of a spec whose scheme is tcp, tls, unix, resp, redis or rediss; takes its options.
 absl::StatusOr<NetworkServer> TakeServer(Transport* transport, StoreSpec& spec) {
   NetworkServer server;
-  if (spec.scheme() == "unix") {
+  const bool is_resp = spec.scheme() == "resp" || IsRedisUrl(spec);
+  if (IsRedisUrl(spec)) {
+    KVARTS_RETURN_IF_ERROR(ReadRedisUrl(spec, &server));
+  } else if (spec.scheme() == "unix") {
     server.address = absl::StrCat("unix:", spec.target());
-  } else if (spec.scheme() == "resp" && absl::StartsWith(spec.target(), "unix:")) {
+  } else if (is_resp && absl::StartsWith(spec.target(), "unix:")) {
     server.address = spec.target();
+  } else if (absl::StrContains(spec.target(), '@')) {
+    return BadSpec(spec, is_resp ? "a password goes in password_file=PATH, or in "
+                                   "redis://:PASSWORD@HOST:PORT"
+                                 : "a password goes in password_file=PATH");
   } else {
     server.address = absl::StrCat("tcp://", spec.target());
   }
+  const bool with_tls = spec.scheme() == "tls" || spec.scheme() == "rediss";
   TlsOptions tls;
-  if (spec.scheme() == "tls") tls.ca_file = spec.Take("ca");
+  if (with_tls) {
+    KVARTS_ASSIGN_OR_RETURN(tls, TakeTls(spec));
+  }
   const std::string password_file = spec.Take("password_file");
-  if (spec.scheme() == "resp") {
+  if (is_resp) {
     server.protocol = NetworkServer::Protocol::kResp;
     KVARTS_ASSIGN_OR_RETURN(server.expiry, spec.TakeBool("expiry", false));
   }
   KVARTS_RETURN_IF_ERROR(spec.Finish());
   if (!password_file.empty()) {
+    if (!server.password.empty()) return BadSpec(spec, "a password, and a password_file");
     KVARTS_ASSIGN_OR_RETURN(server.password, ReadPasswordFile(password_file));
   }
-  if (spec.scheme() == "tls") {
+  if (with_tls) {
     KVARTS_ASSIGN_OR_RETURN(server.own_transport, NewTlsTransport(transport, tls));
   }
   return server;
@@ -281,6 +349,8 @@ OpenResult OpenRespSpec(Transport* transport, StoreSpec& spec) {
   RespStoreOptions resp;
   resp.password = server.password;
   resp.expiry = server.expiry;
+  resp.own_transport = server.own_transport;
+  if (server.own_transport != nullptr) transport = server.own_transport.get();
   return OpenRespStore(transport, server.address, resp);
 }
 
@@ -324,14 +394,13 @@ absl::StatusOr<NetworkServer> TakeCluster(Transport* transport, StoreSpec& spec)
   NetworkServer cluster;
   cluster.protocol = NetworkServer::Protocol::kCluster;
   const std::string password_file = spec.Take("password_file");
-  TlsOptions tls;
-  tls.ca_file = spec.Take("ca");
-  KVARTS_ASSIGN_OR_RETURN(const bool with_tls, spec.TakeBool("tls", !tls.ca_file.empty()));
+  KVARTS_ASSIGN_OR_RETURN(const TlsOptions tls, TakeTls(spec));
+  const bool has_tls_files = !tls.ca_file.empty() || !tls.client_certificate_file.empty();
+  KVARTS_ASSIGN_OR_RETURN(const bool with_tls, spec.TakeBool("tls", has_tls_files));
   KVARTS_ASSIGN_OR_RETURN(const std::string target, TakeCoordinator(spec));
   KVARTS_RETURN_IF_ERROR(spec.Finish());
-  if (!with_tls && !tls.ca_file.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("store \"", spec.text(), "\": \"ca\" is for TLS, and \"tls\" is false"));
+  if (!with_tls && has_tls_files) {
+    return BadSpec(spec, "\"ca\", \"cert\" and \"key\" are for TLS, and \"tls\" is false");
   }
   if (!password_file.empty()) {
     KVARTS_ASSIGN_OR_RETURN(cluster.password, ReadPasswordFile(password_file));
@@ -388,16 +457,21 @@ StoreFactories AllStores(const StoresOptions& options) {
              "create=missing|new|never&read_only=BOOL&checkpoints=DIR",
              OpenSstableSpec);
   stores.Add("tcp", "tcp://HOST:PORT?password_file=PATH", native);
-  stores.Add("tls", "tls://HOST:PORT?ca=PATH&password_file=PATH", native);
+  stores.Add("tls", "tls://HOST:PORT?ca=PATH&cert=PATH&key=PATH&password_file=PATH", native);
   stores.Add("unix", "unix:PATH?password_file=PATH", native);
-  stores.Add(
-      "cluster",
-      "cluster:HOST:PORT,HOST:PORT?password_file=PATH&tls=BOOL&ca=PATH, cluster:file:PATH?..., "
-      "cluster:etcd://[USER@]HOST:PORT,HOST:PORT/NAME?etcd_password_file=PATH&etcd_tls=BOOL&"
-      "etcd_ca=PATH&etcd_cert=PATH&etcd_key=PATH&...",
-      [options](StoreSpec& spec) { return OpenClusterSpec(options.transport, spec); });
-  stores.Add("resp", "resp://HOST:PORT?password_file=PATH&expiry=BOOL",
-             [options](StoreSpec& spec) { return OpenRespSpec(options.transport, spec); });
+  stores.Add("cluster",
+             "cluster:HOST:PORT,HOST:PORT?password_file=PATH&tls=BOOL&ca=PATH&cert=PATH&key=PATH, "
+             "cluster:file:PATH?..., "
+             "cluster:etcd://[USER@]HOST:PORT,HOST:PORT/NAME?etcd_password_file=PATH&etcd_tls=BOOL&"
+             "etcd_ca=PATH&etcd_cert=PATH&etcd_key=PATH&...",
+             [options](StoreSpec& spec) { return OpenClusterSpec(options.transport, spec); });
+  const auto resp = [options](StoreSpec& spec) { return OpenRespSpec(options.transport, spec); };
+  stores.Add("resp", "resp://HOST:PORT?password_file=PATH&expiry=BOOL", resp);
+  stores.Add("redis", "redis://[:PASSWORD@]HOST:PORT?password_file=PATH&expiry=BOOL", resp);
+  stores.Add("rediss",
+             "rediss://[:PASSWORD@]HOST:PORT?ca=PATH&cert=PATH&key=PATH&password_file=PATH&"
+             "expiry=BOOL",
+             resp);
   stores.Add("resp+cluster", "resp+cluster://HOST:PORT,HOST:PORT?password_file=PATH&expiry=BOOL",
              [options](StoreSpec& spec) { return OpenRespClusterSpec(options.transport, spec); });
   return stores;
@@ -406,7 +480,8 @@ StoreFactories AllStores(const StoresOptions& options) {
 absl::StatusOr<std::optional<NetworkServer>> FindServer(Transport* transport, StoreSpec spec) {
   const std::string& scheme = spec.scheme();
   if (scheme == "cluster") return TakeCluster(transport, spec);
-  if (scheme != "tcp" && scheme != "tls" && scheme != "unix" && scheme != "resp") {
+  if (scheme != "tcp" && scheme != "tls" && scheme != "unix" && scheme != "resp" &&
+      !IsRedisUrl(spec)) {
     return std::nullopt;
   }
   return TakeServer(transport, spec);

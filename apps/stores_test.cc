@@ -5,9 +5,11 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "net/password_file.h"
@@ -86,6 +88,26 @@ TEST_F(StoresTest, ThePasswordOfACoordinatorIsInNoError) {
         EXPECT_FALSE(status.ok()) << spec;
         for (const char* part : {"kwk", "cret"}) {
           EXPECT_EQ(status.message().find(part), absl::string_view::npos) << status;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(StoresTest, ThePasswordOfAServerIsInNoError) {
+  for (const char* password : {"kwkcret", "kwk@cret", "kwk?cret", "kwk%zzcret", "kwk/cret"}) {
+    for (const char* rest : {"", "/3", "?x=y", "?expiry=perhaps", "?password_file=/none",
+                             "?ca=/none", "?a=%zz", "?a&a"}) {
+      for (const char* scheme : {"redis://", "rediss://", "resp://", "reddis://", "tls://"}) {
+        // Of what takes no password, with an option in it, nobody can tell.
+        if (scheme[3] != 'i' && absl::StrContains(password, '?')) continue;
+        for (const char* user : {"", ":", "default:", "alice:"}) {
+          const std::string spec = absl::StrCat(scheme, user, password, "@127.0.0.1:1", rest);
+          const absl::Status status = Open(spec).status();
+          EXPECT_FALSE(status.ok()) << spec;
+          for (const char* part : {"kwk", "cret"}) {
+            EXPECT_FALSE(absl::StrContains(status.message(), part)) << spec << ": " << status;
+          }
         }
       }
     }
@@ -207,16 +229,18 @@ TEST_F(StoresTest, PathsOfAnyCharactersAreServed) {
 }
 
 TEST_F(StoresTest, BadSpecsAreInvalidAndListTheKnown) {
-  const auto scheme = Open("redis:x");
+  const auto scheme = Open("riddles:x");
   EXPECT_EQ(scheme.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(scheme.status().message().find(
                 "bisect:DATA_FILE?index=PATH, "
-                "cluster:HOST:PORT,HOST:PORT?password_file=PATH&tls=BOOL&ca=PATH, "
-                "cluster:file:PATH?..., "
+                "cluster:HOST:PORT,HOST:PORT?password_file=PATH&tls=BOOL&ca=PATH&cert=PATH&"
+                "key=PATH, cluster:file:PATH?..., "
                 "cluster:etcd://[USER@]HOST:PORT,HOST:PORT/NAME?etcd_password_file=PATH&"
                 "etcd_tls=BOOL&etcd_ca=PATH&etcd_cert=PATH&etcd_key=PATH&..., dict:DATA_FILE, "
                 "memory:?max_memory=SIZE&evict=s3fifo&snapshot=PATH&save_on_exit=BOOL, null:, "
-                "resp://HOST:PORT?password_file=PATH&expiry=BOOL, "
+                "redis://[:PASSWORD@]HOST:PORT?password_file=PATH&expiry=BOOL, "
+                "rediss://[:PASSWORD@]HOST:PORT?ca=PATH&cert=PATH&key=PATH&password_file=PATH&"
+                "expiry=BOOL, resp://HOST:PORT?password_file=PATH&expiry=BOOL, "
                 "resp+cluster://HOST:PORT,HOST:PORT?password_file=PATH&expiry=BOOL, "
                 "sstable:DIR?memory=SIZE&cache=SIZE&log=on|off&compression=auto|none|lz4|zstd&"
                 "create=missing|new|never&read_only=BOOL&checkpoints=DIR, tcp://HOST:PORT"),
@@ -230,6 +254,17 @@ TEST_F(StoresTest, BadSpecsAreInvalidAndListTheKnown) {
                            "resp://nonsense",
                            "resp://127.0.0.1:1?z=1",
                            "resp://127.0.0.1:1?expiry=x",
+                           "redis:",
+                           "redis://",
+                           "redis://alice:secret@127.0.0.1:1",
+                           "redis://127.0.0.1:1/3",
+                           "redis://:%zz@127.0.0.1:1",
+                           "redis://:secret@127.0.0.1:1?password_file=x",
+                           "redis://127.0.0.1:99999",
+                           "redis://127.0.0.1:1?z=1",
+                           "redis://127.0.0.1:1?ca=x",
+                           "rediss://127.0.0.1:1?cert=x",
+                           "tls://127.0.0.1:1?key=x",
                            "resp+cluster:",
                            "resp+cluster://nonsense",
                            "resp+cluster://127.0.0.1:1,x",
@@ -302,6 +337,24 @@ TEST_F(StoresTest, ServersAreFoundInTheirSpecs) {
   EXPECT_EQ((*server)->password, "secret");
   EXPECT_TRUE((*server)->expiry);
   EXPECT_EQ((*find("resp:unix:some/path"))->address, "unix:some/path");
+  for (const auto& [spec, address, password] : {
+           std::make_tuple("redis://h:1", "tcp://h:1", ""),
+           {"redis://h", "tcp://h:6379", ""},
+           {"redis://h/", "tcp://h:6379", ""},
+           {"redis://[::1]/0", "tcp://[::1]:6379", ""},
+           {"redis://[::1]:5/0", "tcp://[::1]:5", ""},
+           {"redis://:s%40%3ab@h:1/0", "tcp://h:1", "s@:b"},
+           {"redis://default:a:b@h:1", "tcp://h:1", "a:b"},
+           {"redis://only@h:1", "tcp://h:1", "only"},
+           {"rediss://:s@h:1?expiry=1", "tcp://h:1", "s"},
+       }) {
+    server = find(spec);
+    ASSERT_TRUE(server.ok() && server->has_value()) << spec << ": " << server.status();
+    EXPECT_EQ((*server)->protocol, Protocol::kResp) << spec;
+    EXPECT_EQ((*server)->address, address) << spec;
+    EXPECT_EQ((*server)->password, password) << spec;
+    EXPECT_EQ((*server)->own_transport != nullptr, absl::StartsWith(spec, "rediss")) << spec;
+  }
   server = find("tcp://h:1");
   EXPECT_EQ((*server)->protocol, Protocol::kNative);
   EXPECT_EQ((*server)->address, "tcp://h:1");

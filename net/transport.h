@@ -76,6 +76,9 @@ class Listener {
 struct ListenOptions {
   bool reuse_port = false;  // several processes on one TCP port
   int backlog = 1024;
+  // Of a TLS transport: what a client that does not speak TLS is told, whole and in the words of
+  // the protocol that is served, before it is closed; empty: what TLS says. Others leave it be.
+  std::string plain_refusal;
 };
 
 // Thread-safe. A way to reach another process, or a part of this one. Addresses

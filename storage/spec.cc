@@ -51,6 +51,9 @@ absl::StatusOr<StoreSpec> StoreSpec::Parse(absl::string_view text) {
   if (spec.scheme_ == "cluster") {
     // A coordinator's spec, which decodes its own parts.
     spec.target_ = std::string(rest.substr(0, question));
+  } else if (spec.scheme_ == "redis" || spec.scheme_ == "rediss") {
+    // What is in front of the host is told apart before it is decoded.
+    spec.target_ = std::string(target);
   } else {
     KVARTS_ASSIGN_OR_RETURN(spec.target_, decode(target));
   }
@@ -73,12 +76,19 @@ absl::StatusOr<StoreSpec> StoreSpec::Parse(absl::string_view text) {
 }
 
 std::string ShownSpec(absl::string_view spec) {
-  // Of these alone: elsewhere a "@" is in a path. The last one, as one in a password may not be
-  // encoded.
-  const bool names_cluster =
-      absl::StartsWithIgnoreCase(spec, "cluster:") || absl::StrContains(spec, "etcd:");
-  const size_t at = spec.rfind('@');
-  if (!names_cluster || at == absl::string_view::npos) return std::string(spec);
+  const std::string scheme = absl::AsciiStrToLower(spec.substr(0, spec.find(':')));
+  const bool takes_password = scheme == "cluster" || scheme == "redis" || scheme == "rediss" ||
+                              absl::StrContains(spec, "etcd:");
+  // The last one, as one in a password may not be encoded.
+  size_t at = spec.rfind('@');
+  if (!takes_password) {
+    // Elsewhere a "@" is in a path, but for one in front of a host.
+    const bool is_path = scheme == "bisect" || scheme == "dict" || scheme == "sstable" ||
+                         scheme == "unix" || !absl::StartsWith(spec.substr(scheme.size()), "://");
+    if (is_path) return std::string(spec);
+    at = spec.substr(0, spec.find('?')).rfind('@');
+  }
+  if (at == absl::string_view::npos) return std::string(spec);
   const size_t slashes = spec.find("//");
   const size_t user = slashes < at ? slashes + 2 : spec.find(':') + 1;
   return absl::StrCat(spec.substr(0, user), "USER:PASSWORD", spec.substr(at));

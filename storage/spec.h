@@ -23,8 +23,8 @@ namespace kvarts {
 //   memory:                            scheme "memory", target ""
 //   bisect:my%20data?index=/tmp/i      target "my data", option index=/tmp/i
 //   tcp://127.0.0.1:7700               target "127.0.0.1:7700"
-// The target of a `cluster:` spec is taken verbatim. A value; not thread-safe
-// while it is changed.
+// The target of a `cluster:` spec is taken verbatim, that of `redis:` and `rediss:` is not decoded.
+// A value; not thread-safe while it is changed.
 class StoreSpec {
  public:
   static absl::StatusOr<StoreSpec> Parse(absl::string_view text);
@@ -52,8 +52,9 @@ class StoreSpec {
   std::vector<std::string> known_;
 };
 
-// `spec` for people to see: without the user and password of a coordinator,
-// "cluster:etcd://USER:PASSWORD@HOST:PORT/NAME".
+// `spec` for people to see: without the user and password of a coordinator or a server,
+// "cluster:etcd://USER:PASSWORD@HOST:PORT/NAME", "redis://USER:PASSWORD@HOST:PORT". Also of those
+// that take none, and of unknown ones.
 std::string ShownSpec(absl::string_view spec);
 
 // `spec` with one more option, percent-encoded.

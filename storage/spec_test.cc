@@ -54,6 +54,11 @@ TEST(StoreSpecTest, TheTargetOfAClusterIsTakenVerbatim) {
   EXPECT_EQ(StoreSpec::Parse("cluster:file://c")->target(), "file://c");
 }
 
+TEST(StoreSpecTest, SoIsThatOfARedisUrl) {
+  EXPECT_EQ(StoreSpec::Parse("redis://:a%40@h:1/0?x=y")->target(), ":a%40@h:1/0");
+  EXPECT_EQ(StoreSpec::Parse("rediss://%zz@h")->target(), "%zz@h");
+}
+
 TEST(StoreSpecTest, WithoutASchemeItIsNotASpec) {
   const std::string want = ": expected SCHEME:REST, such as tcp://127.0.0.1:7700 or bisect:PATH";
   for (const char* text : {"", "data", ":", "1a:x", "my data:x", "/a/b:c"}) {
@@ -181,7 +186,13 @@ TEST(ShownSpecTest, AUserAndPasswordAreNotInIt) {
   EXPECT_EQ(ShownSpec("cluster:etcd://user:p@s?s//@h:1/x"), "cluster:etcd://USER:PASSWORD@h:1/x");
   EXPECT_EQ(ShownSpec("CLUSTER:user:pass@h:1"), "CLUSTER:USER:PASSWORD@h:1");
   EXPECT_EQ(ShownSpec("custer:etcd://user:pass@h:1/x"), "custer:etcd://USER:PASSWORD@h:1/x");
-  for (const char* open : {"cluster:h:1,i:2", "cluster:etcd://h:1/x", "bisect:/a@b", "memory:"}) {
+  EXPECT_EQ(ShownSpec("redis://:pass@h:1"), "redis://USER:PASSWORD@h:1");
+  EXPECT_EQ(ShownSpec("rediss://user:p@s?s@h:1/0"), "rediss://USER:PASSWORD@h:1/0");
+  EXPECT_EQ(ShownSpec("resp://pass@h:1?x=a@b"), "resp://USER:PASSWORD@h:1?x=a@b");
+  EXPECT_EQ(ShownSpec("reddis://:pass@h:1"), "reddis://USER:PASSWORD@h:1");
+  for (const char* open :
+       {"cluster:h:1,i:2", "cluster:etcd://h:1/x", "bisect:/a@b", "memory:", "bisect:///a@b",
+        "tls://h:1?ca=/a@b", "sstable:a@b?x=//", "unix:/a@b", "memory:?snapshot=//a@b"}) {
     EXPECT_EQ(ShownSpec(open), open);
   }
 }

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 namespace kvarts {
@@ -10,6 +11,10 @@ namespace kvarts {
 // The address of a flag as transports have it: "127.0.0.1:7780" and
 // "tcp://127.0.0.1:7780" are "tcp://127.0.0.1:7780", "unix:PATH" is itself.
 std::string ToAddress(absl::string_view flag);
+
+// kInvalidArgument where the address of a flag has no HOST: in front of its port, "7780" or
+// ":7780", with what to write instead. What else is wrong with it the transport says.
+absl::Status CheckHost(absl::string_view flag);
 
 // "tcp://127.0.0.1:7780" is "127.0.0.1:7780", as ready lines show it.
 std::string WithoutTcp(absl::string_view address);

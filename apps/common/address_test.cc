@@ -1,5 +1,6 @@
 #include "apps/common/address.h"
 
+#include "absl/status/status.h"
 #include "gtest/gtest.h"
 
 namespace kvarts {
@@ -11,6 +12,20 @@ TEST(AddressTest, FlagsMayLeaveOutTheScheme) {
   EXPECT_EQ(ToAddress("unix:a/b"), "unix:a/b");
   EXPECT_EQ(WithoutTcp("tcp://127.0.0.1:7780"), "127.0.0.1:7780");
   EXPECT_EQ(WithoutTcp("unix:a/b"), "unix:a/b");
+}
+
+TEST(AddressTest, APortWithoutAHostIsToldApartFromOtherMistakes) {
+  for (const char* flag : {"7379", ":7379", "tcp://7379", "tcp://:7379"}) {
+    const absl::Status status = CheckHost(flag);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << flag;
+    EXPECT_EQ(status.message(),
+              "HOST: is missing in front of the port: 127.0.0.1:7379 is for this machine's "
+              "clients, 0.0.0.0:7379 for all");
+  }
+  for (const char* flag : {"127.0.0.1:7379", "tcp://[::1]:0", "unix:7379", "7379a", "", ":",
+                           "a:", "localhost", "::1"}) {
+    EXPECT_TRUE(CheckHost(flag).ok()) << flag;
+  }
 }
 
 TEST(AddressTest, OnlyThisMachineIsLocal) {

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "apps/common/address.h"
 #include "apps/common/app.h"
@@ -56,6 +57,9 @@ absl::Status Check(const ServingOptions& options) {
   for (const auto& [flag, address] :
        {std::make_pair("--listen=", options.listen), std::make_pair("--resp=", options.resp),
         std::make_pair("--http=", options.http)}) {
+    if (const absl::Status host = CheckHost(address); !host.ok()) {
+      return UsageError(absl::StrCat(flag, address, ": ", host.message()));
+    }
     if (address.empty() || IsLocal(ToAddress(address))) continue;
     if (!options.password.empty() || options.insecure_listen) continue;
     return UsageError(absl::StrCat(flag, address,
@@ -65,6 +69,9 @@ absl::Status Check(const ServingOptions& options) {
   if (options.tls_cert.empty() != options.tls_key.empty()) {
     return UsageError("--tls_cert and --tls_key are given together");
   }
+  if (!options.tls_client_ca.empty() && options.tls_cert.empty()) {
+    return UsageError("--tls_client_ca is for --tls_cert");
+  }
   for (const absl::string_view name : absl::StrSplit(options.tls, ',')) {
     if (name != "listen" && name != "resp" && name != "http") {
       return UsageError(
@@ -72,6 +79,23 @@ absl::Status Check(const ServingOptions& options) {
     }
   }
   return absl::OkStatus();
+}
+
+// What a client is told that speaks a protocol without TLS where there is TLS.
+std::string PlainRefusal(absl::string_view flag) {
+  if (flag == "resp") {
+    return "-ERR this port is served with TLS: rediss://HOST:PORT, redis-cli --tls\r\n";
+  }
+  if (flag == "listen") {
+    return NativeRefusal(
+        absl::FailedPreconditionError("this port is served with TLS: tls://HOST:PORT"));
+  }
+  constexpr absl::string_view kBody =
+      "{\"error\":\"a plain HTTP request came to a port that is served with TLS: https://\","
+      "\"code\":\"bad_request\"}\n";
+  return absl::StrCat(
+      "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ",
+      kBody.size(), "\r\nConnection: close\r\n\r\n", kBody);
 }
 
 class ServingImpl final : public Serving {
@@ -99,8 +123,18 @@ class ServingImpl final : public Serving {
     TlsOptions tls;
     tls.certificate_file = options_.tls_cert;
     tls.key_file = options_.tls_key;
+    tls.client_ca_file = options_.tls_client_ca;
     KVARTS_ASSIGN_OR_RETURN(tls_, NewTlsTransport(tcp_.get(), tls));
     return absl::OkStatus();
+  }
+
+  std::string ReloadCertificate() override {
+    if (tls_ == nullptr) return "";
+    const absl::Status reloaded = tls_->Reload();
+    if (!reloaded.ok()) {
+      return absl::StrCat("the certificate stays as it was: ", reloaded.message());
+    }
+    return absl::StrCat(options_.tls_cert, ": what connects from now on is shown it as it is now");
   }
 
   absl::Status Listen() override { return options_.reuse_port ? absl::OkStatus() : ListenToAll(); }
@@ -129,14 +163,16 @@ class ServingImpl final : public Serving {
   }
 
   std::string ReadyLine() const override {
+    const ServingAddresses at = addresses();
     std::string line = "ready";
-    if (native_server_ != nullptr) absl::StrAppend(&line, " native=", native_server_->address());
-    if (resp_server_ != nullptr) {
-      absl::StrAppend(&line, " resp=", WithoutTcp(resp_server_->address()));
+    // The one that has a scheme says the right one; scripts take the others for HOST:PORT.
+    if (!at.native.empty()) {
+      const absl::string_view host = absl::StripPrefix(at.native, "tcp://");
+      const bool tls = HasTls("listen") && host.size() < at.native.size();
+      absl::StrAppend(&line, " native=", tls ? absl::StrCat("tls://", host) : at.native);
     }
-    if (http_server_ != nullptr) {
-      absl::StrAppend(&line, " http=", WithoutTcp(http_server_->address()));
-    }
+    if (!at.resp.empty()) absl::StrAppend(&line, " resp=", WithoutTcp(at.resp));
+    if (!at.http.empty()) absl::StrAppend(&line, " http=", WithoutTcp(at.http));
     return line;
   }
 
@@ -176,6 +212,10 @@ class ServingImpl final : public Serving {
     return Start("resp", options_.resp, "resp", &resp_, &resp_server_);
   }
 
+  bool HasTls(absl::string_view flag) const {
+    return std::find(tls_flags_.begin(), tls_flags_.end(), flag) != tls_flags_.end();
+  }
+
   template <typename Service>
   absl::Status Start(absl::string_view flag, absl::string_view address, absl::string_view protocol,
                      Service* service, std::unique_ptr<Server>* server) {
@@ -188,9 +228,9 @@ class ServingImpl final : public Serving {
     if (flag == "resp") options.refusal = "-ERR max number of clients reached\r\n";
     options.listen.reuse_port = options_.reuse_port;
     options.metrics = metrics_.protocol(protocol);
-    const bool with_tls = std::find(tls_flags_.begin(), tls_flags_.end(), flag) != tls_flags_.end();
+    options.listen.plain_refusal = PlainRefusal(flag);
     absl::StatusOr<std::unique_ptr<Server>> started =
-        Server::Start(with_tls ? tls_.get() : tcp_.get(), all, ToAddress(address), options,
+        Server::Start(HasTls(flag) ? tls_.get() : tcp_.get(), all, ToAddress(address), options,
                       [service](std::unique_ptr<Stream> stream) {
                         return service->NewSession(std::move(stream));
                       });
@@ -241,7 +281,7 @@ class ServingImpl final : public Serving {
   const std::vector<std::string> tls_flags_;
   Metrics metrics_;
   const std::unique_ptr<Transport> tcp_;
-  std::unique_ptr<Transport> tls_;  // null without a certificate
+  std::unique_ptr<TlsTransport> tls_;  // null without a certificate
   const std::unique_ptr<EventLoops> loops_;
   MetricsHistory history_;
   HttpService http_;

@@ -33,6 +33,7 @@ struct ServingOptions {
   std::string tls_cert;
   std::string tls_key;
   std::string tls;
+  std::string tls_client_ca;     // whose certificates clients must have; empty: they need none
   bool allow_flush = false;      // over RESP
   bool insecure_listen = false;  // beyond this machine without a password
   std::string served;            // the store's spec, for people
@@ -68,7 +69,12 @@ class Serving {
   virtual absl::Status ServeAllNodes(std::unique_ptr<Store> all) = 0;
   // Once it listens.
   virtual ServingAddresses addresses() const = 0;
-  // "ready native=... resp=... http=...", without newline.
+  // For SIGHUP: the files of the certificate are read again, for who connects from now on. A
+  // sentence that says what came of it: where it failed, all is as before. Empty: there are none.
+  // Thread-safe.
+  virtual std::string ReloadCertificate() = 0;
+  // "ready native=... resp=... http=...", without newline. An address is "tls://HOST:PORT",
+  // "rediss://HOST:PORT" or "https://HOST:PORT" where it is served with TLS.
   virtual std::string ReadyLine() const = 0;
   // Lets requests under way end, for `grace` at most.
   virtual void Drain(absl::Duration grace) = 0;

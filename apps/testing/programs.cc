@@ -96,7 +96,9 @@ TestSocket::TestSocket(absl::string_view address, const std::string& directory) 
     ::close(dir);
     return;
   }
-  address = absl::StripPrefix(address, "tcp://");
+  if (const size_t scheme = address.find("://"); scheme != absl::string_view::npos) {
+    address.remove_prefix(scheme + 3);
+  }
   const std::vector<std::string> parts = absl::StrSplit(address, ':');
   int port = 0;
   EXPECT_EQ(parts.size(), 2u) << address;

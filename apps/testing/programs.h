@@ -35,13 +35,14 @@ struct TestServer {
              const ProcessOptions& options = {});
 
   Process process;
-  std::string ready;   // the ready line; "" where the program ended without
-  std::string native;  // "tcp://127.0.0.1:7700", "unix:PATH" or ""
-  std::string resp;    // "127.0.0.1:7379", "unix:PATH" or ""
-  std::string http;    // "127.0.0.1:7780", "unix:PATH" or ""
+  std::string ready;  // the ready line; "" where the program ended without
+  // Each also "unix:PATH" or "".
+  std::string native;  // "tcp://127.0.0.1:7700", "tls://..."
+  std::string resp;    // "127.0.0.1:7379"
+  std::string http;    // "127.0.0.1:7780"
 };
 
-// A blocking connection to "HOST:PORT", "tcp://HOST:PORT" or "unix:PATH", of a
+// A blocking connection to "HOST:PORT", "SCHEME://HOST:PORT" or "unix:PATH", of a
 // path relative to `directory`. Not thread-safe.
 class TestSocket {
  public:

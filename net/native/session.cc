@@ -84,6 +84,7 @@ class NativeSession final : public Session {
     while (MayTake()) {
       taken = TakeOne();
       if (!taken.ok()) {
+        ++counts_.errors;
         broken_ = true;
         last_word_ = taken.status();
         return true;
@@ -437,6 +438,15 @@ class NativeSession final : public Session {
 };
 
 }  // namespace
+
+std::string NativeRefusal(const absl::Status& why) {
+  native::Response response;
+  native::SetStatus(why, &response);
+  std::string out;
+  native::AppendPreamble(&out);
+  native::AppendFrameHead(response, 0, &out);
+  return out;
+}
 
 SessionFactory NewNativeSessions(StoreRunner* runner, const NativeServerOptions& options) {
   auto state = std::make_shared<ServerState>(runner, options);

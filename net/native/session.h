@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "net/cluster_map.h"
@@ -46,6 +47,10 @@ struct NativeServerOptions {
 // factory, over all listeners it is given to, share the snapshots and the memory
 // of repeated writes.
 SessionFactory NewNativeSessions(StoreRunner* runner, const NativeServerOptions& options = {});
+
+// What a server says to a client that it lets in no further, as a native client reads it: a
+// preamble and a frame with `why`, which is an error.
+std::string NativeRefusal(const absl::Status& why);
 
 }  // namespace kvarts
 

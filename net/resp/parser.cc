@@ -7,6 +7,7 @@
 
 #include "absl/base/optimization.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace kvarts {
@@ -21,6 +22,9 @@ constexpr size_t kLeastSpace = 1 << 10;
 constexpr int kSmallReads = 64;
 // Memory of a larger request is not kept for the next.
 constexpr size_t kMaxKeptArguments = 1 << 10;
+
+// How a client begins that speaks TLS (RFC 8446, section 5.1): as a line it would be waited for.
+constexpr absl::string_view kTlsHandshake = "\x16\x03";
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsHex(char c) { return absl::ascii_isxdigit(static_cast<unsigned char>(c)); }
@@ -122,6 +126,9 @@ RequestParser::Result RequestParser::Next() {
       begin_ = at_;
       if (at_ == end_) return Result::kNeedMore;
       if (ABSL_PREDICT_FALSE(buffer_[at_] != '*')) {
+        if (absl::StartsWith({buffer_.get() + at_, end_ - at_}, kTlsHandshake)) {
+          return Fail("Protocol error: TLS, which is not spoken at this port");
+        }
         const Result result = Inline();
         if (result == Result::kRequest && args_.empty()) continue;
         return result;

@@ -139,6 +139,16 @@ TEST(RequestParserTest, WhatIsWrongIsSaidOnceItsLineIsWhole) {
   }
 }
 
+TEST(RequestParserTest, TlsIsNotWaitedForAsALine) {
+  const std::string hello("\x16\x03\x01\x02\x00", 5);
+  const std::string want = "Protocol error: TLS, which is not spoken at this port";
+  EXPECT_EQ(Error(hello), want);
+  EXPECT_EQ(Parse(hello, {}, 1).error, want);
+  EXPECT_EQ(Error(Multibulk({"PING"}) + hello), want);
+  EXPECT_THAT(Parse("\x16 a\n").requests, ElementsAre(Request{"\x16", "a"}));
+  EXPECT_THAT(Parse(Multibulk({hello})).requests, ElementsAre(Request{hello}));
+}
+
 TEST(RequestParserTest, ALineMayHave64KiB) {
   const std::string word(64 << 10, 'x');
   EXPECT_THAT(Parse(word + "\n").requests, ElementsAre(Request{word}));

@@ -27,17 +27,38 @@ constexpr size_t kKeptBytes = 16 << 10;
 // More than a write has ahead: what is beyond it are answers to the peer.
 constexpr size_t kOwedBytes = 128 << 10;
 static_assert(kOwedBytes > kAheadBytes + 2 * kRecordBytes);
+// How long a client that is refused is told so and heard.
+constexpr absl::Duration kTellTime = absl::Seconds(2);
+
+// Whether a peer that begins with this byte speaks TLS: a record has its type in front
+// (RFC 8446, section 5.1).
+bool BeginsRecord(char byte) { return byte >= 20 && byte <= 24; }
+
+// How reading failed, by the last error of this thread.
+std::string ReadErrors() {
+  switch (ERR_GET_REASON(ERR_peek_last_error())) {
+    // In TLS 1.3 a client hears only after its end of the handshake what the server thinks of it.
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+      return "the server asks for a certificate of the client";
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+      return "the peer does not trust the certificate that it was shown";
+    default:
+      return absl::StrCat("TLS read failed: ", SslErrors());
+  }
+}
 
 // On its loop only. The machine between two streams: OpenSSL, fed and drained
 // through memory. Outlives its stream while a call of it is under way.
 class TlsCore : public std::enable_shared_from_this<TlsCore> {
  public:
-  TlsCore(std::unique_ptr<Stream> inner, SslPtr ssl, Proof proof)
+  TlsCore(std::unique_ptr<Stream> inner, SslPtr ssl, Proof proof,
+          std::shared_ptr<const std::string> plain_refusal)
       : loop_(inner->loop()),
         peer_(inner->peer()),
         inner_(std::move(inner)),
         ssl_(std::move(ssl)),
         proof_(proof),
+        plain_refusal_(std::move(plain_refusal)),
         in_(BIO_new(BIO_s_mem())),
         out_(BIO_new(BIO_s_mem())),
         deadlines_(loop_, [this](Deadlines::Direction direction) { Expired(direction); }) {
@@ -97,6 +118,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
     }
     closed_ = true;
     deadlines_.Stop();
+    tell_timer_.reset();
     read_.dead = write_.dead = absl::CancelledError("the stream was closed");
     if (read_.callback != nullptr) read_.result = read_.dead;
     if (write_.callback != nullptr) write_.result = write_.dead;
@@ -118,8 +140,9 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
 
   // Goes as far as what came from below allows.
   void Pump() {
-    if (closed_) return;
+    if (closed_ || telling_) return;
     if (!SSL_is_init_finished(ssl_.get())) Handshake();
+    if (telling_) return;
     if (SSL_is_init_finished(ssl_.get())) {
       Encrypt();
       Decrypt();
@@ -145,8 +168,10 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
     if (result == 1) return;
     if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ) {
       if (below_.ok() && !below_ended_) return;
-      Fail(below_.ok() ? absl::UnavailableError("the peer went away before the TLS handshake ended")
-                       : below_);
+      if (!below_.ok()) return Fail(below_);
+      Fail(absl::UnavailableError(
+          is_server() ? "the peer went away before the TLS handshake ended"
+                      : "the server went away before the TLS handshake ended: does it speak TLS?"));
       return;
     }
     const std::string errors = SslErrors();
@@ -156,9 +181,57 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
           absl::StrCat("the two ends do not have one shared secret (TLS: ", errors, ")")));
     }
     const int64_t verified = SSL_get_verify_result(ssl_.get());
-    Fail(absl::UnavailableError(absl::StrCat(
+    const absl::Status why = absl::UnavailableError(absl::StrCat(
         "TLS handshake failed: ",
-        verified != X509_V_OK ? X509_verify_cert_error_string(verified) : errors.c_str())));
+        verified != X509_V_OK ? X509_verify_cert_error_string(verified) : errors.c_str()));
+    if (is_server() && BIO_pending(out_) > 0) return Tell(why);
+    Fail(why);
+  }
+
+  bool is_server() const { return SSL_is_server(ssl_.get()) == 1; }
+
+  // Of the first bytes of the peer: whether they are taken, because they are no TLS.
+  bool TakePlain(char first) {
+    if (proof_ != Proof::kCertificate || BeginsRecord(first)) return false;
+    if (!is_server()) {
+      Fail(absl::UnavailableError("the server does not speak TLS"));
+      return true;
+    }
+    if (plain_refusal_ == nullptr || plain_refusal_->empty()) return false;
+    BIO_write(out_, plain_refusal_->data(), static_cast<int>(plain_refusal_->size()));
+    Tell(absl::UnavailableError("the client does not speak TLS"));
+    return true;
+  }
+
+  // Sends what is in out_ as the last of this end, and fails with `why` once the peer has left: a
+  // connection that is closed with bytes unread is reset, and with it what was said.
+  void Tell(const absl::Status& why) {
+    failure_ = why;
+    telling_ = true;
+    tell_timer_ = loop_->NewTimer();
+    tell_timer_->Start(kTellTime, [this] {
+      const std::shared_ptr<TlsCore> self = shared_from_this();
+      EndTelling();
+    });
+    Flush();
+  }
+
+  // Behind each write while it tells.
+  void Told(const absl::Status& status) {
+    if (closed_ || !status.ok()) return EndTelling();
+    if (BIO_pending(out_) > 0) return Flush();  // the one before it was of the handshake
+    inner_->CloseWrite();
+    if (!reading_) StartRead();
+  }
+
+  // Behind each read.
+  void HeardMore(const absl::StatusOr<size_t>& n) { n.ok() && *n > 0 ? StartRead() : EndTelling(); }
+
+  void EndTelling() {
+    telling_ = false;
+    tell_timer_.reset();
+    Fail(failure_);
+    Deliver();
   }
 
   // Both directions, for good.
@@ -219,7 +292,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
         if (below_ended_) EndRead(size_t{0});
         return;
       default:
-        EndRead(absl::UnavailableError(absl::StrCat("TLS read failed: ", SslErrors())));
+        EndRead(absl::UnavailableError(ReadErrors()));
     }
   }
 
@@ -241,6 +314,7 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
     writing_ = false;
     // A large answer is not kept for the next one.
     if (sent_.capacity() > kKeptBytes) sent_ = std::string();
+    if (telling_) return Told(status);
     if (status.ok()) {
       Pump();
     } else {
@@ -261,10 +335,13 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
   void HaveRead(absl::StatusOr<size_t> n) {
     const std::shared_ptr<TlsCore> self = shared_from_this();
     reading_ = false;
+    if (telling_) return HeardMore(n);
     if (!n.ok()) {
       below_ = n.status();
     } else if (*n == 0) {
       below_ended_ = true;
+    } else if (!std::exchange(heard_, true) && TakePlain(buffer_[0])) {
+      return Deliver();
     } else {
       BIO_write(in_, buffer_.get(), static_cast<int>(*n));
     }
@@ -327,13 +404,18 @@ class TlsCore : public std::enable_shared_from_this<TlsCore> {
   std::unique_ptr<Stream> inner_;
   const SslPtr ssl_;
   const Proof proof_;
-  BIO* const in_;   // from below
-  BIO* const out_;  // to below
+  const std::shared_ptr<const std::string> plain_refusal_;  // of a server; may be null
+  BIO* const in_;                                           // from below
+  BIO* const out_;                                          // to below
   Deadlines deadlines_;
 
   bool closed_ = false;
   bool delivering_ = false;
   absl::Status failure_;  // of the handshake
+  bool heard_ = false;    // a byte of the peer
+  // The handshake has failed: the peer is told, and what it still sends is thrown away.
+  bool telling_ = false;
+  std::unique_ptr<Timer> tell_timer_;
 
   // Of the stream below.
   bool reading_ = false;
@@ -400,8 +482,10 @@ std::string SslErrors() {
   return text.empty() ? "unknown error" : text;
 }
 
-std::unique_ptr<Stream> NewTlsStream(std::unique_ptr<Stream> inner, SslPtr ssl, Proof proof) {
-  auto core = std::make_shared<TlsCore>(std::move(inner), std::move(ssl), proof);
+std::unique_ptr<Stream> NewTlsStream(std::unique_ptr<Stream> inner, SslPtr ssl, Proof proof,
+                                     std::shared_ptr<const std::string> plain_refusal) {
+  auto core =
+      std::make_shared<TlsCore>(std::move(inner), std::move(ssl), proof, std::move(plain_refusal));
   core->Begin();
   return std::make_unique<TlsStream>(std::move(core));
 }

@@ -25,9 +25,11 @@ std::string SslErrors();
 enum class Proof : unsigned char { kCertificate, kSharedSecret };
 
 // A stream of plain bytes over `inner`, one of TLS. `ssl` has its role (client or
-// server) and what it verifies, and no BIO; `proof` is for what people are told. Begins
-// the handshake.
-std::unique_ptr<Stream> NewTlsStream(std::unique_ptr<Stream> inner, SslPtr ssl, Proof proof);
+// server) and what it verifies, and no BIO; `proof` is for what people are told, and
+// `plain_refusal` what a server tells a client that speaks plainly: null or empty, what OpenSSL
+// has to say. Begins the handshake.
+std::unique_ptr<Stream> NewTlsStream(std::unique_ptr<Stream> inner, SslPtr ssl, Proof proof,
+                                     std::shared_ptr<const std::string> plain_refusal);
 
 }  // namespace net_internal
 }  // namespace kvarts

@@ -9,9 +9,11 @@
 #include <array>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/mutex.h"
 #include "base/status_macros.h"
 #include "net/tls/stream_internal.h"
 
@@ -61,12 +63,28 @@ absl::Status UseCertificate(SSL_CTX* c, const std::string& certificate_file,
     return FileError(
         key_file, "expected the private key of the certificate, in PEM and without a passphrase");
   }
+  // A key of another kind than the certificate's was not compared with it.
+  if (SSL_CTX_check_private_key(c) != 1) {
+    return FileError(key_file, "it is not the key of the certificate");
+  }
+  return absl::OkStatus();
+}
+
+// Whose certificates this end lets in.
+absl::Status AskClients(SSL_CTX* c, const std::string& ca_file) {
+  if (SSL_CTX_load_verify_file(c, ca_file.c_str()) != 1) {
+    return FileError(ca_file, "expected certificates in PEM");
+  }
+  SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   return absl::OkStatus();
 }
 
 absl::StatusOr<SslContextPtr> ServerContext(const TlsOptions& options) {
   KVARTS_ASSIGN_OR_RETURN(SslContextPtr context, NewContext(TLS_server_method()));
   KVARTS_RETURN_IF_ERROR(UseCertificate(context.get(), options.certificate_file, options.key_file));
+  if (!options.client_ca_file.empty()) {
+    KVARTS_RETURN_IF_ERROR(AskClients(context.get(), options.client_ca_file));
+  }
   return context;
 }
 
@@ -173,27 +191,61 @@ bool ExpectHost(SSL* ssl, const std::string& host) {
   return SSL_set1_host(ssl, host.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
 }
 
-// Thread-safe: all is constant.
-class TlsTransport final : public Transport {
+// What listeners show, replaced as a whole. Thread-safe.
+class ServerContextHolder {
  public:
-  TlsTransport(Transport* under, SslContextPtr server, SslContextPtr client, Proof proof)
-      : under_(under), server_(std::move(server)), client_(std::move(client)), proof_(proof) {}
+  explicit ServerContextHolder(std::shared_ptr<SSL_CTX> context) : context_(std::move(context)) {}
+
+  std::shared_ptr<SSL_CTX> Get() const {
+    MutexLock lock(&mu_);
+    return context_;
+  }
+  void Set(std::shared_ptr<SSL_CTX> context) {
+    MutexLock lock(&mu_);
+    context_ = std::move(context);
+  }
+
+ private:
+  mutable Mutex mu_;
+  std::shared_ptr<SSL_CTX> context_ ABSL_GUARDED_BY(mu_);  // null: cannot listen
+};
+
+// Thread-safe: all but what the holder holds is constant.
+class TlsTransportImpl final : public TlsTransport {
+ public:
+  // `options` name the files of `server`.
+  TlsTransportImpl(Transport* under, TlsOptions options, SslContextPtr server, SslContextPtr client,
+                   Proof proof)
+      : under_(under),
+        options_(std::move(options)),
+        server_(std::make_shared<ServerContextHolder>(std::move(server))),
+        client_(std::move(client)),
+        proof_(proof) {}
+
+  absl::Status Reload() override {
+    if (options_.certificate_file.empty()) return absl::OkStatus();
+    KVARTS_ASSIGN_OR_RETURN(SslContextPtr context, ServerContext(options_));
+    server_->Set(std::move(context));
+    return absl::OkStatus();
+  }
 
   absl::StatusOr<std::unique_ptr<Listener>> Listen(absl::Span<EventLoop* const> loops,
                                                    absl::string_view address,
                                                    const ListenOptions& options,
                                                    AcceptCallback accept) override {
-    if (server_ == nullptr) {
+    if (server_->Get() == nullptr) {
       return absl::FailedPreconditionError("listening with TLS takes a certificate and its key");
     }
-    return under_->Listen(loops, address, options,
-                          [context = server_, proof = proof_,
-                           accept = std::move(accept)](std::unique_ptr<Stream> stream) mutable {
-                            SslPtr ssl(SSL_new(context.get()));
-                            if (ssl == nullptr) return;  // out of memory: closes the stream
-                            SSL_set_accept_state(ssl.get());
-                            accept(NewTlsStream(std::move(stream), std::move(ssl), proof));
-                          });
+    return under_->Listen(
+        loops, address, options,
+        [server = server_, proof = proof_,
+         plain_refusal = std::make_shared<const std::string>(options.plain_refusal),
+         accept = std::move(accept)](std::unique_ptr<Stream> stream) mutable {
+          SslPtr ssl(SSL_new(server->Get().get()));
+          if (ssl == nullptr) return;  // out of memory: closes the stream
+          SSL_set_accept_state(ssl.get());
+          accept(NewTlsStream(std::move(stream), std::move(ssl), proof, plain_refusal));
+        });
   }
 
   void Connect(EventLoop* loop, absl::string_view address, absl::Duration timeout,
@@ -209,32 +261,37 @@ class TlsTransport final : public Transport {
             return callback(absl::ResourceExhaustedError(SslErrors()));
           }
           SSL_set_connect_state(ssl.get());
-          callback(NewTlsStream(*std::move(stream), std::move(ssl), proof));
+          callback(NewTlsStream(*std::move(stream), std::move(ssl), proof, nullptr));
         });
   }
 
  private:
   Transport* const under_;
-  const std::shared_ptr<SSL_CTX> server_;  // null: cannot listen
+  const TlsOptions options_;
+  const std::shared_ptr<ServerContextHolder> server_;
   const std::shared_ptr<SSL_CTX> client_;
   const Proof proof_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Transport>> NewTlsTransport(Transport* under,
-                                                           const TlsOptions& options) {
+absl::StatusOr<std::unique_ptr<TlsTransport>> NewTlsTransport(Transport* under,
+                                                              const TlsOptions& options) {
   if (options.certificate_file.empty() != options.key_file.empty() ||
       options.client_certificate_file.empty() != options.client_key_file.empty()) {
     return absl::InvalidArgumentError("a certificate and its key are given together");
+  }
+  if (!options.client_ca_file.empty() && options.certificate_file.empty()) {
+    return absl::InvalidArgumentError(
+        "who asks clients for certificates takes a certificate of its own");
   }
   SslContextPtr server;
   if (!options.certificate_file.empty()) {
     KVARTS_ASSIGN_OR_RETURN(server, ServerContext(options));
   }
   KVARTS_ASSIGN_OR_RETURN(SslContextPtr client, ClientContext(options));
-  return std::make_unique<TlsTransport>(under, std::move(server), std::move(client),
-                                        Proof::kCertificate);
+  return std::make_unique<TlsTransportImpl>(under, options, std::move(server), std::move(client),
+                                            Proof::kCertificate);
 }
 
 absl::StatusOr<std::unique_ptr<Transport>> NewSharedSecretTransport(Transport* under,
@@ -255,8 +312,8 @@ absl::StatusOr<std::unique_ptr<Transport>> NewSharedSecretTransport(Transport* u
   KVARTS_ASSIGN_OR_RETURN(SslContextPtr client, SecretContext(TLS_client_method(), key));
   // A server that shows a certificate instead is not trusted: there are no roots.
   SSL_CTX_set_verify(client.get(), SSL_VERIFY_PEER, nullptr);
-  return std::make_unique<TlsTransport>(under, std::move(server), std::move(client),
-                                        Proof::kSharedSecret);
+  return std::make_unique<TlsTransportImpl>(under, TlsOptions(), std::move(server),
+                                            std::move(client), Proof::kSharedSecret);
 }
 
 }  // namespace kvarts

@@ -3,12 +3,16 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -41,6 +45,11 @@ TlsOptions GoodOptions() {
 }
 
 constexpr absl::string_view kSecret = "0123456789abcdef";
+
+std::string Contents(const std::string& path) {
+  std::ifstream file(path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
 
 // TLS and what is below it as one.
 class Both final : public Transport {
@@ -120,9 +129,9 @@ class TlsTest : public testing::Test {
   }
 
   // A listener of `transport`, which outlives it.
-  std::string Listen(Transport* transport) {
+  std::string Listen(Transport* transport, const ListenOptions& options = {}) {
     EventLoop* const loop = loops_->loop(0);
-    auto listener = transport->Listen({loop}, "tcp://127.0.0.1:0", ListenOptions(),
+    auto listener = transport->Listen({loop}, "tcp://127.0.0.1:0", options,
                                       [this](std::unique_ptr<Stream> stream) {
                                         auto held = std::make_shared<TestStream>(std::move(stream));
                                         accepted_.Update([&](auto* last) { *last = held; });
@@ -130,6 +139,16 @@ class TlsTest : public testing::Test {
     EXPECT_TRUE(listener.ok()) << listener.status();
     listener_ = *std::move(listener);
     return listener_->address();
+  }
+
+  // The last one that was accepted, which is waited for.
+  std::shared_ptr<TestStream> Accepted() {
+    std::shared_ptr<TestStream> server;
+    EXPECT_TRUE(accepted_.Await([&](const auto& held) {
+      server = held;
+      return held != nullptr;
+    }));
+    return server;
   }
 
   TestStream Connect(Transport* transport, const std::string& address) {
@@ -261,6 +280,160 @@ TEST_F(TlsTest, WhatIsNoTlsEndsTheServersStream) {
   }
 }
 
+// In the protocol's words, which it has time to read, whatever else it sends.
+TEST_F(TlsTest, AClientThatSpeaksPlainlyIsToldSoAndHeard) {
+  auto tls = NewTlsTransport(tcp_.get(), GoodOptions());
+  ASSERT_TRUE(tls.ok());
+  ListenOptions options;
+  options.plain_refusal = "-ERR this is a port of TLS\r\n";
+  const std::string address = Listen(tls->get(), options);
+  for (const char* plain : {"GET / HTTP/1.1\r\n\r\n", "*1\r\n$4\r\nPING\r\n", "x"}) {
+    TestStream client = Connect(tcp_.get(), address);
+    ASSERT_TRUE(client.Write(plain).ok());
+    const std::shared_ptr<TestStream> server = Accepted();
+    const TestStream::Pending reading = server->StartRead(10);
+    const auto told = client.ReadToEnd();
+    ASSERT_TRUE(told.ok()) << told.status();
+    EXPECT_EQ(*told, options.plain_refusal);
+    EXPECT_TRUE(client.Write(std::string(100000, 'x')).ok());
+    EXPECT_EQ(reading->outcome.Get().callbacks, 0) << "it ended before its client";
+    client.Destroy();
+    const absl::Status ended = reading->Await();
+    EXPECT_EQ(ended.code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(ended.message(), "the client does not speak TLS");
+    EXPECT_EQ(server->Write("x").code(), absl::StatusCode::kUnavailable);
+    accepted_.Update([](auto* stream) { stream->reset(); });
+  }
+  // One that stays is not heard for ever.
+  TestStream client = Connect(tcp_.get(), address);
+  ASSERT_TRUE(client.Write("PING\r\n").ok());
+  EXPECT_EQ(Accepted()->Read(10).status().message(), "the client does not speak TLS");
+  // A server may leave while it tells.
+  accepted_.Update([](auto* stream) { stream->reset(); });
+  TestStream another = Connect(tcp_.get(), address);
+  ASSERT_TRUE(another.Write("PING\r\n").ok());
+  Accepted()->Close();
+}
+
+TEST_F(TlsTest, AServerThatSpeaksPlainlyIsFoundOut) {
+  auto tls = NewTlsTransport(tcp_.get(), GoodOptions());
+  ASSERT_TRUE(tls.ok());
+  const std::string address = Listen(tcp_.get());
+  for (const char* plain : {"HTTP/1.1 400 Bad Request\r\n\r\n", "-ERR what?\r\n", "\x7f"}) {
+    TestStream client = Connect(tls->get(), address);
+    EXPECT_TRUE(Accepted()->Write(plain).ok());
+    const absl::Status told = client.Read(2).status();
+    EXPECT_EQ(told.code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(told.message(), "the server does not speak TLS");
+    accepted_.Update([](auto* stream) { stream->reset(); });
+  }
+  TestStream client = Connect(tls->get(), address);
+  Accepted()->CloseWrite();
+  EXPECT_THAT(client.Read(2).status().message(), HasSubstr("does it speak TLS?"));
+}
+
+TEST_F(TlsTest, ACertificateIsReplacedForConnectionsToCome) {
+  const std::string stem = testing::TempDir() + "/turning";
+  const auto first = WriteTestCertificate(stem, "IP:127.0.0.1");
+  TlsOptions options;
+  options.certificate_file = first.certificate_file;
+  options.key_file = first.key_file;
+  auto tls = NewTlsTransport(tcp_.get(), options);
+  ASSERT_TRUE(tls.ok());
+  const std::string address = Listen(tls->get());
+  const auto trusting = [&] {
+    TlsOptions client;
+    client.ca_file = first.certificate_file;  // as it is now
+    return *NewTlsTransport(tcp_.get(), client);
+  };
+  const auto old_client = trusting();
+  TestStream before = Connect(old_client.get(), address);
+  ASSERT_TRUE(before.Write("before").ok());
+  const std::shared_ptr<TestStream> server = Accepted();
+
+  // Neither half alone, nor what is none.
+  const std::string key = Contents(first.key_file);
+  WriteTestCertificate(stem, "IP:127.0.0.1");
+  const std::string new_certificate = Contents(first.certificate_file);
+  const std::string new_key = Contents(first.key_file);
+  std::ofstream(first.key_file) << key;
+  EXPECT_THAT((*tls)->Reload().message(), HasSubstr("turning.key: expected the private key"));
+  std::ofstream(first.key_file) << new_key;
+  std::ofstream(first.certificate_file) << "nonsense";
+  EXPECT_THAT((*tls)->Reload().message(), HasSubstr("turning.pem: expected a certificate"));
+  accepted_.Update([](auto* stream) { stream->reset(); });
+  TestStream meanwhile = Connect(old_client.get(), address);
+  EXPECT_TRUE(meanwhile.Write("meanwhile").ok());
+
+  std::ofstream(first.certificate_file) << new_certificate;
+  EXPECT_TRUE((*tls)->Reload().ok());
+  EXPECT_TRUE(Connect(trusting().get(), address).Write("after").ok());
+  EXPECT_THAT(Connect(old_client.get(), address).Write("after").message(),
+              HasSubstr("certificate"));
+  EXPECT_EQ(server->Read(100).value_or(""), "before");
+  EXPECT_TRUE(before.Write("still").ok());
+  EXPECT_EQ(server->Read(100).value_or(""), "still");
+}
+
+TEST_F(TlsTest, ClientsMustHaveACertificateWhereTheServerAsks) {
+  const auto known = WriteTestCertificate(testing::TempDir() + "/known", "DNS:x");
+  const auto other = WriteTestCertificate(testing::TempDir() + "/stranger", "DNS:x", 3650, "other");
+  TlsOptions options = GoodOptions();
+  options.client_ca_file = known.certificate_file;
+  auto tls = NewTlsTransport(tcp_.get(), options);
+  ASSERT_TRUE(tls.ok()) << tls.status();
+  const std::string address = Listen(tls->get());
+  const struct {
+    TestCertificate shown;
+    const char* client;  // what each end is told
+    const char* server;
+  } cases[] = {
+      {known, "", ""},
+      {TestCertificate(), "asks for a certificate of the client", "did not return a certificate"},
+      {other, "does not trust the certificate", "self-signed certificate"},
+  };
+  for (const auto& c : cases) {
+    TlsOptions shows;
+    shows.ca_file = Certificate().certificate_file;
+    shows.client_certificate_file = c.shown.certificate_file;
+    shows.client_key_file = c.shown.key_file;
+    auto connecting = NewTlsTransport(tcp_.get(), shows);
+    ASSERT_TRUE(connecting.ok());
+    TestStream client = Connect(connecting->get(), address);
+    client.Write("hello").IgnoreError();
+    const std::shared_ptr<TestStream> server = Accepted();
+    const TestStream::Pending reading = server->StartRead(5);
+    if (*c.client == '\0') {
+      EXPECT_TRUE(reading->Await().ok());
+    } else {
+      EXPECT_THAT(client.Read(5).status().message(), HasSubstr(c.client));
+      EXPECT_EQ(reading->outcome.Get().callbacks, 0) << "it ended before its client";
+      client.Destroy();
+      EXPECT_THAT(reading->Await().message(), HasSubstr(c.server));
+    }
+    accepted_.Update([](auto* stream) { stream->reset(); });
+  }
+  options.certificate_file = options.key_file = "";
+  EXPECT_FALSE(NewTlsTransport(tcp_.get(), options).ok());
+  options = GoodOptions();
+  options.client_ca_file = options.key_file;
+  EXPECT_THAT(NewTlsTransport(tcp_.get(), options).status().message(),
+              HasSubstr("server.key: expected certificates"));
+}
+
+TEST_F(TlsTest, AKeyOfAnotherKindIsNotTheCertificates) {
+  const std::string path = testing::TempDir() + "/ed25519.key";
+  EVP_PKEY* const key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+  std::FILE* const file = std::fopen(path.c_str(), "w");
+  ASSERT_EQ(PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr), 1);
+  std::fclose(file);
+  EVP_PKEY_free(key);
+  TlsOptions options = GoodOptions();
+  options.key_file = path;
+  EXPECT_THAT(NewTlsTransport(tcp_.get(), options).status().message(),
+              HasSubstr("ed25519.key: it is not the key of the certificate"));
+}
+
 TEST_F(TlsTest, BothEndsProveTheirSecret) {
   const auto new_transport = [&](absl::string_view secret) {
     auto transport = NewSharedSecretTransport(tcp_.get(), secret);
@@ -309,8 +482,8 @@ TEST_F(TlsTest, BothEndsProveTheirSecret) {
       } else {
         EXPECT_EQ(server->Read(20).status().code(), absl::StatusCode::kUnavailable);
       }
-      const absl::Status told = client.Read(2).status();
       if (c.client == same.get() || c.client == other.get()) {
+        const absl::Status told = client.Read(2).status();
         EXPECT_EQ(told.code(), absl::StatusCode::kUnavailable);
         EXPECT_THAT(told.message(), HasSubstr("do not have one shared secret"));
       }

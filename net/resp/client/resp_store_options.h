@@ -3,10 +3,12 @@
 
 #include "base/language.h"
 
+#include <memory>
 #include <string>
 
 #include "absl/time/time.h"
 #include "net/event_loop.h"
+#include "net/transport.h"
 
 namespace kvarts {
 
@@ -24,6 +26,9 @@ struct RespStoreOptions {
   // Where the connection lives; null: a loop of the store's own. It must outlive
   // the store and its cursors, and must not be a caller's.
   EventLoop* loop = nullptr;
+  // Kept as long as the store needs it: for a transport that is of this store alone,
+  // the one that is handed to OpenRespStore() too.
+  std::shared_ptr<Transport> own_transport;
 };
 
 }  // namespace kvarts

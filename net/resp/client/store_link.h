@@ -72,7 +72,7 @@ class StoreLink final : public ValueSource {
   StoreLink(Transport* transport, absl::string_view address, const RespStoreOptions& options,
             bool waits, std::unique_ptr<EventLoops> own_loops);
 
-  const RespStoreOptions options_;
+  const RespStoreOptions options_;               // with its own transport, if any: the last to go
   const std::unique_ptr<EventLoops> own_loops_;  // null where one was given
   EventLoop* const loop_;
   const std::shared_ptr<Client> client_;
