@@ -1,5 +1,7 @@
 // Groups the rows of a text by their keys.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -181,6 +183,9 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   KVARTS_ASSIGN_OR_RETURN(const std::unique_ptr<StopSignal> stop, StopSignal::New());
   const std::unique_ptr<ProgressBar> bar = ProgressBar::OnStderr();
   options.progress = bar.get();
+  // Rows and a bar on one terminal would be drawn over each other.
+  const bool shows_rows = options.output == "-" && ::isatty(STDOUT_FILENO) == 1;
+  if (shows_rows) options.before_output = [&bar] { bar->Stop(); };
   GroupText group_text(options);
   absl::StatusOr<GroupTextReport> report;
   KVARTS_ASSIGN_OR_RETURN(std::thread runner, StartThread([&] {
@@ -194,6 +199,8 @@ absl::StatusOr<int> Main(const std::vector<std::string>& args) {
   if (stopped && absl::IsCancelled(report.status())) {
     return absl::CancelledError("ended by a signal; nothing was written");
   }
+  // Who reads the output has what they want, as `head`: they know, and nobody else needs to.
+  if (absl::IsCancelled(report.status())) return 1;
   KVARTS_RETURN_IF_ERROR(report.status());
   if (report->skipped > 0) {
     std::fprintf(stderr, "group_by: %llu %s malformed and skipped\n",

@@ -51,6 +51,7 @@ std::unique_ptr<ProgressBar> ProgressBar::OnStderr() {
 void ProgressBar::Report(absl::string_view phase, absl::string_view unit, uint64_t done,
                          uint64_t total) {
   MutexLock lock(&mu_);
+  if (stopped_) return;
   const absl::Time now = clock_->Now();
   if (!active_ || phase != phase_) {
     FinishLocked();
@@ -78,6 +79,13 @@ void ProgressBar::Note(absl::string_view note) {
 void ProgressBar::Finish() {
   MutexLock lock(&mu_);
   FinishLocked();
+}
+
+void ProgressBar::Stop() {
+  MutexLock lock(&mu_);
+  if (active_ && shown_ && columns_ > 0) output_("\r\x1b[K");
+  stopped_ = true;
+  active_ = false;
 }
 
 void ProgressBar::FinishLocked() {

@@ -42,6 +42,9 @@ class ProgressBar final : public ProgressSink {
 
   // Ends the phase and its line. What is reported later begins another.
   void Finish();
+  // Takes its line off a terminal, where something else is to be shown. Nothing is shown from now
+  // on.
+  void Stop();
 
  private:
   void FinishLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -53,6 +56,7 @@ class ProgressBar final : public ProgressSink {
   const Output output_;
 
   Mutex mu_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   bool active_ ABSL_GUARDED_BY(mu_) = false;
   bool shown_ ABSL_GUARDED_BY(mu_) = false;
   std::string phase_ ABSL_GUARDED_BY(mu_);

@@ -67,6 +67,22 @@ TEST_F(ProgressBarTest, ATerminalHasOneLineDrawnAnew) {
   EXPECT_EQ(Output(), "");
 }
 
+TEST_F(ProgressBarTest, StoppedItTakesItsLineAwayAndShowsNothingMore) {
+  for (const int columns : {0, 68}) {
+    ProgressBar bar = Bar(columns);
+    bar.Report("sorting", "bytes", 0, 100);
+    Pass(absl::Seconds(4));
+    bar.Report("sorting", "bytes", 50, 100);
+    EXPECT_NE(Output(), "");
+    bar.Stop();
+    EXPECT_EQ(Output(), columns > 0 ? "\r\x1b[K" : "");
+    Pass(absl::Seconds(4));
+    bar.Report("sorting", "bytes", 80, 100);
+    bar.Finish();
+    EXPECT_EQ(Output(), "");
+  }
+}
+
 TEST_F(ProgressBarTest, NoLineIsWiderThanTheTerminal) {
   for (int columns = 1; columns < 100; ++columns) {
     ProgressBar bar = Bar(columns);

@@ -11,7 +11,8 @@ programs=(kv_server kv_client kv_repl kv_build kv_bench kv_node kv_cluster group
 root=$(mktemp -d)
 server=
 finish() {
-  [ -z "$server" ] || kill "$server" 2>/dev/null || true
+  # It has files in there until it has ended.
+  if [ -n "$server" ]; then kill "$server" && wait "$server"; fi || true
   rm -rf "$root"
 }
 trap finish EXIT

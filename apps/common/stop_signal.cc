@@ -1,5 +1,6 @@
 #include "apps/common/stop_signal.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -38,6 +39,13 @@ int BlockAndOpen(const std::vector<int>& stop_signals, bool hangup) {
   return ::signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+// Whether the process has a terminal that controls it, which it may not read from.
+bool HasTerminal() {
+  const int fd = ::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (fd >= 0) ::close(fd);
+  return fd >= 0;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StopSignal>> StopSignal::New(std::function<void()> on_hangup) {
@@ -58,7 +66,8 @@ StopSignal::StopSignal(std::function<void()> on_hangup, std::vector<int> stop_si
     : on_hangup_(std::move(on_hangup)),
       stop_signals_(std::move(stop_signals)),
       signal_fd_(signal_fd),
-      wake_fd_(wake_fd) {}
+      wake_fd_(wake_fd),
+      had_terminal_(HasTerminal()) {}
 
 StopSignal::~StopSignal() {
   ::close(signal_fd_);
@@ -75,7 +84,7 @@ bool StopSignal::Wait() {
     if (fds[0].revents != 0) {
       signalfd_siginfo info;
       if (::read(signal_fd_, &info, sizeof info) != sizeof info) continue;
-      if (info.ssi_signo == SIGHUP && on_hangup_ != nullptr) {
+      if (info.ssi_signo == SIGHUP && on_hangup_ != nullptr && !TerminalIsGone()) {
         on_hangup_();
         continue;
       }
@@ -86,6 +95,8 @@ bool StopSignal::Wait() {
     if (fds[1].revents != 0 && ::read(wake_fd_, &count, sizeof count) == sizeof count) return false;
   }
 }
+
+bool StopSignal::TerminalIsGone() const { return had_terminal_ && !HasTerminal(); }
 
 void StopSignal::LetSecondEnd() const {
   sigset_t set;

@@ -18,7 +18,9 @@ namespace kvarts {
 // second.
 class StopSignal {
  public:
-  // `on_hangup`, where given, is called inside Wait() for each SIGHUP. kResourceExhausted
+  // `on_hangup`, where given, is called inside Wait() for each SIGHUP, but for one that comes
+  // because the terminal which the process was started on is gone: it ends as by another signal,
+  // as who closed its window expects. kResourceExhausted
   // where there are no descriptors for it.
   static absl::StatusOr<std::unique_ptr<StopSignal>> New(std::function<void()> on_hangup = {});
   ~StopSignal();
@@ -35,11 +37,13 @@ class StopSignal {
   StopSignal(std::function<void()> on_hangup, std::vector<int> stop_signals, int signal_fd,
              int wake_fd);
   void LetSecondEnd() const;
+  bool TerminalIsGone() const;
 
   const std::function<void()> on_hangup_;
   const std::vector<int> stop_signals_;
   const int signal_fd_;
   const int wake_fd_;
+  const bool had_terminal_;
 };
 
 }  // namespace kvarts

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
@@ -38,7 +39,7 @@ Terminal::~Terminal() {
     ::kill(pid_, SIGKILL);
     Wait();
   }
-  ::close(fd_);
+  if (fd_ >= 0) ::close(fd_);
 }
 
 void Terminal::Type(const std::string& text) {
@@ -64,6 +65,8 @@ std::string Terminal::ReadToEnd() {
   text.swap(shown_);
   return text;
 }
+
+void Terminal::HangUp() { ::close(std::exchange(fd_, -1)); }
 
 void Terminal::Signal(int signal) { ::kill(pid_, signal); }
 

@@ -25,6 +25,8 @@ class Terminal {
   std::string ReadTo(const std::string& end);
   // What is shown up to the end of the program.
   std::string ReadToEnd();
+  // Takes the terminal away, as who closes its window.
+  void HangUp();
   // To the program alone.
   void Signal(int signal);
   // The exit code, or 128 and the number of the signal that ended it.

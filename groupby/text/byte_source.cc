@@ -31,11 +31,12 @@ class FileSource final : public ByteSource {
   }
 
   absl::StatusOr<size_t> Read(char* to, size_t room) override {
-    while (true) {
+    while (!ended_) {
       if (!regular_) KVARTS_RETURN_IF_ERROR(interrupt_->Wait(fd_, POLLIN));
       const ssize_t n = ::read(fd_, to, room);
       if (n >= 0) {
         position_ += static_cast<uint64_t>(n);
+        ended_ = n == 0 && room > 0;
         return static_cast<size_t>(n);
       }
       const int error = errno;
@@ -45,6 +46,7 @@ class FileSource final : public ByteSource {
             error, absl::StrCat(name_, ": cannot read the file at offset ", position_));
       }
     }
+    return size_t{0};
   }
   uint64_t position() const override { return position_; }
   uint64_t size() const override { return size_; }
@@ -56,6 +58,7 @@ class FileSource final : public ByteSource {
   const uint64_t size_;
   const Interrupt* const interrupt_;
   uint64_t position_ = 0;
+  bool ended_ = false;  // of a terminal the next read would wait for another end
 };
 
 // Another source, whose first bytes may be looked at before they are read.

@@ -155,7 +155,10 @@ absl::StatusOr<GroupTextReport> GroupText::Run() {
 absl::Status GroupText::WriteAll(Collector* collector, OutputFile* output,
                                  GroupTextReport* report) const {
   KVARTS_RETURN_IF_ERROR(
-      collector->Write([output](absl::string_view text) { return output->Append(text); }));
+      collector->Write([this, output, begun = false](absl::string_view text) mutable {
+        if (!std::exchange(begun, true) && options_.before_output) options_.before_output();
+        return output->Append(text);
+      }));
   KVARTS_RETURN_IF_ERROR(output->Commit());
   report->output_bytes = output->written();
   report->stats = collector->stats();

@@ -2,6 +2,7 @@
 #define KVARTS_GROUPBY_TEXT_OPTIONS_H_
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,8 @@ struct GroupTextOptions {
   // Memory, threads, order, temp_dir, algorithm and its caps.
   GroupingOptions grouping;
   ProgressSink* progress = nullptr;
+  // Called before anything of the output is written, if anything is.
+  std::function<void()> before_output;
 };
 
 char DelimiterOf(const GroupTextOptions& options);

@@ -76,7 +76,11 @@ absl::StatusOr<std::unique_ptr<OutputFile>> OutputFile::OpenTemporary(const std:
     const int fd = ::open(temp_path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) {
       if (errno == EEXIST && attempt < 1000) continue;
-      return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot create the output"));
+      const bool is_there = ::access(target.c_str(), F_OK) == 0;
+      return absl::ErrnoToStatus(
+          errno, absl::StrCat(path, is_there ? ": cannot make the file beside it that replaces it "
+                                               "when it is whole (> writes to it as it goes)"
+                                             : ": cannot create the output"));
     }
     std::unique_ptr<OutputFile> file(new OutputFile(path, fd, interrupt));
     auto lock = fs->Lock(temp_path);
@@ -163,6 +167,9 @@ absl::Status OutputFile::Write(absl::string_view bytes) {
       continue;
     }
     const int error = errno;
+    if (error == EPIPE) {
+      return absl::CancelledError(absl::StrCat(name_, ": nobody reads the output any more"));
+    }
     if (error == EAGAIN) {
       KVARTS_RETURN_IF_ERROR(interrupt_->Wait(fd_, POLLOUT));
     } else if (error != EINTR) {

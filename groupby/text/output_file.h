@@ -33,6 +33,7 @@ class OutputFile {
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
+  // kCancelled: of a pipe, whose reader went away; or the interrupt.
   absl::Status Append(absl::string_view bytes);
   absl::Status Commit();
 

@@ -210,6 +210,7 @@ class Engine {
     flush_error_ = absl::OkStatus();
     work_.SignalAll();
   }
+  void NoteDeadRun();
   void WakeIfHidesTables(absl::Span<const Entry> entries);
 
   const std::string dir_;
@@ -265,6 +266,7 @@ class Engine {
   bool stopping_ ABSL_GUARDED_BY(work_mu_) = false;
   // A range deletion in the memtable hides all of a table.
   bool hides_tables_ ABSL_GUARDED_BY(work_mu_) = false;
+  bool dead_run_ ABSL_GUARDED_BY(work_mu_) = false;  // a scan has passed one
   std::atomic<bool> cancelled_{false};
   std::thread flush_thread_;
   std::thread compact_thread_;
@@ -280,6 +282,7 @@ class Engine {
   std::atomic<uint64_t> compactions_{0};
   std::atomic<uint64_t> moved_tables_{0};
   std::atomic<uint64_t> dropped_tables_{0};
+  std::atomic<uint64_t> dead_runs_{0};
   std::atomic<uint64_t> shrunk_{0};
   std::atomic<uint64_t> ingested_tables_{0};
   std::atomic<uint64_t> ingest_commit_us_{0};

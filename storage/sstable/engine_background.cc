@@ -15,6 +15,10 @@ constexpr uint64_t kLevelFactor = 10;
 constexpr absl::Duration kRetry = absl::Milliseconds(500);
 // How often the memtable is flushed at most since range deletions in it hide all of a table.
 constexpr absl::Duration kBetweenRangeDrops = absl::Seconds(1);
+// After dead runs were compacted, so many times as long nothing is done about the next ones, and a
+// second at the least: who deletes at the front what comes at the back, as from a queue, and looks
+// at the front all the time, must not have all compacted all the time.
+constexpr int kRestAfterDeadRuns = 10;
 
 // The range from the first key of `files` to behind the last.
 void Widen(const std::vector<TableFilePtr>& files, bool* any, std::string* begin,
@@ -124,6 +128,15 @@ void Engine::WakeIfHidesTables(absl::Span<const Entry> entries) {
   }
 }
 
+void Engine::NoteDeadRun() {
+  {
+    MutexLock lock(&work_mu_);
+    if (std::exchange(dead_run_, true)) return;
+    ++work_asked_;
+  }
+  work_.SignalAll();
+}
+
 void Engine::FlushLoop() {
   uint64_t seen = 0;
   while (true) {
@@ -153,9 +166,22 @@ void Engine::CompactLoop() {
   bool shrinks = false;
   bool hides_tables = false;
   absl::Time flushed_at = absl::InfinitePast();
+  bool dead_noted = false;
+  bool dead = false;  // until what is full of deletions is compacted, also on level 0
+  absl::Time dead_since = absl::InfinitePast();
+  absl::Time dead_again = absl::InfinitePast();
   while (true) {
     if (idle) PromiseWhatIsSynced();
     const bool full = reserve_.is_spent();
+    // Of what a snapshot pins the next scan tells again.
+    dead_noted = dead_noted && core_->Pinned().empty();
+    if (dead_noted && !dead && absl::Now() >= dead_again) {
+      dead_noted = false;
+      dead = true;
+      dead_since = absl::Now();
+      dead_runs_.fetch_add(1, std::memory_order_relaxed);
+      FlushDeletions();
+    }
     if (full || (hides_tables && absl::Now() >= flushed_at + kBetweenRangeDrops)) {
       hides_tables = false;
       flushed_at = absl::Now();
@@ -166,7 +192,12 @@ void Engine::CompactLoop() {
     absl::StatusOr<bool> compacted = false;
     if (shrinks) compacted = ShrinkOne();
     shrinks = shrinks && compacted.ok() && *compacted;
-    if (!shrinks) compacted = CompactOne(idle || full);
+    if (!shrinks) compacted = CompactOne(idle || full || dead);
+    if (dead && compacted.ok() && !*compacted && core_->Take().sources->frozen.empty()) {
+      dead = false;
+      const absl::Time now = absl::Now();
+      dead_again = now + std::max(kBetweenRangeDrops, kRestAfterDeadRuns * (now - dead_since));
+    }
     MutexLock lock(&work_mu_);
     compact_error_ = compacted.status();
     progress_.SignalAll();
@@ -174,11 +205,13 @@ void Engine::CompactLoop() {
     if (!compacted.ok()) {
       work_.WaitFor(&work_mu_, kRetry);
     } else if (!*compacted && work_asked_ == seen) {
-      work_.WaitFor(&work_mu_, full || hides_tables ? kRetry : options_.idle_period);
-      idle = !full && !hides_tables;
+      const bool wants = full || hides_tables || dead_noted;
+      work_.WaitFor(&work_mu_, wants ? kRetry : options_.idle_period);
+      idle = !wants;
     }
     idle = idle && work_asked_ == seen;
     hides_tables = std::exchange(hides_tables_, false) || hides_tables;
+    dead_noted = std::exchange(dead_run_, false) || dead_noted;
     seen = work_asked_;
   }
 }

@@ -291,6 +291,7 @@ StoreStats Engine::Stats() {
   add("compactions", compactions_.load());
   add("moved_tables", moved_tables_.load());
   add("dropped_tables", dropped_tables_.load());
+  add("dead_runs", dead_runs_.load());
   add("shrunk_tables", shrunk_.load());
   add("ingested_tables", ingested_tables_.load());
   add("ingest_commit_us", ingest_commit_us_.load());

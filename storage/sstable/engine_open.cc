@@ -307,12 +307,14 @@ absl::Status Engine::StartThreads() {
   KVARTS_RETURN_IF_ERROR(queue_.StartThread());
   KVARTS_ASSIGN_OR_RETURN(flush_thread_, StartThread([this] { FlushLoop(); }));
   KVARTS_ASSIGN_OR_RETURN(compact_thread_, StartThread([this] { CompactLoop(); }));
+  core_->SetOnDeadRun([this] { NoteDeadRun(); });
   return absl::OkStatus();
 }
 
 Engine::~Engine() { Close().IgnoreError(); }
 
 absl::Status Engine::Close() {
+  core_->SetOnDeadRun(nullptr);
   queue_.Stop();
   closed_ = true;  // what comes behind the last commit below would be in no directory of ours
   {

@@ -591,6 +591,76 @@ TEST(SstableCompactionTest, TheSpaceOfADeletedRangeDoesNotWaitForTheMemtableToFi
   EXPECT_TRUE(ContentsOf(store.get())->empty());
 }
 
+// Each scan from there would pass over all of them, for as long as nothing is written.
+TEST(SstableCompactionTest, DeadRunsThatAScanHasPassedAreCompacted) {
+  for (const bool backward : {false, true}) {
+    SCOPED_TRACE(backward);
+    MemoryFileSystem fs;
+    SstableOptions options = SmallSstable(&fs);
+    options.threads = true;
+    options.memtable_bytes = 8 << 20;
+    options.memory = 64 << 20;
+    options.table_bytes = 1 << 20;
+    options.idle_period = absl::Hours(1);
+    auto store = OpenSstable(kTestDir, options).value();
+    ASSERT_TRUE(store->Put("a", "first").ok());
+    ASSERT_TRUE(store->Put("z", "last").ok());
+    for (const bool deletes : {false, true}) {
+      WriteBatch batch;
+      std::vector<std::string> keys;
+      for (int i = 0; i < 12'000; ++i) keys.push_back(absl::StrCat("k", 100'000 + i));
+      for (const std::string& key : keys) deletes ? batch.Delete(key) : batch.Put(key, "v");
+      ASSERT_TRUE(store->Write(batch, {}, nullptr).ok());
+      // The deletions are still in memory.
+      if (!deletes) {
+        ASSERT_TRUE(store->maintenance()->Flush().ok());
+      }
+    }
+    const auto entries = [&] { return store->maintenance()->Verify()->entries; };
+    EXPECT_GE(entries(), 12'002u);
+    ScanOptions scan;
+    scan.backward = backward;
+    scan.range = KeyRange::FromTo("b", "zz");
+    ScanPage page;
+    ASSERT_TRUE((*store->NewCursor(scan))->Next(PageLimits(), &page).ok());
+    for (int i = 0; (StatOf(store.get(), "dead_runs") == 0 || entries() > 2) && i < 5000; ++i) {
+      absl::SleepFor(absl::Milliseconds(2));
+    }
+    EXPECT_EQ(entries(), 2u);
+    EXPECT_EQ(StatOf(store.get(), "dead_runs"), 1u);
+    EXPECT_EQ(*ContentsOf(store.get()), (State{{"a", "first"}, {"z", "last"}}));
+  }
+}
+
+// A scan of a snapshot says nothing, and what a snapshot may need is not looked for all the time.
+TEST(SstableCompactionTest, DeadRunsOfASnapshotStay) {
+  MemoryFileSystem fs;
+  SstableOptions options = SmallSstable(&fs);
+  options.threads = true;
+  options.idle_period = absl::Hours(1);
+  auto store = OpenSstable(kTestDir, options).value();
+  std::vector<std::string> keys;
+  for (int i = 0; i < 12'000; ++i) keys.push_back(absl::StrCat("k", 100'000 + i));
+  for (const bool deletes : {false, true}) {
+    WriteBatch batch;
+    for (const std::string& key : keys) deletes ? batch.Delete(key) : batch.Put(key, "v");
+    ASSERT_TRUE(store->Write(batch, {}, nullptr).ok());
+  }
+  {
+    const auto snapshot = *store->GetSnapshot();
+    for (const bool pinned : {true, false}) {
+      ScanOptions scan;
+      if (pinned) scan.snapshot = snapshot;
+      ScanPage page;
+      ASSERT_TRUE((*store->NewCursor(scan))->Next(PageLimits(), &page).ok());
+    }
+    // Whatever it was asked for, the thread has looked at it once this flush is compacted.
+    ASSERT_TRUE(store->maintenance()->Flush().ok());
+    ASSERT_TRUE(store->maintenance()->Compact(KeyRange::All()).ok());
+    EXPECT_EQ(StatOf(store.get(), "dead_runs"), 0u);
+  }
+}
+
 // Not when something else wakes it, which may be after the idle period.
 TEST(SstableCompactionTest, ItBeginsWhenTheFlushThatMakesItDueHasEnded) {
   for (int round = 0; round < 5; ++round) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -58,6 +59,17 @@ class ReadCore {
   Sequence visible() const { return visible_.load(std::memory_order_acquire); }
   void SetVisible(Sequence sequence) { visible_.store(sequence, std::memory_order_release); }
 
+  // A scan of the newest state has passed over many entries in a row that nobody can see. Calls
+  // what the last call of SetOnDeadRun() gave, under a lock.
+  void NoteDeadRun() {
+    MutexLock lock(&dead_mu_);
+    if (on_dead_run_) on_dead_run_();
+  }
+  void SetOnDeadRun(std::function<void()> on_dead_run) {
+    MutexLock lock(&dead_mu_);
+    on_dead_run_ = std::move(on_dead_run);
+  }
+
   // Milliseconds, which never go back while the store is open: what has expired stays so.
   int64_t NowMs() const { return clock_.NowMs(); }
   uint64_t clock_steps() const { return clock_.steps(); }
@@ -91,6 +103,8 @@ class ReadCore {
   std::shared_ptr<const Sources> sources_ ABSL_GUARDED_BY(mu_);
   std::atomic<Sequence> visible_{0};
   std::array<std::atomic<Sequence>, kFloorBuckets> floors_{};
+  Mutex dead_mu_;
+  std::function<void()> on_dead_run_ ABSL_GUARDED_BY(dead_mu_);
   mutable Mutex snapshots_mu_;
   std::multiset<Sequence> snapshots_ ABSL_GUARDED_BY(snapshots_mu_);
 };

@@ -18,6 +18,8 @@ constexpr size_t kPositionHeader = 9;
 constexpr size_t kLentBytes = 4 << 10;
 // From so many versions of a key on, a seek to the next key is less work than steps.
 constexpr int kStepsBeforeSeek = 8;
+// Entries in a row that nobody can see. To pass them takes about a millisecond.
+constexpr int kDeadRun = 10'000;
 
 uint64_t PositionChecksum(const ScanOptions& scan, absl::string_view key) {
   std::string text = scan.backward ? "<" : ">";
@@ -55,6 +57,7 @@ class SstableCursor final : public Cursor {
     limits_ = limits;
     limits_.entries = std::max<size_t>(limits.entries, 1);
     bytes_ = 0;
+    dead_ = longest_dead_ = 0;
     page_ = page;
     std::string begin = scan_.range.begin;
     std::string end = scan_.range.end;
@@ -75,6 +78,8 @@ class SstableCursor final : public Cursor {
       page->Reset();
       return status;
     }
+    // With a snapshot some of them may be what another one sees.
+    if (longest_dead_ >= kDeadRun && snapshot == nullptr) core_->NoteDeadRun();
     at_end_ = page->empty();
     if (!at_end_) last_ = std::string((page->end() - 1)->key);
     return status;
@@ -103,7 +108,10 @@ class SstableCursor final : public Cursor {
       key.assign(entry.key.data(), entry.key.size());
       bool more = true;
       if (entry.is_put() && scan->Covering(key, at_) < entry.sequence()) {
+        dead_ = 0;
         KVARTS_ASSIGN_OR_RETURN(more, Emit(entry, PinOf(it)));
+      } else {
+        CountDead();
       }
       if (!more) break;
       // Passes the other versions of the key.
@@ -149,12 +157,18 @@ class SstableCursor final : public Cursor {
         it.Prev();
       }
       newest.key = key;
-      if (!any || !newest.is_put() || scan->Covering(key, at_) >= newest.sequence()) continue;
+      if (!any || !newest.is_put() || scan->Covering(key, at_) >= newest.sequence()) {
+        CountDead();
+        continue;
+      }
+      dead_ = 0;
       KVARTS_ASSIGN_OR_RETURN(const bool more, Emit(newest, pin));
       if (!more) break;
     }
     return it.status();
   }
+
+  void CountDead() { longest_dead_ = std::max(longest_dead_, ++dead_); }
 
   // Keeps an entry that is large; null: it is copied.
   static Pin PinOf(const Iterator& it) {
@@ -207,6 +221,8 @@ class SstableCursor final : public Cursor {
   int64_t now_ms_ = 0;
   PageLimits limits_;
   size_t bytes_ = 0;
+  int dead_ = 0;          // keys since the last that is there
+  int longest_dead_ = 0;  // ... at the most
   ScanPage* page_ = nullptr;
 };
 
