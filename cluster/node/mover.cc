@@ -72,6 +72,7 @@ void ReadKeys(const std::vector<std::string>& keys, size_t ahead, Outbox* outbox
 Mover::Mover(NodeParts* parts, Leftovers* leftovers)
     : parts_(*parts),
       leftovers_(leftovers),
+      pace_(*parts),
       pump_timer_(parts->loop->NewTimer()),
       drain_timer_(parts->loop->NewTimer()),
       tick_timer_(parts->loop->NewTimer()) {
@@ -83,6 +84,7 @@ Mover::~Mover() { Stop(); }
 void Mover::Stop() {
   if (!*alive_) return;
   *alive_ = false;
+  pace_.Stop();
   pump_timer_->Cancel();
   drain_timer_->Cancel();
   tick_timer_->Cancel();
@@ -381,9 +383,13 @@ void Mover::PassStep() {
                          step->keys.begin() + static_cast<ptrdiff_t>(step->first));
         job_->keys = std::move(step->keys);
         job_->keys_at_once = step->keys_at_once;
-        job_->pass_running = false;
         job_->pass_done = step->at_end;
         Pump();
+        pace_.Next([this, number] {
+          if (job_ == nullptr || jobs_ != number) return;
+          job_->pass_running = false;
+          Pump();
+        });
       });
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -96,6 +97,36 @@ class NodeMovesTest : public testing::Test {
     }
     return told;
   }
+  // From the first of a second node's entries to the last.
+  absl::Duration TimeOfACopy(bool beside_requests) {
+    StartAt(0);
+    Settle();
+    PutAll();
+    StartAt(1);
+    const auto giver = cluster_.life(0);
+    const auto taker = cluster_.life(1);
+    uint64_t entries = 0;
+    absl::Duration first;
+    absl::Duration last;
+    const auto look = [&] {
+      if (beside_requests) {
+        ReadOptions options;
+        options.no_wait = true;
+        ReadResults results;
+        giver->store->MultiGet({"key"}, options, &results);
+      }
+      const uint64_t now = EntriesUnder(*taker);
+      if (now > entries) {
+        last = cluster_.world()->Now();
+        if (entries == 0) first = last;
+        entries = now;
+      }
+      return taker->node->status().slots == kSlots / 2;
+    };
+    EXPECT_TRUE(cluster_.RunUntil(look, absl::Seconds(30)));
+    EXPECT_GT(entries, kKeys / 3);
+    return last - first;
+  }
   static uint64_t EntriesUnder(const SimCluster::Life& life) {
     return life.under->Stats()->entries;
   }
@@ -129,6 +160,17 @@ TEST_F(NodeMovesTest, AFourthNodeTakesItsShareAndALeavingOneGivesAllAway) {
   Settle();
   EXPECT_EQ(cluster_.life(1), nullptr);
   ExpectAll();
+}
+
+// Half of 2000 keys in pages of 16 are some sixty turns, 5 ms apart beside requests.
+TEST_F(NodeMovesTest, TurnsOfTheCopyAreApartBesideRequests) {
+  const absl::Duration took = TimeOfACopy(/*beside_requests=*/true);
+  EXPECT_GT(took, absl::Milliseconds(250));
+  EXPECT_LT(took, absl::Milliseconds(800)) << "it ends under any load";
+}
+
+TEST_F(NodeMovesTest, TurnsOfTheCopyWaitForNothingWithoutRequests) {
+  EXPECT_LT(TimeOfACopy(/*beside_requests=*/false), absl::Milliseconds(150));
 }
 
 // Found by seed 20126 in memory.
