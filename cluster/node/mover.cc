@@ -321,13 +321,10 @@ void Mover::Pump() {
   const absl::Duration now = parts_.loop->Now();
   if (job_->phase == Phase::kCopying && job_->pass_done && left < kLag && now >= job_->not_before) {
     if (parts_.keeper->silence() > kCoordinatorHeard) {
-      // Reading is a transaction that writes: it says whether the switch would get through.
-      job_->not_before = now + absl::Milliseconds(20);
-      parts_.keeper->ReadNow();
-      pump_timer_->Start(absl::Milliseconds(20), [this] { Pump(); });
-      return;
+      AskCoordinator();
+    } else {
+      return Hold();
     }
-    return Hold();
   }
   if (job_->phase != Phase::kHolding) {
     // Writes go on adding without a word.
@@ -391,6 +388,18 @@ void Mover::PassStep() {
           Pump();
         });
       });
+}
+
+// By a transaction that changes nothing, whether the switch would get through.
+void Mover::AskCoordinator() {
+  job_->not_before = absl::InfiniteDuration();
+  parts_.keeper->Commit({}, [this, number = jobs_, alive = std::weak_ptr<bool>(alive_)](
+                                const absl::StatusOr<Coordinator::Outcome>& outcome) {
+    const std::shared_ptr<bool> here = alive.lock();
+    if (here == nullptr || !*here || job_ == nullptr || jobs_ != number) return;
+    job_->not_before = parts_.loop->Now() + (outcome.ok() ? absl::ZeroDuration() : kHoldPause);
+    Pump();
+  });
 }
 
 void Mover::Hold() {

@@ -106,6 +106,7 @@ class Mover {
   void Pump();
   bool SendSome();
   void PassStep();
+  void AskCoordinator();
   void Hold();
   void Switch();
   Coordinator::Transaction SwitchTransaction(const Group& group) const;
