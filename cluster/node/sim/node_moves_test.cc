@@ -173,6 +173,32 @@ TEST_F(NodeMovesTest, TurnsOfTheCopyWaitForNothingWithoutRequests) {
   EXPECT_LT(TimeOfACopy(/*beside_requests=*/false), absl::Milliseconds(150));
 }
 
+// Clients take only a map that is newer, and get one from whoever says MOVED. While a slot's
+// requests wait behind its switch, the map still has them wait here.
+TEST_F(NodeMovesTest, WhoSaysMovedHasANewerMapThanThoseThatSentClientsThere) {
+  for (int place = 0; place < 3; ++place) cluster_.Start(place);
+  Settle();
+  cluster_.Start(3);
+  std::map<int, std::shared_ptr<const ClusterMap>> last;
+  int moved = 0;
+  const auto look = [&] {
+    for (const int place : cluster_.Running()) {
+      const std::shared_ptr<const ClusterMap> map = cluster_.life(place)->store->map();
+      const std::shared_ptr<const ClusterMap> before = std::exchange(last[place], map);
+      if (before == nullptr || before == map) continue;
+      EXPECT_GE(map->revision, before->revision) << "at " << place;
+      for (size_t slot = 0; slot < kSlots; slot += kSlotsPerGroup) {
+        if (before->owner[slot] != before->myself || map->owner[slot] == map->myself) continue;
+        ++moved;
+        EXPECT_GT(map->revision, before->revision) << "at " << place;
+      }
+    }
+    return cluster_.life(3)->node->status().slots == kSlots / 4;
+  };
+  EXPECT_TRUE(cluster_.RunUntil(look, absl::Seconds(30)));
+  EXPECT_GT(moved, kSlotGroups / 8);
+}
+
 // Found by seed 20126 in memory.
 TEST_F(NodeMovesTest, WhoLeavesWhileItRegistersIsNotLeftInTheTable) {
   StartAt(0);
@@ -640,10 +666,10 @@ TEST_F(NodeMovesTest, SlotsWhoseRequestsStillWaitAreShownHereThoughTheTableHasTh
       },
       absl::Seconds(10)));
   cluster_.Crash(1, SimCrash::kSilent);
-  const auto revision = static_cast<uint64_t>(cluster_.Table().revision);
-  ASSERT_TRUE(
-      cluster_.RunUntil([&] { return slots->map()->revision >= revision; }, absl::Seconds(1)));
+  const std::shared_ptr<const ClusterMap> before = slots->map();
+  ASSERT_TRUE(cluster_.RunUntil([&] { return slots->map() != before; }, absl::Seconds(1)));
   const std::shared_ptr<const ClusterMap> map = slots->map();
+  EXPECT_EQ(map->revision, static_cast<uint64_t>(cluster_.Table().revision) - 1);
   for (const uint16_t slot : switched) {
     ASSERT_EQ(slots->state(slot), SlotState::kHeld);
     EXPECT_EQ(map->owner[slot], map->myself);
