@@ -73,22 +73,17 @@ absl::StatusOr<std::unique_ptr<FileLock>> CoordinatorFile::Lock() {
 }
 
 absl::StatusOr<Coordinator::Contents> CoordinatorFile::Read() {
-  absl::StatusOr<Found> found = Found();
-  {
-    KVARTS_ASSIGN_OR_RETURN(const auto lock, Lock());
-    found = ReadLocked();
-  }
-  KVARTS_RETURN_IF_ERROR(found.status());
-  // Without the lock: whoever reads a new state syncs it, and who would change it again need not
-  // wait for that.
-  KVARTS_RETURN_IF_ERROR(MakeDurable(*found));
-  return std::move(found->contents);
+  // The file is replaced in one step, and what had been replaced before this began is not found any
+  // more. So whoever would change something does not wait for all who look.
+  KVARTS_ASSIGN_OR_RETURN(Found found, Find());
+  KVARTS_RETURN_IF_ERROR(MakeDurable(found));
+  return std::move(found.contents);
 }
 
 absl::StatusOr<Coordinator::Outcome> CoordinatorFile::Commit(
     const Coordinator::Transaction& transaction) {
   KVARTS_ASSIGN_OR_RETURN(const auto lock, Lock());
-  KVARTS_ASSIGN_OR_RETURN(const Found found, ReadLocked());
+  KVARTS_ASSIGN_OR_RETURN(const Found found, Find());
   KVARTS_RETURN_IF_ERROR(MakeDurable(found));
   const Coordinator::Contents& contents = found.contents;
   if (!Holds(transaction, contents)) return Coordinator::Outcome();
@@ -96,10 +91,14 @@ absl::StatusOr<Coordinator::Outcome> CoordinatorFile::Commit(
   return Replace(contents, transaction);
 }
 
-absl::StatusOr<CoordinatorFile::Found> CoordinatorFile::ReadLocked() {
+absl::StatusOr<CoordinatorFile::Found> CoordinatorFile::Find() {
   Found found;
   absl::StatusOr<std::string> bytes = ReadFile(fs_, path_);
-  if (absl::IsNotFound(bytes.status())) return found;
+  if (absl::IsNotFound(bytes.status())) {
+    // Of a directory that is gone, with all that was decided, nobody must believe that it is empty.
+    KVARTS_RETURN_IF_ERROR(fs_->SyncDir(DirName(path_)));
+    return found;
+  }
   if (!bytes.ok()) return bytes.status();
   absl::StatusOr<Coordinator::Contents> contents = ParseCoordinatorFile(*bytes);
   if (!contents.ok()) {

@@ -25,16 +25,16 @@ class CoordinatorFile {
   // `fs` must outlive it.
   CoordinatorFile(FileSystem* fs, std::string path);
 
-  // Both hold the lock on PATH.lock while they look at the file or change it, and are kAborted at
-  // once where another has it, so that the caller may try again. What they tell of the file
-  // outlives a power cut, even where its writer died before that was so.
+  // Commit() holds the lock on PATH.lock while it looks at the file and changes it, and is kAborted
+  // at once where another has it, so that the caller may try again. Read() takes no lock. What they
+  // tell of the file outlives a power cut, even where its writer died before that was so.
   //
   // kDataLoss: the file is damaged. Commit(): kUnavailable, nothing was and will be done;
   // kDeadlineExceeded, others may see that it was done, and a power cut may undo it.
   absl::StatusOr<Coordinator::Contents> Read();
   absl::StatusOr<Coordinator::Outcome> Commit(const Coordinator::Transaction& transaction);
 
-  // The revision, without the lock; 0 where there is no file, -1 where it cannot be told. It may
+  // The revision; 0 where there is no file, -1 where it cannot be told. It may
   // be of a transaction that has not ended.
   int64_t PeekRevision();
 
@@ -45,7 +45,7 @@ class CoordinatorFile {
     std::optional<uint64_t> checksum;  // of the file, where there is one
   };
 
-  absl::StatusOr<Found> ReadLocked();
+  absl::StatusOr<Found> Find();
   absl::Status MakeDurable(const Found& found);
   absl::StatusOr<Coordinator::Outcome> Replace(const Coordinator::Contents& before,
                                                const Coordinator::Transaction& transaction);

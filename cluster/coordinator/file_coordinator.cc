@@ -25,7 +25,6 @@ namespace {
 
 // The lock has no queue: who would write while a hold waits for it must not sleep past its release.
 constexpr absl::Duration kLockInterval = absl::Milliseconds(1);
-constexpr absl::Duration kLockPatience = absl::Seconds(1);
 constexpr absl::Duration kPeekInterval = absl::Milliseconds(50);
 
 // Thread-safe. Runs jobs on a thread of its own, in their order. Its end waits for the one that
@@ -154,7 +153,8 @@ class FileCoordinator final : public Coordinator {
   void Begin(absl::Duration timeout, Call call) {
     const absl::Duration now = core_->loop->Now();
     call.deadline = now + timeout;
-    call.lock_deadline = now + std::min(timeout, kLockPatience);
+    // The rest is left to the last try, whose outcome is then known.
+    call.lock_deadline = now + 0.9 * timeout;
     call.timer = core_->loop->NewTimer();
     TryNow(Add(std::move(call)));
   }

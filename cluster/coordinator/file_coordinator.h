@@ -18,9 +18,10 @@ namespace kvarts {
 // its end waits for. `fs` and `loop` must outlive it. The file comes with the first transaction,
 // its directory must be there; PATH.lock and PATH.tmp stand beside it.
 //
-// A call locks PATH.lock for one reading, comparing and replacing. Where another has it, the call
-// tries again every millisecond, and is kUnavailable after 1 s: that one hangs, or is stopped. A
-// transaction is durable when it has ended. What others changed is noticed within 50 ms or so.
+// A transaction locks PATH.lock for one reading, comparing and replacing. Where another has it, it
+// tries again every millisecond, and is kUnavailable after nine tenths of its time: that one hangs,
+// or is stopped. It is durable when it has ended. A read takes no lock. What others changed is
+// noticed within 50 ms or so.
 //
 // Calls have these errors beside Coordinator's, all of them without an effect: kDataLoss where the
 // file is damaged, with its name; kPermissionDenied; kNotFound where the directory is gone;

@@ -31,9 +31,10 @@ class InFlight {
         count_ = &place.counts[parity];
         count_->fetch_add(1, std::memory_order_seq_cst);
         // Who counted under a parity that was flipped before might not be waited for.
-        if (calls->parity_.load(std::memory_order_seq_cst) == parity) return;
+        if (calls->parity_.load(std::memory_order_seq_cst) == parity) break;
         count_->fetch_sub(1, std::memory_order_release);
       }
+      place.begun.store(place.begun.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
     Guard(Guard&& other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
     Guard& operator=(Guard&& other) noexcept {
@@ -65,10 +66,17 @@ class InFlight {
     }
     return true;
   }
+  // Calls so far, about: of two at one moment one may not be counted.
+  uint64_t begun() const {
+    uint64_t sum = 0;
+    for (const Place& place : places_) sum += place.begun.load(std::memory_order_relaxed);
+    return sum;
+  }
 
  private:
   struct alignas(128) Place {
     std::array<std::atomic<int64_t>, 2> counts{};
+    std::atomic<uint64_t> begun{0};
   };
   static constexpr size_t kPlaces = 16;
 

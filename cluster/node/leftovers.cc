@@ -156,7 +156,7 @@ void Leftovers::Step() {
                    const std::shared_ptr<bool> here = alive.lock();
                    if (here == nullptr || !*here) return;
                    if (!ended->ok()) return EndJob(ended->status());
-                   if (!**ended) return Step();
+                   if (!**ended) return pace_.Next([this] { Step(); });
                    EndJob(absl::OkStatus());
                  });
 }

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cluster/node/node_parts.h"
+#include "cluster/node/pace.h"
 
 namespace kvarts {
 namespace cluster {
@@ -25,8 +26,11 @@ class Leftovers {
   using Save = std::function<void(const std::vector<uint16_t>& slots,
                                   absl::AnyInvocable<void(absl::Status)> done)>;
 
-  Leftovers(NodeParts* parts, Save save) : parts_(*parts), save_(std::move(save)) {}
-  void Stop() { *alive_ = false; }
+  Leftovers(NodeParts* parts, Save save) : parts_(*parts), save_(std::move(save)), pace_(*parts) {}
+  void Stop() {
+    *alive_ = false;
+    pace_.Stop();
+  }
 
   // Those a node's file had at its start. Until Settle() all slots count as foreign: which are the
   // node's is not known before a table was read, and a scan must not show what has moved on.
@@ -73,6 +77,7 @@ class Leftovers {
 
   const NodeParts& parts_;
   const Save save_;
+  Pace pace_;  // of Step()
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::bitset<kSlots> marked_;
   std::bitset<kSlots> suspected_;

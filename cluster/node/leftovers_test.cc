@@ -1,5 +1,6 @@
 #include "cluster/node/leftovers.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/time/time.h"
 #include "base/slot.h"
 #include "cluster/node/node_parts.h"
+#include "cluster/node/pace.h"
 #include "gtest/gtest.h"
 #include "net/store_runner.h"
 #include "storage/memory/memory.h"
@@ -39,13 +41,17 @@ class LeftoversTest : public testing::Test {
   };
 
   LeftoversTest() {
-    parts_.store = &store_;
-    parts_.loop = loop_;
-    parts_.runner = &runner_;
     leftovers_.Init({});
     leftovers_.Settle();
   }
 
+  NodeParts Parts() {
+    NodeParts parts;
+    parts.store = &store_;
+    parts.loop = loop_;
+    parts.runner = &runner_;
+    return parts;
+  }
   // A key of a slot of its own.
   uint16_t Put(const std::string& key) {
     EXPECT_TRUE(under_->Put(key, "value").ok());
@@ -58,7 +64,7 @@ class LeftoversTest : public testing::Test {
   const std::unique_ptr<Store> under_ = *OpenMemoryStore(MemoryOptions());
   Runner runner_{under_.get()};
   NodeStore store_{under_.get(), [](Task) { FAIL() << "the store does not block"; }};
-  NodeParts parts_;
+  NodeParts parts_ = Parts();
   // Lists that are being saved, and who is to be told.
   std::vector<std::pair<Slots, absl::AnyInvocable<void(absl::Status)>>> saves_;
   Leftovers leftovers_{&parts_,
@@ -114,6 +120,31 @@ TEST_F(LeftoversTest, WhoIsToldThatSlotsAreCleanMayHaveOthersCleanedAtOnce) {
   EXPECT_EQ(told, 2);
   EXPECT_EQ(Entries(), 0u);
   EXPECT_FALSE(leftovers_.is_cleaning());
+}
+
+// Five turns and more; how long they take, on a clock that stands still in each.
+TEST_F(LeftoversTest, TurnsOfRemovingAreApartBesideRequestsAndOnlyThen) {
+  const auto time_to_clean = [this] {
+    for (int i = 0; i < 2600; ++i) Put("{tag}" + std::to_string(i));
+    bool done = false;
+    leftovers_.Clean({KeySlot("{tag}")}, [&](const absl::Status& status) { done = status.ok(); });
+    const absl::Duration began = world_.Now();
+    EXPECT_TRUE(world_.RunUntil([&] { return done; }, absl::Seconds(1)));
+    EXPECT_EQ(Entries(), 0u);
+    return world_.Now() - began;
+  };
+  EXPECT_LT(time_to_clean(), Pace::kPause);
+  bool asks = true;
+  std::function<void()> ask = [&] {
+    store_.Get("key").IgnoreError();  // the slot is not the node's: a request all the same
+    if (asks) world_.After(absl::Milliseconds(1), ask);
+  };
+  ask();
+  const absl::Duration beside_requests = time_to_clean();
+  EXPECT_GE(beside_requests, 5 * Pace::kPause);
+  EXPECT_LT(beside_requests, 7 * Pace::kPause);
+  asks = false;
+  world_.RunFor(absl::Milliseconds(1));
 }
 
 TEST_F(LeftoversTest, OfSuspectedSlotsThoseWithEntriesAreMarked) {

@@ -72,6 +72,7 @@ void ReadKeys(const std::vector<std::string>& keys, size_t ahead, Outbox* outbox
 Mover::Mover(NodeParts* parts, Leftovers* leftovers)
     : parts_(*parts),
       leftovers_(leftovers),
+      pace_(*parts),
       pump_timer_(parts->loop->NewTimer()),
       drain_timer_(parts->loop->NewTimer()),
       tick_timer_(parts->loop->NewTimer()) {
@@ -83,6 +84,7 @@ Mover::~Mover() { Stop(); }
 void Mover::Stop() {
   if (!*alive_) return;
   *alive_ = false;
+  pace_.Stop();
   pump_timer_->Cancel();
   drain_timer_->Cancel();
   tick_timer_->Cancel();
@@ -319,13 +321,10 @@ void Mover::Pump() {
   const absl::Duration now = parts_.loop->Now();
   if (job_->phase == Phase::kCopying && job_->pass_done && left < kLag && now >= job_->not_before) {
     if (parts_.keeper->silence() > kCoordinatorHeard) {
-      // Reading is a transaction that writes: it says whether the switch would get through.
-      job_->not_before = now + absl::Milliseconds(20);
-      parts_.keeper->ReadNow();
-      pump_timer_->Start(absl::Milliseconds(20), [this] { Pump(); });
-      return;
+      AskCoordinator();
+    } else {
+      return Hold();
     }
-    return Hold();
   }
   if (job_->phase != Phase::kHolding) {
     // Writes go on adding without a word.
@@ -381,10 +380,26 @@ void Mover::PassStep() {
                          step->keys.begin() + static_cast<ptrdiff_t>(step->first));
         job_->keys = std::move(step->keys);
         job_->keys_at_once = step->keys_at_once;
-        job_->pass_running = false;
         job_->pass_done = step->at_end;
         Pump();
+        pace_.Next([this, number] {
+          if (job_ == nullptr || jobs_ != number) return;
+          job_->pass_running = false;
+          Pump();
+        });
       });
+}
+
+// By a transaction that changes nothing, whether the switch would get through.
+void Mover::AskCoordinator() {
+  job_->not_before = absl::InfiniteDuration();
+  parts_.keeper->Commit({}, [this, number = jobs_, alive = std::weak_ptr<bool>(alive_)](
+                                const absl::StatusOr<Coordinator::Outcome>& outcome) {
+    const std::shared_ptr<bool> here = alive.lock();
+    if (here == nullptr || !*here || job_ == nullptr || jobs_ != number) return;
+    job_->not_before = parts_.loop->Now() + (outcome.ok() ? absl::ZeroDuration() : kHoldPause);
+    Pump();
+  });
 }
 
 void Mover::Hold() {

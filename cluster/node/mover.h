@@ -14,6 +14,7 @@
 #include "cluster/node/leftovers.h"
 #include "cluster/node/node_parts.h"
 #include "cluster/node/outbox.h"
+#include "cluster/node/pace.h"
 #include "cluster/node/peer_connection.h"
 
 namespace kvarts {
@@ -87,7 +88,7 @@ class Mover {
     std::shared_ptr<Cursor> cursor;
     std::vector<std::string> keys;  // of the last page, to be read yet
     size_t keys_at_once = 1;
-    bool pass_running = false;
+    bool pass_running = false;  // or waits for its next turn
     bool pass_done = false;
     size_t unacknowledged = 0;  // bytes
     std::deque<std::vector<uint16_t>> groups;
@@ -105,6 +106,7 @@ class Mover {
   void Pump();
   bool SendSome();
   void PassStep();
+  void AskCoordinator();
   void Hold();
   void Switch();
   Coordinator::Transaction SwitchTransaction(const Group& group) const;
@@ -150,6 +152,7 @@ class Mover {
   Incarnation unreachable_;
   std::string told_;  // last, of why a job ended
   absl::Duration unreachable_since_;
+  Pace pace_;  // of PassStep()
   std::unique_ptr<Timer> pump_timer_;
   std::unique_ptr<Timer> drain_timer_;
   std::unique_ptr<Timer> tick_timer_;

@@ -599,6 +599,8 @@ class Node::Impl {
       // While it is not released the slot's requests still wait here.
       const bool is_here = mover_->Owns(static_cast<uint16_t>(slot)) && map->myself >= 0;
       const auto owner = is_here ? static_cast<int16_t>(map->myself) : places[entry.primary];
+      // Clients take only what is newer: the map in which the switch shows must be so.
+      if (owner != places[entry.primary]) map->revision = std::min(map->revision, entry.epoch - 1);
       map->owner[slot] = owner;
       set_epoch(owner, entry.epoch);
     }

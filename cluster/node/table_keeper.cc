@@ -66,7 +66,6 @@ void TableKeeper::Took(absl::StatusOr<Coordinator::Contents> contents) {
   absl::Status error = contents.status();
   bool is_new = false;
   if (contents.ok()) {
-    heard_ = loop_->Now();
     if (contents->revision < floor_ && floor_at_read_ < floor_) {
       // From before what this node has done meanwhile: the read that follows tells more.
       timer_->Start(kRetry, [this] { ReadNow(); });

@@ -59,7 +59,8 @@ class TableKeeper {
   // restored.
   void Commit(Coordinator::Transaction transaction, Coordinator::CommitDone done);
 
-  // Since when nothing was heard of the coordinator.
+  // Since when the coordinator has answered no transaction: one may have to wait where reads do
+  // not.
   absl::Duration silence() const { return loop_->Now() - heard_; }
 
  private:

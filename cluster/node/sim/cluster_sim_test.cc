@@ -66,7 +66,7 @@ TEST(ClusterSimTest, WhatIsGivenUpDoesNotReturnWhereDataAreInMemory) {
 TEST(ClusterSimTest, ANodeThatLeavesAsTheLastOneTakesItsSlotsWithIt) {
   SimRunOptions options;
   options.durable = options.gives_up = true;
-  for (const uint64_t seed : {uint64_t{200406}, uint64_t{200895}}) {
+  for (const uint64_t seed : {uint64_t{200885}, uint64_t{201285}}) {
     const SimRunResult result = RunSeed(seed, options);
     EXPECT_EQ(result.violation, "");
     EXPECT_GT(result.lost_slots, 0u);

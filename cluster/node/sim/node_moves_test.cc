@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -96,6 +97,36 @@ class NodeMovesTest : public testing::Test {
     }
     return told;
   }
+  // From the first of a second node's entries to the last.
+  absl::Duration TimeOfACopy(bool beside_requests) {
+    StartAt(0);
+    Settle();
+    PutAll();
+    StartAt(1);
+    const auto giver = cluster_.life(0);
+    const auto taker = cluster_.life(1);
+    uint64_t entries = 0;
+    absl::Duration first;
+    absl::Duration last;
+    const auto look = [&] {
+      if (beside_requests) {
+        ReadOptions options;
+        options.no_wait = true;
+        ReadResults results;
+        giver->store->MultiGet({"key"}, options, &results);
+      }
+      const uint64_t now = EntriesUnder(*taker);
+      if (now > entries) {
+        last = cluster_.world()->Now();
+        if (entries == 0) first = last;
+        entries = now;
+      }
+      return taker->node->status().slots == kSlots / 2;
+    };
+    EXPECT_TRUE(cluster_.RunUntil(look, absl::Seconds(30)));
+    EXPECT_GT(entries, kKeys / 3);
+    return last - first;
+  }
   static uint64_t EntriesUnder(const SimCluster::Life& life) {
     return life.under->Stats()->entries;
   }
@@ -129,6 +160,43 @@ TEST_F(NodeMovesTest, AFourthNodeTakesItsShareAndALeavingOneGivesAllAway) {
   Settle();
   EXPECT_EQ(cluster_.life(1), nullptr);
   ExpectAll();
+}
+
+// Half of 2000 keys in pages of 16 are some sixty turns, 5 ms apart beside requests.
+TEST_F(NodeMovesTest, TurnsOfTheCopyAreApartBesideRequests) {
+  const absl::Duration took = TimeOfACopy(/*beside_requests=*/true);
+  EXPECT_GT(took, absl::Milliseconds(250));
+  EXPECT_LT(took, absl::Milliseconds(800)) << "it ends under any load";
+}
+
+TEST_F(NodeMovesTest, TurnsOfTheCopyWaitForNothingWithoutRequests) {
+  EXPECT_LT(TimeOfACopy(/*beside_requests=*/false), absl::Milliseconds(150));
+}
+
+// Clients take only a map that is newer, and get one from whoever says MOVED. While a slot's
+// requests wait behind its switch, the map still has them wait here.
+TEST_F(NodeMovesTest, WhoSaysMovedHasANewerMapThanThoseThatSentClientsThere) {
+  for (int place = 0; place < 3; ++place) cluster_.Start(place);
+  Settle();
+  cluster_.Start(3);
+  std::map<int, std::shared_ptr<const ClusterMap>> last;
+  int moved = 0;
+  const auto look = [&] {
+    for (const int place : cluster_.Running()) {
+      const std::shared_ptr<const ClusterMap> map = cluster_.life(place)->store->map();
+      const std::shared_ptr<const ClusterMap> before = std::exchange(last[place], map);
+      if (before == nullptr || before == map) continue;
+      EXPECT_GE(map->revision, before->revision) << "at " << place;
+      for (size_t slot = 0; slot < kSlots; slot += kSlotsPerGroup) {
+        if (before->owner[slot] != before->myself || map->owner[slot] == map->myself) continue;
+        ++moved;
+        EXPECT_GT(map->revision, before->revision) << "at " << place;
+      }
+    }
+    return cluster_.life(3)->node->status().slots == kSlots / 4;
+  };
+  EXPECT_TRUE(cluster_.RunUntil(look, absl::Seconds(30)));
+  EXPECT_GT(moved, kSlotGroups / 8);
 }
 
 // Found by seed 20126 in memory.
@@ -277,6 +345,36 @@ TEST_F(NodeMovesTest, WhatATableGivesAwayByForceIsHiddenAndNotDestroyed) {
   EXPECT_EQ(EntriesUnder(*node), before);
 }
 
+// A copy takes longer here than an answer of the coordinator counts.
+class SlowStoreTest : public NodeMovesTest {
+ protected:
+  SlowStoreTest() : NodeMovesTest(Slow()) {}
+
+  static SimClusterOptions Slow() {
+    SimClusterOptions options;
+    options.store_delay = absl::Milliseconds(100);
+    return options;
+  }
+};
+
+TEST_F(SlowStoreTest, NothingIsHeldWhereTheCoordinatorTakesNoTransactionsThoughItCanBeRead) {
+  StartAt(0);
+  Settle();
+  PutAll();
+  StartAt(1);
+  const auto giver = cluster_.life(0);
+  const auto taker = cluster_.life(1);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return EntriesUnder(*taker) > 0; }, absl::Seconds(10)));
+  cluster_.RefuseCommits(0, true);
+  EXPECT_FALSE(cluster_.RunUntil([&] { return giver->store->slots()->count(SlotState::kHeld) > 0; },
+                                 absl::Seconds(10)));
+  EXPECT_GT(cluster_.refused_commits(), 10);
+  EXPECT_LT(cluster_.refused_commits(), 250);
+  cluster_.RefuseCommits(0, false);
+  Settle();
+  ExpectAll();
+}
+
 // Nodes that keep their data. What they had comes up again only where the table says that it is
 // theirs still.
 class GivenUpTest : public NodeMovesTest {
@@ -399,21 +497,27 @@ TEST_F(GivenUpTest, WhatWasSwitchedAndIsGivenUpToTheNodeThatHoldsItIsNotTakenBac
   PutAll();
   StartAt(1);
   SlotTable* const slots = cluster_.life(0)->store->slots();
+  const auto taker = cluster_.life(1);
   ASSERT_TRUE(
-      cluster_.RunUntil([&] { return slots->count(SlotState::kCopying) > 0; }, absl::Seconds(10)));
-  cluster_.Deafen(0, true);  // so that it has not sent the word
+      cluster_.RunUntil([&] { return taker->node->status().slots > 0; }, absl::Seconds(10)));
+  cluster_.Deafen(0, true);  // so that of the next group it has not sent the word
   std::vector<uint16_t> switched;
   ASSERT_TRUE(cluster_.RunUntil(
       [&] {
+        switched.clear();
         const ClusterTable& table = cluster_.Table();
         const uint16_t number = table.FindNumber(incarnations_[1]);
-        for (int slot = 0; slot < kSlots && number != 0; ++slot) {
-          if (table.slots[slot].primary == number) switched.push_back(static_cast<uint16_t>(slot));
+        bool is_held = false;
+        for (int i = 0; i < kSlots; ++i) {
+          const auto slot = static_cast<uint16_t>(i);
+          if (table.slots[i].primary != number) continue;
+          switched.push_back(slot);
+          is_held = is_held || (!taker->store->slots()->Serves(slot) &&
+                                slots->state(slot) == SlotState::kHeld);
         }
-        return !switched.empty();
+        return is_held;
       },
       absl::Seconds(10)));
-  ASSERT_EQ(slots->state(switched.front()), SlotState::kHeld);
   cluster_.CutOff(0, true);
   cluster_.Crash(1, SimCrash::kKilled);
   GiveUpDead();
@@ -562,10 +666,10 @@ TEST_F(NodeMovesTest, SlotsWhoseRequestsStillWaitAreShownHereThoughTheTableHasTh
       },
       absl::Seconds(10)));
   cluster_.Crash(1, SimCrash::kSilent);
-  const auto revision = static_cast<uint64_t>(cluster_.Table().revision);
-  ASSERT_TRUE(
-      cluster_.RunUntil([&] { return slots->map()->revision >= revision; }, absl::Seconds(1)));
+  const std::shared_ptr<const ClusterMap> before = slots->map();
+  ASSERT_TRUE(cluster_.RunUntil([&] { return slots->map() != before; }, absl::Seconds(1)));
   const std::shared_ptr<const ClusterMap> map = slots->map();
+  EXPECT_EQ(map->revision, static_cast<uint64_t>(cluster_.Table().revision) - 1);
   for (const uint16_t slot : switched) {
     ASSERT_EQ(slots->state(slot), SlotState::kHeld);
     EXPECT_EQ(map->owner[slot], map->myself);
@@ -660,17 +764,19 @@ TEST_F(NodeMovesTest, ClientsAreToldThatSlotsAreDownWhereASwitchHasNoOutcomeForH
   PutAll();
   StartAt(1);
   SlotTable* const slots = cluster_.life(0)->store->slots();
+  const auto taker = cluster_.life(1);
+  // The first group's switch says that the next one's would get through.
   ASSERT_TRUE(
-      cluster_.RunUntil([&] { return slots->count(SlotState::kCopying) > 0; }, absl::Seconds(10)));
-  cluster_.CutOff(0, true);
-  cluster_.CutOff(1, true);
+      cluster_.RunUntil([&] { return taker->node->status().slots > 0; }, absl::Seconds(10)));
+  cluster_.Deafen(0, true);
+  ASSERT_TRUE(
+      cluster_.RunUntil([&] { return slots->count(SlotState::kElsewhere) > 0; }, absl::Seconds(1)));
   ASSERT_TRUE(
       cluster_.RunUntil([&] { return slots->count(SlotState::kHeld) > 0; }, absl::Seconds(1)));
   cluster_.RunFor(absl::Milliseconds(700));
   EXPECT_EQ(slots->count(SlotState::kHeld), 0);
   EXPECT_GT(slots->count(SlotState::kDown), 0);
-  cluster_.CutOff(0, false);
-  cluster_.CutOff(1, false);
+  cluster_.Deafen(0, false);
   Settle();
   ExpectAll();
 }
