@@ -66,7 +66,7 @@ TEST_F(KvClientTest, ADumpRestoresEverything) {
   const std::vector<std::string> lines = {
       R"({"key":"","value":"of the empty key"})",
       R"({"key":"first name","value":"Ann"})",
-      R"({"key":"note","value":"line one\u000aline two"})",
+      R"({"key":"note","value":"line one\nline two"})",
       R"({"key":"typed","content_type":"image/png","value":{"base64":"iVBORw0KGgo="}})",
       R"({"key":"typed, and expires","content_type":"a/b","expires_at_ms":99999999999999,"value":""})",
       R"({"key":{"base64":"/w=="},"expires_at_ms":4102444800000,"value":"\u0000"})",

@@ -253,7 +253,7 @@ TEST_F(KvServerTlsTest, ClientsNeedACertificateWhereTheServerAsksForOne) {
   WriteTestCertificate(Path("other"), "DNS:client", 3650, "other");
   const auto server =
       Start({"--tls_cert=good.pem", "--tls_key=good.key", "--tls_client_ca=mine.pem"});
-  for (const std::string& at : {server->native, server->resp}) {
+  for (const std::string& at : {server->native, absl::StrCat("rediss://", server->resp)}) {
     const std::string store = at + "?ca=good.pem";
     EXPECT_EQ(Client(store + "&cert=mine.pem&key=mine.key", {"put", "a", "1"}).exit_code, 0);
     EXPECT_EQ(Client(store + "&cert=mine.pem&key=mine.key", {"get", "a"}).out, "1\n");
