@@ -292,6 +292,7 @@ StoreStats Engine::Stats() {
   add("moved_tables", moved_tables_.load());
   add("dropped_tables", dropped_tables_.load());
   add("dead_runs", dead_runs_.load());
+  add("open_tables", core_->tables()->files().open());
   add("shrunk_tables", shrunk_.load());
   add("ingested_tables", ingested_tables_.load());
   add("ingest_commit_us", ingest_commit_us_.load());

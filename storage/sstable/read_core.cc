@@ -5,7 +5,8 @@
 namespace kvarts::sstable {
 
 ReadCore::ReadCore(const SstableOptions& options, std::string dir, size_t cache_bytes)
-    : tables_(options.fs, std::move(dir), cache_bytes),
+    : tables_(options.fs, std::move(dir), cache_bytes,
+              options.most_open_files != 0 ? options.most_open_files : OpenFiles::HalfOfProcess()),
       clock_(options.clock, options.elapsed != nullptr || options.clock != Clock::Real()
                                 ? options.elapsed
                                 : ExpiryClock::BootTime) {}

@@ -133,15 +133,13 @@ absl::StatusOr<TableInfo> Table::ReadInfo(FileSystem* fs, const std::string& pat
 
 absl::StatusOr<std::shared_ptr<const Table>> Table::Open(FileSystem* fs, absl::string_view dir,
                                                          const TableInfo& info,
-                                                         ReadCounters* counters) {
-  return OpenWithMeta(fs, dir, info, std::string(), counters);
+                                                         ReadCounters* counters, OpenFiles* files) {
+  return OpenWithMeta(fs, dir, info, std::string(), counters, files);
 }
 
-absl::StatusOr<std::shared_ptr<const Table>> Table::OpenWithMeta(FileSystem* fs,
-                                                                 absl::string_view dir,
-                                                                 const TableInfo& info,
-                                                                 std::string meta,
-                                                                 ReadCounters* counters) {
+absl::StatusOr<std::shared_ptr<const Table>> Table::OpenWithMeta(
+    FileSystem* fs, absl::string_view dir, const TableInfo& info, std::string meta,
+    ReadCounters* counters, OpenFiles* files) {
   const std::string path = TablePath(dir, info.number);
   KVARTS_ASSIGN_OR_RETURN(auto file, fs->OpenForRead(path));
   KVARTS_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
@@ -158,6 +156,7 @@ absl::StatusOr<std::shared_ptr<const Table>> Table::OpenWithMeta(FileSystem* fs,
     counters->read_bytes.fetch_add(footer.meta_size, std::memory_order_relaxed);
     KVARTS_ASSIGN_OR_RETURN(meta, ReadMeta(*file, path, footer));
   }
+  if (files != nullptr) file = files->Keep(path, std::move(file));
   auto table = std::shared_ptr<Table>(new Table(path, info, std::move(file)));
   table->meta_ = std::move(meta);
   KVARTS_RETURN_IF_ERROR(table->Parse());

@@ -18,6 +18,7 @@
 #include "storage/sstable/block.h"
 #include "storage/sstable/entry.h"
 #include "storage/sstable/iterator.h"
+#include "storage/sstable/open_files.h"
 #include "storage/sstable/range_tombstones.h"
 
 // A sorted, immutable file of entries: blocks, then what is needed to find one in them, then a
@@ -143,16 +144,15 @@ struct ReadCounters {
 class Table final : public BlockCache::Piece {
  public:
   // Checks the footer, and that this is the table of `info`. kDataLoss with the offset, or
-  // kFailedPrecondition for another table.
+  // kFailedPrecondition for another table. `files`: keeps its file; null: it stays open.
   static absl::StatusOr<std::shared_ptr<const Table>> Open(FileSystem* fs, absl::string_view dir,
                                                            const TableInfo& info,
-                                                           ReadCounters* counters);
+                                                           ReadCounters* counters,
+                                                           OpenFiles* files = nullptr);
   // Opens it with the meta bytes as raw_meta() gave them.
-  static absl::StatusOr<std::shared_ptr<const Table>> OpenWithMeta(FileSystem* fs,
-                                                                   absl::string_view dir,
-                                                                   const TableInfo& info,
-                                                                   std::string meta,
-                                                                   ReadCounters* counters);
+  static absl::StatusOr<std::shared_ptr<const Table>> OpenWithMeta(
+      FileSystem* fs, absl::string_view dir, const TableInfo& info, std::string meta,
+      ReadCounters* counters, OpenFiles* files = nullptr);
   // Reads what the footer and the meta bytes of a file say, whatever its name.
   static absl::StatusOr<TableInfo> ReadInfo(FileSystem* fs, const std::string& path);
 

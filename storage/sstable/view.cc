@@ -57,14 +57,14 @@ absl::StatusOr<std::shared_ptr<const Table>> TableCache::Open(const TableInfo& i
     return std::static_pointer_cast<const Table>(std::move(pin));
   }
   if (no_wait) return absl::UnavailableError("an index that is not in memory");
-  KVARTS_ASSIGN_OR_RETURN(auto table, Table::Open(fs_, dir_, info, &counters_));
+  KVARTS_ASSIGN_OR_RETURN(auto table, Table::Open(fs_, dir_, info, &counters_, &files_));
   cache_.Insert(IndexKey(info), table, table->memory_bytes());
   return table;
 }
 
 absl::Status TableCache::Put(const TableInfo& info, std::string meta) {
-  KVARTS_ASSIGN_OR_RETURN(const auto table,
-                          Table::OpenWithMeta(fs_, dir_, info, std::move(meta), &counters_));
+  KVARTS_ASSIGN_OR_RETURN(
+      const auto table, Table::OpenWithMeta(fs_, dir_, info, std::move(meta), &counters_, &files_));
   cache_.Erase(IndexKey(info));
   cache_.Insert(IndexKey(info), table, table->memory_bytes());
   return absl::OkStatus();

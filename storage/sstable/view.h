@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "storage/blocks/block_cache.h"
 #include "storage/sstable/memtable.h"
+#include "storage/sstable/open_files.h"
 #include "storage/sstable/table.h"
 #include "storage/sstable/version.h"
 
@@ -20,8 +21,10 @@ namespace kvarts::sstable {
 // in one cache.
 class TableCache {
  public:
-  TableCache(FileSystem* fs, std::string dir, size_t bytes)
-      : fs_(fs), dir_(std::move(dir)), cache_(bytes) {}
+  // At most `most_open` of their files are open.
+  TableCache(FileSystem* fs, std::string dir, size_t bytes,
+             size_t most_open = OpenFiles::HalfOfProcess())
+      : fs_(fs), dir_(std::move(dir)), files_(fs, most_open), cache_(bytes) {}
 
   // kUnavailable where `no_wait` and its index is not in memory.
   absl::StatusOr<std::shared_ptr<const Table>> Open(const TableInfo& info, bool no_wait);
@@ -33,11 +36,13 @@ class TableCache {
   FileSystem* fs() const { return fs_; }
   const std::string& dir() const { return dir_; }
   BlockCache* cache() { return &cache_; }
+  const OpenFiles& files() const { return files_; }
   ReadCounters* counters() { return &counters_; }
 
  private:
   FileSystem* const fs_;
   const std::string dir_;
+  OpenFiles files_;
   BlockCache cache_;
   ReadCounters counters_;
 };
