@@ -198,9 +198,9 @@ class Engine {
   static const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
     return result.status();
   }
-  // `visible`: becomes visible with it; 0: nothing does.
+  // `to`: becomes visible with it; 0: nothing does.
   absl::Status Install(VersionEdit edit, const std::vector<TableFilePtr>& obsolete,
-                       const std::shared_ptr<Memtable>& flushed, Sequence visible = 0)
+                       const std::shared_ptr<Memtable>& flushed, Sequence to = 0)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(manifest_mu_);
   TableOptions TableOptionsFor(int level) const;
   uint64_t LevelTarget(int level) const;
