@@ -210,13 +210,14 @@ std::vector<int> Engine::PlacesOf(const std::vector<TableInfo>& tables) {
   while (deepest < kLevels - 1 && version.LevelBytes(deepest) + bytes > LevelTarget(deepest)) {
     ++deepest;
   }
+  const Compaction* const compacting = compacting_;
   const auto meets = [&](int level, const TableInfo& info) {
     if (!version.Overlapping(level, info.smallest, EndOf(info)).empty()) return true;
-    if (compacting_ == nullptr || compacting_->output_level != level) return false;
+    if (compacting == nullptr || compacting->output_level != level) return false;
     // What the compaction will have written may lie anywhere from its first key to its last.
     bool before = false;
     bool behind = false;
-    for (const auto& [from, file] : compacting_->inputs) {
+    for (const auto& [from, file] : compacting->inputs) {
       before = before || file->info().smallest <= info.largest;
       behind = behind || !file->info().IsPast(info.smallest);
     }

@@ -31,7 +31,7 @@ std::string Key(int i) { return absl::StrCat("k", 1000 + i); }
 
 // Of `state`, which outlives it; `before` is called in front of each entry.
 SortedSource SourceOf(
-    const State& state, std::function<void()> before = [] {}) {
+    const State& state, const std::function<void()>& before = [] {}) {
   return [it = state.begin(), &state, before](ScanEntry* entry) mutable -> absl::StatusOr<bool> {
     if (it == state.end()) return false;
     before();
@@ -68,8 +68,8 @@ class IngestTest : public testing::Test {
   }
   void Flush() { ASSERT_TRUE(store_->maintenance()->Flush().ok()); }
   void Ingest(
-      const State& state, std::function<void()> before = [] {}) {
-    const auto report = store_->maintenance()->Ingest(SourceOf(state, std::move(before)));
+      const State& state, const std::function<void()>& before = [] {}) {
+    const auto report = store_->maintenance()->Ingest(SourceOf(state, before));
     ASSERT_TRUE(report.ok()) << report.status();
     EXPECT_EQ(report->entries, state.size());
   }
