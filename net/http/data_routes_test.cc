@@ -18,7 +18,7 @@ namespace {
 
 namespace json = boost::json;
 
-// Of an answer that is not 200.
+// Parsed() takes answers that are 200 alone.
 json::object BodyOf(const TestResponse& response) { return json::parse(response.body).as_object(); }
 
 constexpr char kJsonType[] = "Content-Type: application/json\r\n";

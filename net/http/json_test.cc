@@ -44,7 +44,7 @@ TEST(JsonBytesTest, TextIsAStringAndOtherBytesAreBase64) {
   EXPECT_EQ(Json("ab\xff"), "{\"base64\":\"YWL/\"}");
 }
 
-// Of control bytes each takes six bytes in a string.
+// Each control byte takes six bytes in a string.
 TEST(JsonBytesTest, TextIsBase64WhereThatIsShorter) {
   EXPECT_EQ(Json(std::string(2, '\0')), R"("\u0000\u0000")");
   EXPECT_EQ(Json(std::string(3, '\0')), R"({"base64":"AAAA"})");

@@ -173,7 +173,7 @@ void Engine::CompactLoop() {
   while (true) {
     if (idle) PromiseWhatIsSynced();
     const bool full = reserve_.is_spent();
-    // Of what a snapshot pins the next scan tells again.
+    // The next scan tells again of what a snapshot pins.
     dead_noted = dead_noted && core_->Pinned().empty();
     if (dead_noted && !dead && absl::Now() >= dead_again) {
       dead_noted = false;

@@ -488,8 +488,8 @@ TEST(IngestFaultTest, AnErrorOfAnyOperationPutsAllOrNothing) {
   EXPECT_GT(failed, 30u);
 }
 
-// A take of what was before and of a number from behind would miss, among newer writes, what came
-// between. More threads than processors, so that some are interrupted in the midst of it.
+// Older sources taken with a newer number would miss, among newer writes, what came between. More
+// threads than processors, so that some are interrupted in the midst of it.
 TEST(ReadCoreTest, WhatIsTakenIsOfOneMoment) {
   MemoryFileSystem fs;
   sstable::ReadCore core(SmallSstable(&fs), kTestDir, 1 << 20);

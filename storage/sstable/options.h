@@ -58,7 +58,8 @@ struct SstableOptions {
   size_t block_bytes = 4096;
   uint64_t table_bytes = 8 << 20;
   uint64_t level1_bytes = 0;
-  // Of tables, at a time; 0: half of the descriptors that the process may have.
+  // How many files of tables are open at a time; 0: half of the descriptors that the process may
+  // have.
   size_t most_open_files = 0;
   // After so long without a flush the store is idle: what has expired goes, and the end of a log
   // that is synced gets its promise.

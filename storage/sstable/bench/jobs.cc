@@ -243,7 +243,7 @@ void FirstReads(JobRun* run, uint64_t n, const KeyOf& key_of) {
   }
 }
 
-// With what the engine keeps of its indexes, if it does.
+// The engine takes what it has kept of its indexes, if it keeps anything.
 uint64_t ReopenWithIndex(JobRun* run) {
   run->engine->SaveIndex();
   for (int i = 0; i < kOpenings; ++i) {

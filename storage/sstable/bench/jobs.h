@@ -21,7 +21,7 @@ struct BenchOptions {
   bool compress = true;
   // An engine is at rest when it did nothing for so long. Zero: when it says so.
   absl::Duration quiet = absl::Milliseconds(300);
-  // Of readloop, and how long each part of readloop and putloop takes.
+  // The gets of readloop, and how long each part of readloop and putloop takes.
   double reads_a_second = 20'000;
   absl::Duration loop = absl::Seconds(10);
   // How long a range that was deleted may take to give its space back.
